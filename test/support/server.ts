@@ -1,0 +1,97 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "../..");
+
+/** One line of the server's log; `event` is "request" for the line that every request leaves. */
+export interface LogLine {
+  readonly event: string;
+  readonly method?: string;
+  readonly path?: string;
+  readonly status?: number;
+  readonly userAgent?: string;
+  readonly [field: string]: unknown;
+}
+
+export interface TestServer {
+  readonly url: string;
+  /** host:port, as image references want it. */
+  readonly host: string;
+  readonly data: string;
+  readonly admin: { readonly username: "admin"; readonly password: string };
+  log(): readonly LogLine[];
+  requests(): readonly LogLine[];
+  /** SIGTERM (or the given signal), then waits for the exit. The data folder stays until `dispose`. */
+  stop(signal?: NodeJS.Signals): Promise<number>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface ServerOptions {
+  /** Data folder of an earlier server; a new temporary one otherwise. */
+  readonly data?: string;
+  /** Settings as environment variables: BERTH_ACCESS_MODE, ... */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+  /** What to start: `bin/berth` of the checkout, or the built executable. */
+  readonly binary?: string;
+  readonly addr?: string;
+}
+
+const password = "correct-horse-battery-staple";
+
+/** Starts a real server on a free port of the loopback and waits until it listens. */
+export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  const data = options.data ?? (await mkdtemp(join(tmpdir(), "berth-test-")));
+  const command = [options.binary ?? join(root, "bin/berth"), "serve", "--addr", options.addr ?? "127.0.0.1:0"];
+  const child = Bun.spawn([...command, "--data", data, ...(options.args ?? [])], {
+    env: { ...process.env, BERTH_ADMIN_PASSWORD: password, ...options.env },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const lines: LogLine[] = [];
+  const text: string[] = [];
+  const listening = Promise.withResolvers<string>();
+  const readLine = (line: string): void => {
+    text.push(line);
+    if (!line.startsWith("{")) return;
+    const parsed = JSON.parse(line) as LogLine;
+    lines.push(parsed);
+    if (parsed.event === "listening") listening.resolve(parsed["url"] as string);
+  };
+  void readLines(child.stdout, readLine);
+  void readLines(child.stderr, readLine);
+  void child.exited.then((code) => {
+    listening.reject(new Error(`the server stopped with ${String(code)} before it listened:\n${text.join("\n")}`));
+  });
+  const url = await listening.promise;
+  const stop = async (signal: NodeJS.Signals = "SIGTERM"): Promise<number> => {
+    child.kill(signal);
+    return child.exited;
+  };
+  return {
+    url,
+    host: new URL(url).host,
+    data,
+    admin: { username: "admin", password: options.env?.["BERTH_ADMIN_PASSWORD"] ?? password },
+    log: () => lines,
+    requests: () => lines.filter((line) => line.event === "request"),
+    stop,
+    async [Symbol.asyncDispose]() {
+      await stop("SIGKILL");
+      if (options.data === undefined) await rm(data, { recursive: true, force: true });
+    },
+  };
+}
+
+async function readLines(stream: ReadableStream<Uint8Array>, each: (line: string) => void): Promise<void> {
+  let rest = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) {
+    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = parts.pop() ?? "";
+    for (const line of parts) each(line);
+  }
+  if (rest !== "") each(rest);
+}
