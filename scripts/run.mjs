@@ -26,7 +26,8 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
   console.error("berth: installing dependencies (once) ...");
   run("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"]);
   // npm may be told not to run install scripts; Bun's only links its binary into place.
-  if (spawnSync(join(bin, "bun"), ["--version"]).status !== 0) run(process.execPath, [join(modules, "bun", "install.js")]);
+  if (spawnSync(join(bin, "bun"), ["--version"]).status !== 0)
+    run(process.execPath, [join(modules, "bun", "install.js")]);
   writeFileSync(stamp, wanted);
 }
 
