@@ -86,7 +86,17 @@ describe("an unknown unit is 200 with the whole blob", () => {
 });
 
 describe("a malformed range is never 206 nor a server error", () => {
-  for (const range of ["bytes=", "bytes=a-b", "bytes=-", "bytes 0-1", "bytes=1-2-3", "bytes=0x1-2", "bytes=1.5-2", "0-1", "="]) {
+  for (const range of [
+    "bytes=",
+    "bytes=a-b",
+    "bytes=-",
+    "bytes 0-1",
+    "bytes=1-2-3",
+    "bytes=0x1-2",
+    "bytes=1.5-2",
+    "0-1",
+    "=",
+  ]) {
     test(range, async () => {
       const answer = await getRange(range);
       expect([200, 400, 416]).toContain(answer.status);
@@ -110,7 +120,8 @@ describe("If-Range", () => {
 
 /** The parts of a multipart/byteranges body: what each says it is, and its bytes. */
 function partsOf(answer: Answer): readonly { readonly contentRange: string; readonly bytes: Buffer }[] {
-  const [, boundary = ""] = /^multipart\/byteranges; ?boundary="?([^";]+)"?$/.exec(answer.header("content-type") ?? "") ?? [];
+  const [, boundary = ""] =
+    /^multipart\/byteranges; ?boundary="?([^";]+)"?$/.exec(answer.header("content-type") ?? "") ?? [];
   expect(boundary).not.toBe("");
   const text = answer.bytes.toString("latin1");
   expect(text.trimEnd()).toEndWith(`--${boundary}--`);

@@ -7,7 +7,10 @@ const registry = useRegistry();
 
 const octets = { "Content-Type": "application/octet-stream" };
 
-async function expectPushed(answer: Answer, push: { repository: string; bytes: Buffer; digest: string }): Promise<void> {
+async function expectPushed(
+  answer: Answer,
+  push: { repository: string; bytes: Buffer; digest: string },
+): Promise<void> {
   expect(answer.status).toBe(201);
   expect(answer.header("docker-content-digest")).toBe(push.digest);
   expect(locationOf(answer)).toBe(`/v2/${push.repository}/blobs/${push.digest}`);

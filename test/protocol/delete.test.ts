@@ -12,7 +12,14 @@ import {
   randomText,
   startUpload,
 } from "./content.ts";
-import { expectProblem, freshRepository, locationOf, type Registry, useRegistry, withQuery } from "./registry-client.ts";
+import {
+  expectProblem,
+  freshRepository,
+  locationOf,
+  type Registry,
+  useRegistry,
+  withQuery,
+} from "./registry-client.ts";
 
 const registry = useRegistry();
 

@@ -98,7 +98,7 @@ function write(socket: Socket, bytes: Uint8Array): Promise<void> {
 /** Fails unless the bytes are one whole answer with a body of the announced length and nothing behind it. */
 function parseAnswer(method: string, bytes: Buffer): RawAnswer {
   const interim: number[] = [];
-  for (let rest = bytes; ; ) {
+  for (let rest = bytes; ;) {
     const end = rest.indexOf("\r\n\r\n");
     if (end < 0) throw new Error(`the connection closed before an answer: ${JSON.stringify(bytes.toString("latin1"))}`);
     const [statusLine = "", ...lines] = rest.subarray(0, end).toString("latin1").split("\r\n");
@@ -133,7 +133,7 @@ function parseBody(rest: Buffer, about: { method: string; status: number; header
 
 function parseChunks(bytes: Buffer): Buffer {
   const chunks: Buffer[] = [];
-  for (let offset = 0; ; ) {
+  for (let offset = 0; ;) {
     const lineEnd = bytes.indexOf("\r\n", offset);
     if (lineEnd < 0) throw new Error("the chunked body was cut short");
     const size = Number.parseInt(bytes.subarray(offset, lineEnd).toString("latin1"), 16);

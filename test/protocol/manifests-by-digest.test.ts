@@ -1,5 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { absentDigest, digestOf, indexBytes, jsonBytes, mediaTypes, pushBlob, pushIndex, randomText } from "./content.ts";
+import {
+  absentDigest,
+  digestOf,
+  indexBytes,
+  jsonBytes,
+  mediaTypes,
+  pushBlob,
+  pushIndex,
+  randomText,
+} from "./content.ts";
 import { type Answer, expectProblem, freshRepository, locationOf, useRegistry } from "./registry-client.ts";
 
 const registry = useRegistry();

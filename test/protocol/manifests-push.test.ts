@@ -19,7 +19,11 @@ import { type Answer, expectProblem, freshRepository, locationOf, problemsOf, us
 
 const registry = useRegistry();
 
-const put = (repository: string, reference: string, push: { type: string; body: Uint8Array | string }): Promise<Answer> =>
+const put = (
+  repository: string,
+  reference: string,
+  push: { type: string; body: Uint8Array | string },
+): Promise<Answer> =>
   registry.send("PUT", `/v2/${repository}/manifests/${reference}`, {
     headers: { "Content-Type": push.type },
     body: push.body,
@@ -60,7 +64,10 @@ describe("PUT by tag and by digest", () => {
     await pushManifest(registry, { repository, ...image, tag: "v1" });
     await pushManifest(registry, { repository, ...image });
     const after = await get(repository, "v1");
-    expect([after.status, after.header("docker-content-digest")]).toEqual([200, before.header("docker-content-digest")]);
+    expect([after.status, after.header("docker-content-digest")]).toEqual([
+      200,
+      before.header("docker-content-digest"),
+    ]);
     expect((await registry.send("GET", `/v2/${repository}/tags/list`)).json()).toEqual({
       name: repository,
       tags: ["v1"],
@@ -153,7 +160,12 @@ describe("what is named must be there", () => {
     const repository = freshRepository();
     const bytes = jsonBytes({ architecture: "amd64", os: "windows" });
     await pushBlob(registry, repository, bytes);
-    const absent = (mediaType: string, fields: object = {}) => ({ mediaType, digest: absentDigest(), size: 5, ...fields });
+    const absent = (mediaType: string, fields: object = {}) => ({
+      mediaType,
+      digest: absentDigest(),
+      size: 5,
+      ...fields,
+    });
     const image = {
       schemaVersion: 2,
       mediaType: mediaTypes.image,
@@ -174,7 +186,9 @@ describe("what is named must be there", () => {
         absent("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", { urls: ["https://example.com/layer"] }),
       ],
     };
-    expect((await put(repository, "docker", { type: mediaTypes.dockerImage, body: jsonBytes(docker) })).status).toBe(201);
+    expect((await put(repository, "docker", { type: mediaTypes.dockerImage, body: jsonBytes(docker) })).status).toBe(
+      201,
+    );
   });
 
   test("a subject need not exist", async () => {

@@ -51,7 +51,7 @@ describe("400 MANIFEST_INVALID", () => {
     "JSON with something behind it": [mediaTypes.image, `${JSON.stringify(image)}{}`],
     "bytes that are no UTF-8": [mediaTypes.index, Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])],
     "a list": [mediaTypes.index, "[]"],
-    "null": [mediaTypes.index, "null"],
+    null: [mediaTypes.index, "null"],
     "a number": [mediaTypes.index, "2"],
     "schemaVersion 1 in an image": [mediaTypes.image, { ...image, schemaVersion: 1 }],
     "schemaVersion 3": [mediaTypes.image, { ...image, schemaVersion: 3 }],
@@ -71,7 +71,10 @@ describe("400 MANIFEST_INVALID", () => {
     "both manifests and layers": [mediaTypes.image, { ...image, manifests: [] }],
     "an index with layers": [mediaTypes.index, { schemaVersion: 2, manifests: [], layers: [] }],
     "an index with a config": [mediaTypes.index, { schemaVersion: 2, manifests: [], config }],
-    "an image with manifests, without mediaType": [mediaTypes.image, { schemaVersion: 2, config, layers: [], manifests: [] }],
+    "an image with manifests, without mediaType": [
+      mediaTypes.image,
+      { schemaVersion: 2, config, layers: [], manifests: [] },
+    ],
     "an image without config": [mediaTypes.image, { schemaVersion: 2, mediaType: mediaTypes.image, layers: [] }],
     "layers that are no list": [mediaTypes.image, { ...image, layers: {} }],
     "a layer that is null": [mediaTypes.image, { ...image, layers: [null] }],
@@ -125,7 +128,11 @@ describe("accepted, and returned with the pushed type", () => {
     "a docker schema2 image": [mediaTypes.dockerImage, dockerImage],
     "a docker manifest list": [
       mediaTypes.dockerList,
-      { schemaVersion: 2, mediaType: mediaTypes.dockerList, manifests: [{ ...child, mediaType: mediaTypes.dockerImage }] },
+      {
+        schemaVersion: 2,
+        mediaType: mediaTypes.dockerList,
+        manifests: [{ ...child, mediaType: mediaTypes.dockerImage }],
+      },
     ],
     "an OCI index": [mediaTypes.index, { schemaVersion: 2, mediaType: mediaTypes.index, manifests: [child] }],
     "an image without mediaType, as Helm pushes it": [
@@ -165,7 +172,10 @@ describe("accepted, and returned with the pushed type", () => {
         manifests: [layer, { ...config, mediaType: "application/vnd.buildkit.cacheconfig.v0" }],
       },
     ],
-    "fields of custom names": [mediaTypes.image, { ...image, "x-custom": { deep: [{}] }, annotations: { "a.b/c": "" } }],
+    "fields of custom names": [
+      mediaTypes.image,
+      { ...image, "x-custom": { deep: [{}] }, annotations: { "a.b/c": "" } },
+    ],
     "a field named __proto__": [
       mediaTypes.index,
       '{"schemaVersion":2,"manifests":[],"__proto__":{"schemaVersion":1},"constructor":{"prototype":{}}}',
@@ -264,10 +274,19 @@ describe("manifests made to hurt", () => {
   test("indexes nested 30 levels deep, each naming the level below twice, take no exponential walk", async () => {
     const nested = freshRepository();
     const started = performance.now();
-    let below = await pushManifest(registry, { repository: nested, bytes: indexBytes([]), mediaType: mediaTypes.index });
+    let below = await pushManifest(registry, {
+      repository: nested,
+      bytes: indexBytes([]),
+      mediaType: mediaTypes.index,
+    });
     for (let level = 1; level <= 30; level += 1) {
       const twice = [below.descriptor, { ...below.descriptor, annotations: { again: "yes" } }];
-      const push = { repository: nested, bytes: indexBytes(twice), mediaType: mediaTypes.index, tag: `level-${String(level)}` };
+      const push = {
+        repository: nested,
+        bytes: indexBytes(twice),
+        mediaType: mediaTypes.index,
+        tag: `level-${String(level)}`,
+      };
       below = await pushManifest(registry, push);
     }
     expect((await registry.send("DELETE", `/v2/${nested}/manifests/${below.digest}`)).status).toBe(202);
@@ -278,7 +297,12 @@ describe("manifests made to hurt", () => {
     const nested = freshRepository();
     const subject = { mediaType: mediaTypes.index, digest: digestOf(indexBytes([])), size: indexBytes([]).length };
     const bytes = indexBytes([subject], { subject });
-    const pushed = await pushManifest(registry, { repository: nested, bytes, mediaType: mediaTypes.index, tag: "loop" });
+    const pushed = await pushManifest(registry, {
+      repository: nested,
+      bytes,
+      mediaType: mediaTypes.index,
+      tag: "loop",
+    });
     await pushManifest(registry, { repository: nested, bytes: indexBytes([]), mediaType: mediaTypes.index });
     expect((await registry.send("DELETE", `/v2/${nested}/manifests/${pushed.digest}`)).status).toBe(202);
   });

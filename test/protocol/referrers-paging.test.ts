@@ -61,7 +61,7 @@ test("paging while referrers are added neither repeats nor loses old ones", asyn
   const found: string[] = [];
   const first = await registry.send("GET", `/v2/${repository}/referrers/${subject.digest}`);
   found.push(...digestsIn(first));
-  for (let next = nextPage(first); next !== undefined; ) {
+  for (let next = nextPage(first); next !== undefined;) {
     await pushReferrer(repository, subject, 1000);
     const page = await registry.send("GET", next);
     found.push(...digestsIn(page));

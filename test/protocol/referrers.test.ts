@@ -68,7 +68,10 @@ describe("PUT with subject answers OCI-Subject", () => {
       const bodies = [
         { type: mediaTypes.image, body: jsonBytes({ ...base, mediaType: mediaTypes.image, config, layers: [] }) },
         { type: mediaTypes.index, body: jsonBytes({ ...base, mediaType: mediaTypes.index, manifests: [] }) },
-        { type: mediaTypes.image, body: jsonBytes({ ...base, artifactType: "application/x.sbom", config, layers: [] }) },
+        {
+          type: mediaTypes.image,
+          body: jsonBytes({ ...base, artifactType: "application/x.sbom", config, layers: [] }),
+        },
       ];
       for (const { type, body } of bodies) {
         for (const reference of [digestOf(body), "v1"]) {
@@ -99,7 +102,11 @@ describe("PUT with subject answers OCI-Subject", () => {
 });
 
 describe("a referrer's descriptor", () => {
-  async function descriptorOf(repository: string, referrer: Descriptor, subject: string): Promise<Descriptor | undefined> {
+  async function descriptorOf(
+    repository: string,
+    referrer: Descriptor,
+    subject: string,
+  ): Promise<Descriptor | undefined> {
     return listed(await referrersOf(repository, subject)).find(({ digest }) => digest === referrer.digest);
   }
 
@@ -122,8 +129,12 @@ describe("a referrer's descriptor", () => {
     const subject = (await pushImage(registry, repository)).descriptor;
     const own = await pushImage(registry, repository, { fields: { subject, artifactType: "application/x.sbom" } });
     const fromConfig = await pushImage(registry, repository, { fields: { subject } });
-    expect((await descriptorOf(repository, own.descriptor, subject.digest))?.["artifactType"]).toBe("application/x.sbom");
-    expect((await descriptorOf(repository, fromConfig.descriptor, subject.digest))?.["artifactType"]).toBe(mediaTypes.config);
+    expect((await descriptorOf(repository, own.descriptor, subject.digest))?.["artifactType"]).toBe(
+      "application/x.sbom",
+    );
+    expect((await descriptorOf(repository, fromConfig.descriptor, subject.digest))?.["artifactType"]).toBe(
+      mediaTypes.config,
+    );
   });
 
   test("of an index has its artifactType, or none where it has none", async () => {
@@ -134,7 +145,11 @@ describe("a referrer's descriptor", () => {
     const typedDescriptor = await descriptorOf(repository, typed.descriptor, subject.digest);
     const untypedDescriptor = await descriptorOf(repository, untyped.descriptor, subject.digest);
     expect(typedDescriptor).toMatchObject({ mediaType: mediaTypes.index, artifactType: "application/x.set" });
-    expect(untypedDescriptor).toEqual({ mediaType: mediaTypes.index, digest: untyped.digest, size: untyped.bytes.length });
+    expect(untypedDescriptor).toEqual({
+      mediaType: mediaTypes.index,
+      digest: untyped.digest,
+      size: untyped.bytes.length,
+    });
   });
 });
 
@@ -209,7 +224,9 @@ test("attaching concurrently to one subject loses none", async () => {
   const repository = freshRepository();
   const subject = { mediaType: mediaTypes.image, digest: absentDigest(), size: 7 };
   const pushed = await Promise.all(
-    Array.from({ length: 20 }, () => pushIndex(registry, repository, { fields: { subject, annotations: { id: randomText() } } })),
+    Array.from({ length: 20 }, () =>
+      pushIndex(registry, repository, { fields: { subject, annotations: { id: randomText() } } }),
+    ),
   );
   const found = digestsIn(await referrersOf(repository, subject.digest));
   expect(found.toSorted()).toEqual(pushed.map(({ digest }) => digest).toSorted());

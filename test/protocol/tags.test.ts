@@ -13,7 +13,10 @@ const tagsIn = (answer: Answer): readonly string[] => (answer.json() as { tags: 
 async function pushTags(repository: string, tags: readonly string[]): Promise<void> {
   const bytes = indexBytes([], { annotations: { id: randomText() } });
   for (let start = 0; start < tags.length; start += 50) {
-    const query = tags.slice(start, start + 50).map((tag) => `tag=${tag}`).join("&");
+    const query = tags
+      .slice(start, start + 50)
+      .map((tag) => `tag=${tag}`)
+      .join("&");
     const answer = await registry.send("PUT", `/v2/${repository}/manifests/${digestOf(bytes)}?${query}`, {
       headers: { "Content-Type": mediaTypes.index },
       body: bytes,

@@ -141,7 +141,20 @@ describe("chunks", () => {
 
   test("with a malformed Content-Range are 416 or 400, and nothing is appended", async () => {
     const location = await startUpload(registry, freshRepository());
-    const malformed = ["bytes 0-9/10", "a-b", "9-0", "0-", "-9", "0", "0-9-10", "0x0-9", "+0-9", "0-9/10", "0.0-9", "-"];
+    const malformed = [
+      "bytes 0-9/10",
+      "a-b",
+      "9-0",
+      "0-",
+      "-9",
+      "0",
+      "0-9-10",
+      "0x0-9",
+      "+0-9",
+      "0-9/10",
+      "0.0-9",
+      "-",
+    ];
     for (const range of malformed) {
       const answer = await registry.send("PATCH", location, chunk(range, randomBytes(10)));
       expectProblem(answer, [400, 416], "BLOB_UPLOAD_INVALID", "SIZE_INVALID");
