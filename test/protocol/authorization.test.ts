@@ -23,6 +23,13 @@ describe("for a caller who may create the repository", () => {
   });
 });
 
+const comparable = (answer: Answer, name: string) => {
+  const { date: _date, "x-request-id": _id, ...headers } = answer.headers;
+  return JSON.parse(
+    JSON.stringify({ status: answer.status, headers, text: answer.text }).replaceAll(name, "<name>"),
+  ) as unknown;
+};
+
 describe("for a caller without rights private and absent repositories look the same", () => {
   const privateName = freshRepository("acme/private");
   // Of the same length, so that nothing but existence could make a difference.
@@ -32,13 +39,6 @@ describe("for a caller without rights private and absent repositories look the s
   beforeAll(async () => {
     image = await pushImage(registry, privateName, { tag: "v1" });
   });
-
-  const comparable = (answer: Answer, name: string) => {
-    const { date: _date, "x-request-id": _id, ...headers } = answer.headers;
-    return JSON.parse(
-      JSON.stringify({ status: answer.status, headers, text: answer.text }).replaceAll(name, "<name>"),
-    ) as unknown;
-  };
 
   for (const credentials of ["none", "an anonymous token", "a token of another repository"] as const) {
     test(`with ${credentials}, on every read and write: status, code and headers`, async () => {

@@ -19,15 +19,15 @@ describe("Expect: 100-continue", () => {
   });
 });
 
-describe("an early refusal while the body still flows reaches the client", () => {
-  async function* flowing(total: number): AsyncGenerator<Uint8Array> {
-    const piece = Buffer.alloc(65_536);
-    for (let sent = 0; sent < total; sent += piece.length) {
-      await Promise.resolve();
-      yield piece;
-    }
+async function* flowing(total: number): AsyncGenerator<Uint8Array> {
+  const piece = Buffer.alloc(65_536);
+  for (let sent = 0; sent < total; sent += piece.length) {
+    await Promise.resolve();
+    yield piece;
   }
+}
 
+describe("an early refusal while the body still flows reaches the client", () => {
   test("401 on a PATCH without credentials", async () => {
     const location = await startUpload(registry, freshRepository());
     for (const headers of [{}, { "Content-Length": String(32 << 20) }]) {

@@ -79,6 +79,8 @@ describe("manifests pushed by sha512 digest", () => {
   });
 });
 
+const tagQuery = (count: number): string => Array.from({ length: count }, (_, at) => `tag=t${String(at)}`).join("&");
+
 describe("PUT <digest>?tag=a&tag=b", () => {
   test("is 201 with OCI-Tag naming every accepted tag, and sets them all", async () => {
     const repository = freshRepository();
@@ -107,11 +109,10 @@ describe("PUT <digest>?tag=a&tag=b", () => {
   test("of 50 tags is accepted, of 51 is 414 and sets none", async () => {
     const repository = freshRepository();
     const bytes = uniqueIndex();
-    const query = (count: number): string => Array.from({ length: count }, (_, at) => `tag=t${String(at)}`).join("&");
-    const tooMany = await put(repository, `${digestOf(bytes)}?${query(51)}`, bytes);
+    const tooMany = await put(repository, `${digestOf(bytes)}?${tagQuery(51)}`, bytes);
     expect(tooMany.status).toBe(414);
     expect((await registry.send("GET", `/v2/${repository}/tags/list`)).status).toBe(404);
-    expect((await put(repository, `${digestOf(bytes)}?${query(50)}`, bytes)).status).toBe(201);
+    expect((await put(repository, `${digestOf(bytes)}?${tagQuery(50)}`, bytes)).status).toBe(201);
     expect(await tagsOf(repository)).toHaveLength(50);
   });
 

@@ -117,7 +117,7 @@ describe("PUT with If-None-Match: *", () => {
     const repository = freshRepository();
     const headers = { "If-None-Match": "*" };
     const answers = await Promise.all(Array.from({ length: 8 }, () => put(repository, "v1", { headers })));
-    const statuses = answers.map((answer) => answer.status).toSorted();
-    expect(statuses).toEqual([201, 412, 412, 412, 412, 412, 412, 412]);
+    const statuses = answers.map((answer) => String(answer.status)).toSorted();
+    expect(statuses).toEqual(["201", ...Array.from({ length: 7 }, () => "412")]);
   });
 });

@@ -128,14 +128,27 @@ describe("GET returns the pushed bytes, untouched", () => {
   }
 });
 
+const layerNamed = (digest: string) => ({ mediaType: mediaTypes.layer, digest, size: 10 });
+
+const absentLayer = (mediaType: string, fields: object = {}) => ({
+  mediaType,
+  digest: absentDigest(),
+  size: 5,
+  ...fields,
+});
+
 describe("what is named must be there", () => {
   test("missing config and layers are 400 with one MANIFEST_BLOB_UNKNOWN per missing digest, named in detail", async () => {
     const repository = freshRepository();
     const here = await pushBlob(registry, repository, randomBytes(10));
     const missing = [absentDigest(), absentDigest(), absentDigest()];
-    const layer = (digest: string) => ({ mediaType: mediaTypes.layer, digest, size: 10 });
     const config = { mediaType: mediaTypes.config, digest: missing[0], size: 10 };
-    const layers = [layer(here), layer(missing[1] ?? ""), layer(missing[2] ?? ""), layer(missing[1] ?? "")];
+    const layers = [
+      layerNamed(here),
+      layerNamed(missing[1] ?? ""),
+      layerNamed(missing[2] ?? ""),
+      layerNamed(missing[1] ?? ""),
+    ];
     const body = jsonBytes({ schemaVersion: 2, mediaType: mediaTypes.image, config, layers });
     const answer = await put(repository, "v1", { type: mediaTypes.image, body });
     expectProblem(answer, 400, "MANIFEST_BLOB_UNKNOWN");
@@ -160,21 +173,15 @@ describe("what is named must be there", () => {
     const repository = freshRepository();
     const bytes = jsonBytes({ architecture: "amd64", os: "windows" });
     await pushBlob(registry, repository, bytes);
-    const absent = (mediaType: string, fields: object = {}) => ({
-      mediaType,
-      digest: absentDigest(),
-      size: 5,
-      ...fields,
-    });
     const image = {
       schemaVersion: 2,
       mediaType: mediaTypes.image,
       config: describeBytes(mediaTypes.config, bytes),
       layers: [
-        absent("application/vnd.oci.image.layer.nondistributable.v1.tar"),
-        absent("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"),
-        absent("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"),
-        absent(mediaTypes.layer, { urls: ["https://example.com/layer"] }),
+        absentLayer("application/vnd.oci.image.layer.nondistributable.v1.tar"),
+        absentLayer("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"),
+        absentLayer("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"),
+        absentLayer(mediaTypes.layer, { urls: ["https://example.com/layer"] }),
       ],
     };
     expect((await put(repository, "oci", { type: mediaTypes.image, body: jsonBytes(image) })).status).toBe(201);
@@ -183,7 +190,9 @@ describe("what is named must be there", () => {
       mediaType: mediaTypes.dockerImage,
       config: describeBytes(mediaTypes.dockerConfig, bytes),
       layers: [
-        absent("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", { urls: ["https://example.com/layer"] }),
+        absentLayer("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", {
+          urls: ["https://example.com/layer"],
+        }),
       ],
     };
     expect((await put(repository, "docker", { type: mediaTypes.dockerImage, body: jsonBytes(docker) })).status).toBe(
@@ -229,13 +238,13 @@ describe("an index with a missing child, where sparse indexes are switched off,"
   });
 });
 
+const sized = (size: number): Buffer => {
+  const bare = indexBytes([], { annotations: { pad: "" } });
+  return indexBytes([], { annotations: { pad: "x".repeat(size - bare.length) } });
+};
+
 describe("size", () => {
   const limit = 4 * 1024 * 1024;
-  const sized = (size: number): Buffer => {
-    const bare = indexBytes([], { annotations: { pad: "" } });
-    return indexBytes([], { annotations: { pad: "x".repeat(size - bare.length) } });
-  };
-
   test("a manifest of exactly 4 MiB is accepted and returned whole", async () => {
     const repository = freshRepository();
     const bytes = sized(limit);

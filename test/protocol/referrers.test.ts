@@ -101,15 +101,15 @@ describe("PUT with subject answers OCI-Subject", () => {
   });
 });
 
-describe("a referrer's descriptor", () => {
-  async function descriptorOf(
-    repository: string,
-    referrer: Descriptor,
-    subject: string,
-  ): Promise<Descriptor | undefined> {
-    return listed(await referrersOf(repository, subject)).find(({ digest }) => digest === referrer.digest);
-  }
+async function descriptorOf(
+  repository: string,
+  referrer: Descriptor,
+  subject: string,
+): Promise<Descriptor | undefined> {
+  return listed(await referrersOf(repository, subject)).find(({ digest }) => digest === referrer.digest);
+}
 
+describe("a referrer's descriptor", () => {
   test("has the right size, mediaType and all annotations", async () => {
     const repository = freshRepository();
     const subject = (await pushImage(registry, repository)).descriptor;
@@ -232,9 +232,9 @@ test("attaching concurrently to one subject loses none", async () => {
   expect(found.toSorted()).toEqual(pushed.map(({ digest }) => digest).toSorted());
 });
 
-describe("a fallback index sha256-<hex> that a client pushed", () => {
-  const fallbackTag = (digest: string): string => digest.replace(":", "-");
+const fallbackTag = (digest: string): string => digest.replace(":", "-");
 
+describe("a fallback index sha256-<hex> that a client pushed", () => {
   test("is stored as an ordinary tag, and its entries appear in the API", async () => {
     const repository = freshRepository();
     const subject = (await pushImage(registry, repository, { tag: "v1" })).descriptor;

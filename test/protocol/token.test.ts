@@ -12,7 +12,10 @@ const post = (
 ): Promise<Answer> =>
   registry.as(undefined).send("POST", "/token", {
     headers: { "Content-Type": type },
-    body: typeof form === "string" ? form : new URLSearchParams(form.map(([name, value]) => [name, value])).toString(),
+    body:
+      typeof form === "string"
+        ? form
+        : new URLSearchParams(form.map(([name, value]): [string, string] => [name, value])).toString(),
   });
 
 const passwordGrant = (...more: readonly (readonly [string, string])[]) =>
@@ -172,6 +175,15 @@ describe("a token", () => {
   });
 });
 
+const wrongPassword = (username: string) =>
+  [
+    ["grant_type", "password"],
+    ["service", "berth"],
+    ["client_id", "test"],
+    ["username", username],
+    ["password", "wrong"],
+  ] as const;
+
 describe("POST /token", () => {
   test("with grant_type=password and access_type=offline is 200 with access_token, scope, expires_in and refresh_token", async () => {
     const scope = "repository:acme/a:pull,push";
@@ -229,15 +241,7 @@ describe("POST /token", () => {
   });
 
   test("with a wrong password is 401, and the same for a name that is nobody's", async () => {
-    const form = (username: string) =>
-      [
-        ["grant_type", "password"],
-        ["service", "berth"],
-        ["client_id", "test"],
-        ["username", username],
-        ["password", "wrong"],
-      ] as const;
-    const [wrong, nobody] = [await post(form("admin")), await post(form("nobody"))];
+    const [wrong, nobody] = [await post(wrongPassword("admin")), await post(wrongPassword("nobody"))];
     expect([wrong.status, nobody.status]).toEqual([401, 401]);
     expect(nobody.text).toBe(wrong.text);
   });

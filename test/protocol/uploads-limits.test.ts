@@ -91,15 +91,15 @@ describe("sessions are bounded in number", () => {
   });
 });
 
+async function* slowly(pieces: number, pauseMs: number): AsyncGenerator<Uint8Array> {
+  for (let piece = 0; piece < pieces; piece += 1) {
+    yield Buffer.alloc(1000, piece);
+    await Bun.sleep(pauseMs);
+  }
+}
+
 describe("idle sessions", () => {
   const registry = useRegistry({ env: { BERTH_UPLOADS_IDLE_SECONDS: "2" } });
-
-  async function* slowly(pieces: number, pauseMs: number): AsyncGenerator<Uint8Array> {
-    for (let piece = 0; piece < pieces; piece += 1) {
-      yield Buffer.alloc(1000, piece);
-      await Bun.sleep(pauseMs);
-    }
-  }
 
   test("expire by last activity: 404 BLOB_UPLOAD_UNKNOWN", async () => {
     const repository = freshRepository();
