@@ -90,7 +90,7 @@ describe("authorize", () => {
 });
 
 describe("grantable", () => {
-  const rows: readonly (readonly [string, Authorize, Caller, string, readonly string[]])[] = [
+  const rows: readonly (readonly [string, Authorize, Caller, string, string[]])[] = [
     ["all of it", standard, admin, "repository:a:pull,push", ["repository:a:pull,push"]],
     ["a part of it", standard, anonymous, "repository:library/a:pull,push", ["repository:library/a:pull"]],
     ["nothing of it", standard, anonymous, "repository:a:pull repository:b:push", []],

@@ -27,7 +27,7 @@ describe("passwords", () => {
     expect(await passwords.verify("x".repeat(1024 * 1024), hash)).toBe(false);
     expect(await passwords.verify("ü".repeat(longestPasswordBytes / 2 + 1), hash)).toBe(false);
     expect(performance.now() - started).toBeLessThan(10);
-    await expect(passwords.hash("")).rejects.toThrow(RangeError);
+    expect(await passwords.hash("").catch((error: unknown) => error)).toBeInstanceOf(RangeError);
     expect(isHashablePassword("x".repeat(longestPasswordBytes))).toBe(true);
   });
 
@@ -46,7 +46,9 @@ describe("passwords", () => {
   test("a failed hash gives its turn back", async () => {
     const single = createPasswords({ concurrent: 1, waiting: 0 });
     for (let attempt = 0; attempt < 3; attempt += 1) {
-      await expect(single.verify("x", "not a hash")).rejects.toThrow();
+      const failure = await single.verify("x", "not a hash").catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(Error);
+      expect(failure).not.toBeInstanceOf(RegistryError);
     }
     expect(await single.verify("x", unmatchableHash())).toBe(false);
   });
