@@ -62,10 +62,9 @@ export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
     refuseBlocked(counted);
     const key = createHmac("sha256", processKey).update(`${attempt.name}\0${password}`).digest("base64");
     const known = remembered.get(key);
-    if (account && known && deps.now() - known.provenAt < rememberedForMs && proves(known, account)) {
-      return { kind: "account", account };
-    }
-    const proof = await prove({ key, attempt, password, account });
+    const isFresh = known !== undefined && deps.now() - known.provenAt < rememberedForMs;
+    const isCurrent = isFresh && account !== undefined && proves(known, account);
+    const proof = isCurrent ? known : await prove({ key, attempt, password, account });
     if (proof === undefined || account === undefined || !proves(proof, account)) return { kind: "refused" };
     remembered.set(key, proof);
     if (counted.pairFailures > 0) await deps.failures.clear(attempt);
