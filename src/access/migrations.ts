@@ -1,5 +1,5 @@
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
-import type { Kysely } from "kysely";
+import type { Writer } from "../platform/database/database.ts";
 
 export const accessMigrations: Migrations = {
   owner: "access",
@@ -21,7 +21,7 @@ export const accessMigrations: Migrations = {
   ],
 };
 
-async function createAccounts(schema: Kysely<unknown>, { text, integer }: ColumnTypes): Promise<void> {
+async function createAccounts(schema: Writer, { text, integer }: ColumnTypes): Promise<void> {
   await schema.schema
     .createTable("accounts")
     .addColumn("id", text, (column) => column.primaryKey().notNull())
@@ -35,7 +35,7 @@ async function createAccounts(schema: Kysely<unknown>, { text, integer }: Column
     .execute();
 }
 
-async function createLoginFailures(schema: Kysely<unknown>, { text, integer }: ColumnTypes): Promise<void> {
+async function createLoginFailures(schema: Writer, { text, integer }: ColumnTypes): Promise<void> {
   await schema.schema
     .createTable("login_failures")
     .addColumn("key", text, (column) => column.primaryKey().notNull())
@@ -49,7 +49,7 @@ async function createLoginFailures(schema: Kysely<unknown>, { text, integer }: C
     .execute();
 }
 
-async function createSigningKeys(schema: Kysely<unknown>, { text, integer }: ColumnTypes): Promise<void> {
+async function createSigningKeys(schema: Writer, { text, integer }: ColumnTypes): Promise<void> {
   await schema.schema
     .createTable("signing_keys")
     .addColumn("kid", text, (column) => column.primaryKey().notNull())
@@ -61,7 +61,7 @@ async function createSigningKeys(schema: Kysely<unknown>, { text, integer }: Col
     .execute();
 }
 
-async function createRefreshTokens(schema: Kysely<unknown>, { text, integer }: ColumnTypes): Promise<void> {
+async function createRefreshTokens(schema: Writer, { text, integer }: ColumnTypes): Promise<void> {
   await schema.schema
     .createTable("refresh_tokens")
     .addColumn("id", text, (column) => column.primaryKey().notNull())
