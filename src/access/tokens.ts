@@ -47,9 +47,11 @@ const access = z.array(
   z.strictObject({ type: z.enum(["repository", "registry"]), name: z.string(), actions: z.array(wireAction) }),
 );
 /** `account` and `epoch` are ours: whose it is, not by the name that another may have tomorrow, and since when. */
-const anonymousClaims = z.object({ sub: z.literal(""), aud: z.string(), exp: z.number(), access });
-const accountClaims = anonymousClaims.extend({ sub: z.string().min(1), account: z.string(), epoch: z.number() });
-const claims = z.union([accountClaims, anonymousClaims]);
+const common = z.object({ aud: z.string(), exp: z.number(), access });
+const claims = z.union([
+  common.extend({ sub: z.string().min(1), account: z.string(), epoch: z.number() }),
+  common.extend({ sub: z.literal(""), account: z.undefined().optional(), epoch: z.undefined().optional() }),
+]);
 
 interface Trusted {
   readonly kid: string;
@@ -96,7 +98,7 @@ export function createTokens({ database, keys, settings, now }: TokensDeps): Tok
       if (token.length > longestTokenCharacters) return undefined;
       const about = await trusted(token);
       if (about === undefined) return undefined;
-      if (!("account" in about)) return { ...anonymous, scope: about.access };
+      if (about.account === undefined) return { ...anonymous, scope: about.access };
       const account = await findAccountById(database.read, about.account);
       if (account === undefined || account.disabled || account.epoch !== about.epoch) return undefined;
       return { principal: principalOf(account), scope: about.access };
