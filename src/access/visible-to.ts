@@ -25,8 +25,5 @@ function visibleByRight(principal: Principal, policy: Policy): VisibleRepositori
   const isAdministrator = principal.kind === "account" && principal.administrator;
   if (isAdministrator || policy.mode === "open") return (eb) => eb.lit(true);
   return (eb) =>
-    eb.and([
-      eb("repositories.name", ">=", publicNamespace),
-      eb("repositories.name", "<", afterPublicNamespace),
-    ]);
+    eb.and([eb("repositories.name", ">=", publicNamespace), eb("repositories.name", "<", afterPublicNamespace)]);
 }
