@@ -4,7 +4,7 @@ import { digestOf, inPieces, startUpload } from "./content.ts";
 import { storedBytes } from "./data-folder.ts";
 import { freshRepository, useRegistry, withQuery } from "./registry-client.ts";
 
-const registry = useRegistry();
+const registry = useRegistry({ env: { BERTH_COLLECT_INTERVAL_SECONDS: "1" } });
 
 const octets = { "Content-Type": "application/octet-stream" };
 

@@ -99,20 +99,20 @@ async function* slowly(pieces: number, pauseMs: number): AsyncGenerator<Uint8Arr
 }
 
 describe("idle sessions", () => {
-  const registry = useRegistry({ env: { BERTH_UPLOADS_IDLE_SECONDS: "2" } });
+  const registry = useRegistry({ env: { BERTH_UPLOADS_IDLE_SECONDS: "2", BERTH_COLLECT_INTERVAL_SECONDS: "1" } });
 
   test("expire by last activity: 404 BLOB_UPLOAD_UNKNOWN", async () => {
     const repository = freshRepository();
     const idle = await startUpload(registry, repository);
     const used = await startUpload(registry, repository);
-    for (let elapsedMs = 0; elapsedMs < 3500; elapsedMs += 500) {
+    for (let elapsedMs = 0; elapsedMs < 5000; elapsedMs += 500) {
       await Bun.sleep(500);
       const patch = await registry.send("PATCH", used, { body: "x" });
       expect(patch.status).toBe(202);
     }
     expectProblem(await registry.send("GET", idle), 404, "BLOB_UPLOAD_UNKNOWN");
     expectProblem(await registry.send("PATCH", idle, { body: "x" }), 404, "BLOB_UPLOAD_UNKNOWN");
-    const put = await registry.send("PUT", withQuery(used, `digest=${digestOf("x".repeat(7))}`), { body: "" });
+    const put = await registry.send("PUT", withQuery(used, `digest=${digestOf("x".repeat(10))}`), { body: "" });
     expect(put.status).toBe(201);
   }, 15_000);
 
