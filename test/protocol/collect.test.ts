@@ -24,7 +24,7 @@ const longAfterTheLeaseMs = (leaseSeconds + 3) * 1000;
 const statusOf = async (target: string, method = "HEAD"): Promise<number> =>
   (await registry.send(method, target)).status;
 
-test("GC removes unreferenced old blobs", async () => {
+test.concurrent("GC removes unreferenced old blobs", async () => {
   const repository = freshRepository();
   const digest = await pushBlob(registry, repository, randomBytes(100));
   expect(await statusOf(`/v2/${repository}/blobs/${digest}`, "GET")).toBe(200);
@@ -35,7 +35,7 @@ test("GC removes unreferenced old blobs", async () => {
   expect(await pushBlob(registry, repository, bytes)).toBe(digestOf(bytes));
 }, 15_000);
 
-test("GC keeps images, children of indexes, referrers of live subjects, and the bytes of active sessions", async () => {
+test.concurrent("GC keeps images, children of indexes, referrers of live subjects, and the bytes of active sessions", async () => {
   const repository = freshRepository();
   const tagged = await pushImage(registry, repository, { tag: "v1" });
   const child = await pushImage(registry, repository);
@@ -61,7 +61,7 @@ test("GC keeps images, children of indexes, referrers of live subjects, and the 
   expect(put.status).toBe(201);
 }, 15_000);
 
-test("a blob that HEAD has just found is there for the manifest, however old it was", async () => {
+test.concurrent("a blob that HEAD has just found is there for the manifest, however old it was", async () => {
   const repository = freshRepository();
   const waits = Array.from({ length: 16 }, (_, at) => at * 300);
   const outcomes = await Promise.all(
@@ -84,7 +84,7 @@ test("a blob that HEAD has just found is there for the manifest, however old it 
   expect(new Set(outcomes)).toEqual(new Set(["manifest 201, blob 200", "collected before HEAD"]));
 }, 15_000);
 
-test("blobs of a deleted image stay for a lease, so that a push which counts on them finds them, and then go", async () => {
+test.concurrent("blobs of a deleted image stay for a lease, so that a push which counts on them finds them, and then go", async () => {
   const repository = freshRepository();
   const image = await pushImage(registry, repository, { tag: "v1" });
   await Bun.sleep(longAfterTheLeaseMs);

@@ -81,7 +81,9 @@ function connect(host: () => string, authorization: string | undefined): Registr
       if (authorization !== undefined) headers.unshift(["Authorization", authorization]);
       const body = typeof call.body === "string" ? Buffer.from(call.body) : call.body;
       const answer = await exchange(host(), { method, target, headers, body, awaitContinue: call.awaitContinue });
-      expectPublishedProblems(answer, `${method} ${target.slice(0, 300)}`);
+      const request = `${method} ${target.slice(0, 300)}`;
+      expectPublishedProblems(answer, request);
+      expectWarningForm(answer, request);
       return toAnswer(answer);
     },
     as: (other) => connect(host, other),
@@ -97,6 +99,13 @@ function expectPublishedProblems(answer: RawAnswer, request: string): void {
   const wellFormed =
     Array.isArray(errors) && errors.length > 0 && errors.every((problem) => publishedCodes.has(problem.code));
   if (!wellFormed) throw new Error(`${request}: not an error body of the protocol: ${answer.body.toString()}`);
+}
+
+/** The only form that clients show: no agent, no date, quotes escaped; and not too much of it. */
+function expectWarningForm(answer: RawAnswer, request: string): void {
+  const warnings = answer.headers.filter(([name]) => name === "warning").map(([, value]) => value);
+  const wellFormed = warnings.every((value) => /^299 - "(?:[^"\\\r\n]|\\.)*"$/.test(value));
+  if (!wellFormed || warnings.join("").length > 4096) throw new Error(`${request}: Warning: ${warnings.join(", ")}`);
 }
 
 function toAnswer(raw: RawAnswer): Answer {

@@ -101,7 +101,7 @@ async function* slowly(pieces: number, pauseMs: number): AsyncGenerator<Uint8Arr
 describe("idle sessions", () => {
   const registry = useRegistry({ env: { BERTH_UPLOADS_IDLE_SECONDS: "2", BERTH_COLLECT_INTERVAL_SECONDS: "1" } });
 
-  test("expire by last activity: 404 BLOB_UPLOAD_UNKNOWN", async () => {
+  test.concurrent("expire by last activity: 404 BLOB_UPLOAD_UNKNOWN", async () => {
     const repository = freshRepository();
     const idle = await startUpload(registry, repository);
     const used = await startUpload(registry, repository);
@@ -116,7 +116,7 @@ describe("idle sessions", () => {
     expect(put.status).toBe(201);
   }, 15_000);
 
-  test("are not those that are slow but active: one request may outlive the limit", async () => {
+  test.concurrent("are not those that are slow but active: one request may outlive the limit", async () => {
     const repository = freshRepository();
     const location = await startUpload(registry, repository);
     const patch = await registry.send("PATCH", location, { body: slowly(10, 500) });
