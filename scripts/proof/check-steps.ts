@@ -3,7 +3,8 @@ import { findTests, runTests, type TestRun } from "./run-tests.ts";
 import { runSteps, type Step } from "./steps.ts";
 
 export interface CheckResult {
-  readonly passed: boolean;
+  /** Names of the steps that failed. */
+  readonly failedSteps: readonly string[];
   readonly tests: TestRun;
 }
 
@@ -22,7 +23,7 @@ export async function checkAll(root: string, env: Readonly<Record<string, string
       return { passed: exitCode === 0, output };
     },
   });
-  const passed = await runSteps(
+  const failedSteps = await runSteps(
     [
       {
         name: "unit tests",
@@ -38,5 +39,5 @@ export async function checkAll(root: string, env: Readonly<Record<string, string
     ],
     { atOnce: 2, print: (line) => console.log(line) },
   );
-  return { passed, tests };
+  return { failedSteps, tests };
 }

@@ -5,10 +5,16 @@ import { join } from "node:path";
 import { parseDocument, toolsOf } from "./doc-blocks.ts";
 import { runDocument } from "./run-docs.ts";
 
+async function temporaryFolder(): Promise<AsyncDisposable & { readonly path: string }> {
+  const path = await mkdtemp(join(tmpdir(), "berth-docs-data-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
 const fence = "```";
 
 async function runMarkdown(lines: readonly string[], missing: readonly string[] = []) {
-  const data = await mkdtemp(join(tmpdir(), "berth-docs-data-"));
+  await using folder = await temporaryFolder();
+  const data = folder.path;
   const { blocks, problems } = parseDocument("guide.md", lines.join("\n"));
   const results = await runDocument(blocks, {
     root: data,
@@ -17,7 +23,7 @@ async function runMarkdown(lines: readonly string[], missing: readonly string[] 
         host: "127.0.0.1:41234",
         data,
         admin: { password: "secret" },
-        [Symbol.asyncDispose]: () => rm(data, { recursive: true, force: true }),
+        [Symbol.asyncDispose]: () => Promise.resolve(),
       }),
     missingTool: (tool) => (missing.includes(tool) ? `${tool} is not installed` : undefined),
     limitSeconds: 2,

@@ -66,10 +66,16 @@ it("sees a file without tests, a test that was not reached, a failure and a skip
     "red.test.ts": ['it("fails", () => expect(1).toBe(2));', 'it.skip("later", () => {});'],
   });
   expect(await problemsOf(run)).toEqual([
-    "bun test ended with 1",
     "no test of empty.test.ts was run",
     "lost.test.ts:4 declares a test that left no result",
     "failed: red.test.ts: fails",
     "skipped without a reason: red.test.ts: later",
   ]);
+});
+
+it("sees an error outside every test", async () => {
+  const run = runPlanted({
+    "a.test.ts": ['it("passes", () => {});', 'setTimeout(() => { throw new Error("late"); }, 0);', "await Bun.sleep(20);"],
+  });
+  expect(await problemsOf(run)).not.toEqual([]);
 });

@@ -6,15 +6,15 @@ const step = (name: string, passed: boolean): Step => ({
   run: async () => Promise.resolve({ passed, output: `what ${name} says` }),
 });
 
-async function printed(steps: readonly Step[]): Promise<{ readonly passed: boolean; readonly text: string }> {
+async function printed(steps: readonly Step[]): Promise<{ readonly failed: readonly string[]; readonly text: string }> {
   const lines: string[] = [];
-  const passed = await runSteps(steps, { atOnce: 2, print: (line) => lines.push(line) });
-  return { passed, text: lines.join("\n") };
+  const failed = await runSteps(steps, { atOnce: 2, print: (line) => lines.push(line) });
+  return { failed, text: lines.join("\n") };
 }
 
 it("names every step, and shows what the failing ones said", async () => {
-  const { passed, text } = await printed([step("lint", true), step("types", false), step("format", true)]);
-  expect(passed).toBe(false);
+  const { failed, text } = await printed([step("lint", true), step("types", false), step("format", true)]);
+  expect(failed).toEqual(["types"]);
   expect(text).toMatch(/ok +lint/);
   expect(text).toMatch(/FAILED types/);
   expect(text).toMatch(/ok +format/);
@@ -23,7 +23,7 @@ it("names every step, and shows what the failing ones said", async () => {
 });
 
 it("counts a step that throws as failed", async () => {
-  const { passed, text } = await printed([{ name: "broken", run: () => Promise.reject(new Error("no such tool")) }]);
-  expect(passed).toBe(false);
+  const { failed, text } = await printed([{ name: "broken", run: () => Promise.reject(new Error("no such tool")) }]);
+  expect(failed).toEqual(["broken"]);
   expect(text).toContain("no such tool");
 });

@@ -9,13 +9,16 @@ export interface Step {
   readonly run: () => Promise<StepResult>;
 }
 
-/** Runs steps side by side, prints each one's result and time, and everything a failing step had to say. */
+/**
+ * Runs steps side by side, prints each one's result and time, and everything a failing step had to say.
+ * @returns the names of those that failed
+ */
 export async function runSteps(
   steps: readonly Step[],
   { atOnce, print }: { readonly atOnce: number; readonly print: (line: string) => void },
-): Promise<boolean> {
+): Promise<readonly string[]> {
   const waiting = steps.values();
-  let passed = true;
+  const failed: string[] = [];
   const takeSteps = async (): Promise<void> => {
     for (const step of waiting) {
       const started = performance.now();
@@ -23,13 +26,13 @@ export async function runSteps(
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
       print(`${result.passed ? "ok    " : "FAILED"} ${step.name.padEnd(14)} ${seconds.padStart(6)} s`);
       if (!result.passed) {
-        passed = false;
+        failed.push(step.name);
         print(result.output);
       }
     }
   };
   await Promise.all(Array.from({ length: atOnce }, takeSteps));
-  return passed;
+  return failed;
 }
 
 async function runStep(step: Step): Promise<StepResult> {
