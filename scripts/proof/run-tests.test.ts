@@ -75,7 +75,11 @@ it("sees a file without tests, a test that was not reached, a failure and a skip
 
 it("sees an error outside every test", async () => {
   const run = runPlanted({
-    "a.test.ts": ['it("passes", () => {});', 'setTimeout(() => { throw new Error("late"); }, 0);', "await Bun.sleep(20);"],
+    "a.test.ts": [
+      'it("passes", () => {});',
+      'setTimeout(() => { throw new Error("late"); }, 0);',
+      "await Bun.sleep(20);",
+    ],
   });
   expect(await problemsOf(run)).not.toEqual([]);
 });
