@@ -92,6 +92,6 @@ export async function judgeReport(folder: string): Promise<readonly string[]> {
   if (!(await file.exists())) return ["it wrote no results.yaml"];
   const { apis: byApi, data: byData } = report.parse(parse(await file.text()));
   return [...Object.entries(byApi), ...Object.entries(byData)]
-    .filter(([name, status]) => status !== "Pass")
+    .filter(([, status]) => status !== "Pass")
     .map(([name, status]) => `${name}: ${status}`);
 }

@@ -3,7 +3,7 @@ import { startServer, type TestServer } from "../../test/support/server.ts";
 import { parseJunit, type TestCase } from "../proof/junit.ts";
 import { run } from "../proof/run.ts";
 
-export const root = resolve(import.meta.dir, "../..");
+const root = resolve(import.meta.dir, "../..");
 export const lists = join(root, "test/conformance");
 
 /** The program of a suite, or why it cannot be had. */

@@ -4,7 +4,6 @@ import {
   emptyWords,
   globalRules,
   packagePlaces,
-  privateTables,
   rings,
   ringsOfStrangers,
   ringsWithoutPackages,
@@ -92,7 +91,7 @@ const stands = (place: Place, where: readonly string[]): boolean =>
   where.includes(place.ring) || where.includes(place.folder);
 
 function tableOwners(places: readonly Place[]): ReadonlyMap<string, readonly string[]> {
-  const owners = new Map<string, string[]>(Object.entries(privateTables).map(([table, unit]) => [table, [unit]]));
+  const owners = new Map<string, string[]>();
   for (const place of places) {
     if (place.isTest) continue;
     for (const table of declaredTables(place)) {

@@ -55,9 +55,6 @@ export const globalRules: readonly GlobalRule[] = [
   { names: ["fetch"], only: ["platform/net", "platform/runtime"], because: "the only way out is platform/net" },
 ];
 
-/** Tables that are not part of `Tables`, with their owner. */
-export const privateTables: Readonly<Record<string, string>> = { schema_migrations: "platform/database" };
-
 /** A name that says nothing about what is inside. */
 export const emptyWords: readonly string[] = [
   "util",

@@ -91,11 +91,11 @@ export function declaredTables({ code }: Place): readonly string[] {
   return names;
 }
 
-const writeCall = /\.(?:insertInto|replaceInto|mergeInto|updateTable|deleteFrom)\(\s*["'`](?:\w+\.)?(\w+)/g;
+const writeCall = /\b(?:insertInto|replaceInto|mergeInto|updateTable|deleteFrom)\(\s*["'`](?:\w+\.)?(\w+)/g;
 const insertText = /\b(?:(?:insert|replace|merge)\s+(?:or\s+\w+\s+)?into|delete\s+from)\s+"?(\w+)"?/gi;
 const updateText = /\bupdate\s+"?(\w+)"?\s+(?:as\s+\w+\s+)?set\b/gi;
 const readCall =
-  /\.(?:selectFrom|(?:inner|left|right|full|cross)(?:Lateral)?Join|using|from)\(\s*\[?\s*["'`](?:\w+\.)?(\w+)/g;
+  /(?:\bselectFrom|\b(?:inner|left|right|full|cross)(?:Lateral)?Join|\.using|\.from)\(\s*\[?\s*["'`](?:\w+\.)?(\w+)/g;
 const readText = /\b(?:from|join)\s+"?(\w+)"?/gi;
 
 export interface TableUse {

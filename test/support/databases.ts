@@ -31,7 +31,7 @@ export function describeEachDatabase(name: string, tests: (dialect: Dialect, ope
 }
 
 /** Why the tests on PostgreSQL cannot run. */
-export function missingPostgres(): string | undefined {
+function missingPostgres(): string | undefined {
   if (clusterUrl !== undefined) return undefined;
   const programs = findPostgres();
   return "missing" in programs ? programs.missing : "BERTH_TEST_POSTGRES_URL is not set (npm test starts a cluster)";
