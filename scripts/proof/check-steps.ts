@@ -28,7 +28,12 @@ export async function checkAll(root: string, env: Readonly<Record<string, string
       {
         name: "unit tests",
         run: async () => {
-          tests = await runTests({ root, files: await findTests(root, unitTests), env, flags: ["--isolate"] });
+          tests = await runTests({
+            root,
+            files: await findTests(root, unitTests),
+            env,
+            flags: ["--isolate", "--timeout=20000"],
+          });
           return { passed: tests.problems.length === 0, output: [tests.output, ...tests.problems].join("\n") };
         },
       },
