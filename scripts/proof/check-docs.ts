@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { startServer } from "../../test/support/server.ts";
 import { parseDocument, toolsOf } from "./doc-blocks.ts";
 import { findMissingTools } from "./doc-tools.ts";
+import { canStartDockerEngine, startDockerEngine } from "./docker-engine.ts";
 import { runDocument, type BlockResult } from "./run-docs.ts";
 
 export interface DocsResult {
@@ -14,12 +15,17 @@ export async function checkDocs(root: string): Promise<DocsResult> {
   const documents = [];
   for await (const file of new Bun.Glob("{*.md,docs/**/*.md}").scan({ cwd: root }))
     documents.push(parseDocument(file, await Bun.file(resolve(root, file)).text()));
-  const missing = await findMissingTools(documents.flatMap(({ blocks }) => blocks.flatMap(toolsOf)));
+  const tools = documents.flatMap(({ blocks }) => blocks.filter(({ notRun }) => notRun === undefined).flatMap(toolsOf));
+  const usesDocker = tools.includes("docker") && (await findMissingTools(["docker"])).size > 0;
+  await using engine = usesDocker && canStartDockerEngine() ? await startDockerEngine() : undefined;
+  const env = engine === undefined ? {} : { DOCKER_HOST: engine.host };
+  const missing = await findMissingTools(tools, env);
   const results: BlockResult[] = [];
   for (const { blocks } of documents)
     results.push(
       ...(await runDocument(blocks, {
         root,
+        env,
         startServer,
         missingTool: (tool) => missing.get(tool),
         limitSeconds: 180,

@@ -20,6 +20,7 @@ export interface DocServer extends AsyncDisposable {
 
 export interface DocRunOptions {
   readonly root: string;
+  readonly env?: Readonly<Record<string, string>>;
   readonly startServer: () => Promise<DocServer>;
   /** Why a program cannot be used here. */
   readonly missingTool: (tool: string) => string | undefined;
@@ -83,13 +84,18 @@ function shellScript(folder: string, count: number): string {
   return ["set -euo pipefail", `cd "${folder}/work"`, ...steps, ""].join("\n");
 }
 
-async function runShell(folder: string, server: DocServer, { root, limitSeconds }: DocRunOptions): Promise<boolean> {
+async function runShell(
+  folder: string,
+  server: DocServer,
+  { root, env, limitSeconds }: DocRunOptions,
+): Promise<boolean> {
   // A session of its own, so that what a block left running ends with it.
   const shell = spawn("bash", [join(folder, "all.sh")], {
     detached: true,
     stdio: "ignore",
     env: {
       ...process.env,
+      ...env,
       HOME: folder,
       PATH: [join(root, "bin"), process.env["PATH"] ?? ""].join(delimiter),
       BERTH_ADMIN_PASSWORD: server.admin.password,
