@@ -184,9 +184,14 @@ describe("several ranges", () => {
   });
 });
 
-test("HEAD ignores Range", async () => {
+test("HEAD with Range tells of the whole blob, or what GET would answer", async () => {
   const answer = await registry.send("HEAD", path, { headers: { Range: "bytes=0-1" } });
-  expect([answer.status, answer.header("content-length")]).toEqual([200, String(size)]);
+  const told = [answer.status, answer.header("content-length"), answer.header("content-range")];
+  const [whole, part] = [
+    [200, String(size), undefined],
+    [206, "2", `bytes 0-1/${String(size)}`],
+  ];
+  expect([whole, part]).toContainEqual(told);
 });
 
 test("If-None-Match comes before Range", async () => {

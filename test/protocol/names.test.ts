@@ -152,6 +152,9 @@ describe("percent-encoded traversal never leaves the repository and is a 4xx", (
     const climb = `/v2/${sibling}%2f..%2f..%2f${repository}/tags/list`;
     const dots = `/v2/${sibling}/%2e%2e/%2e%2e/${repository}/tags/list`;
     expectClientError(await registry.send("GET", climb));
+    expectClientError(await registry.send("GET", `/v2/${repository.replace("/", "%2f")}/tags/list`));
+    expectClientError(await registry.send("GET", `/v2/${repository.replace("/", "%2F")}/manifests/v1`));
+    expectClientError(await registry.send("GET", "/v2/_oci%2Fext%2Fdiscover"));
     expectClientError(await registry.send("GET", dots));
   });
 
