@@ -3,6 +3,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import type { Database } from "../platform/database/database.ts";
+import type { RunningHashes } from "./uploads/running-hashes.ts";
 import type { ReadGate, WriteRule } from "./ports.ts";
 
 export interface RegistrySettings {
@@ -26,6 +27,7 @@ export interface Registry {
   readonly blobs: BlobStore;
   readonly writeRules: readonly WriteRule[];
   readonly readGates: readonly ReadGate[];
+  readonly hashes: RunningHashes;
   readonly settings: RegistrySettings;
 }
 
