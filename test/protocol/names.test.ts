@@ -260,28 +260,3 @@ describe("malformed digests are 400 DIGEST_INVALID on writes, and 400 or 404 on 
     }
   });
 });
-
-describe("quotes, comments and NUL in string parameters are taken literally or refused, and tell nothing", () => {
-  for (const value of ["'%20OR%201=1;--", "%22", "%00", "%25", "_%25", "\\", "%ff", "%ed%a0%80"]) {
-    test(value, async () => {
-      const repository = freshRepository();
-      const image = await pushIndex(registry, repository, { tag: "v1" });
-      const targets = [
-        `/v2/${repository}/tags/list?last=${value}`,
-        `/v2/${repository}/tags/list?n=${value}`,
-        `/v2/_catalog?last=${value}`,
-        `/v2/_catalog?n=${value}`,
-        `/v2/${repository}/referrers/${image.digest}?artifactType=${value}`,
-        `/v2/${repository}/manifests/v1?ns=${value}`,
-        `/v2/${repository}/manifests/${value}`,
-        `/v2/${repository}/blobs/uploads/${value}`,
-        `/token?service=berth&scope=${value}&account=${value}`,
-      ];
-      for (const target of targets) {
-        const answer = await registry.send("GET", target);
-        expect(answer.status).toBeLessThan(500);
-        expect(answer.text).not.toMatch(/SQLITE|SyntaxError|\bat .*\.ts/);
-      }
-    });
-  }
-});
