@@ -79,7 +79,7 @@ export function distribution(deps: DistributionDeps) {
     switch (route.kind) {
       case "base":
         requireMethod(request, reading);
-        requireSignIn(deps.access, caller, request);
+        requireSignIn(deps.access, caller);
         return { kind: "json", status: 200, headers: {}, body: {} };
       case "catalog":
         requireMethod(request, reading);
@@ -106,8 +106,9 @@ function wantedBy(route: Route, endpoint: Endpoint | undefined): Wanted | undefi
 }
 
 /** Clients learn from this answer alone whether to sign in: anonymous ones are sent to the token service. */
-function requireSignIn({ policy }: Access, caller: Caller, { headers }: Incoming): void {
-  if (policy.mode === "standard" && caller.principal.kind === "anonymous" && !headers.has("authorization")) {
+function requireSignIn({ policy }: Access, { principal, scope }: Caller): void {
+  const hasToken = scope !== undefined;
+  if (policy.mode === "standard" && principal.kind === "anonymous" && !hasToken) {
     fail({ code: "UNAUTHORIZED", scopes: [] });
   }
 }
