@@ -43,6 +43,12 @@ export async function loadInstanceSecret({ configured, dataFolder }: SecretSourc
 }
 
 async function readOrCreate(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  }
+  // Another start may create it meanwhile; whoever was first, that one counts.
   await createPrivateFile(path, `${randomBytes(32).toString("base64url")}\n`);
   return readFile(path, "utf8");
 }

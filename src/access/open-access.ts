@@ -22,6 +22,8 @@ export interface AccessDeps {
 /** Who is it, and may they: what the entrances are given. */
 export interface Access {
   readonly authorize: Authorize;
+  /** The name tokens are issued for. */
+  readonly service: string;
   readonly policy: Policy;
   readonly verifyPassword: VerifyPassword;
   readonly tokens: Tokens;
@@ -41,6 +43,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
   return {
     authorize: authorizer(policy),
+    service: settings.service,
     policy,
     verifyPassword: passwordVerifier({ database, passwords, failures, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, now }),

@@ -1,13 +1,9 @@
-import type { Expression, ExpressionBuilder, SqlBool } from "kysely";
-import type { Tables } from "../platform/database/database.ts";
+import type { Visible } from "../registry/repositories.ts";
 import { isCatalogGrant, type Policy, publicNamespace } from "./authorize.ts";
 import type { Caller, Principal } from "./principal.ts";
 
-/** A condition on `repositories.name`; lists of repositories take it as an argument. */
-export type VisibleRepositories = (eb: ExpressionBuilder<Tables, "repositories">) => Expression<SqlBool>;
-
 /** The repositories that `authorize` would let the caller read, as a condition that an index can answer. */
-export function visibleTo({ principal, scope }: Caller, policy: Policy): VisibleRepositories {
+export function visibleTo({ principal, scope }: Caller, policy: Policy): Visible {
   const byRight = visibleByRight(principal, policy);
   // A token for the catalog stands for its principal there; any other shows what it may pull.
   if (scope === undefined || scope.some(isCatalogGrant)) return byRight;
@@ -21,7 +17,7 @@ export function visibleTo({ principal, scope }: Caller, policy: Policy): Visible
 /** The first text after all that start with it: `/` is followed by `0`. */
 const afterPublicNamespace = `${publicNamespace.slice(0, -1)}0`;
 
-function visibleByRight(principal: Principal, policy: Policy): VisibleRepositories {
+function visibleByRight(principal: Principal, policy: Policy): Visible {
   const isAdministrator = principal.kind === "account" && principal.administrator;
   if (isAdministrator || policy.mode === "open") return (eb) => eb.lit(true);
   return (eb) =>
