@@ -98,9 +98,9 @@ describeClient("containerd", ["root", "containerd", "ctr", "runc", "dpkg", "/bin
     expect(await start("team/debian:1")).toBe(debianOutput);
     const requests = await seen.from(client);
     // A blob goes up in one PUT, and comes down in one GET.
-    expect(count(requests, "PUT", /^\/v2\/team\/debian\/blobs\/uploads\//, 201)).toBe(6);
-    expect(count(requests, "PATCH", /./)).toBe(0);
-    expect(count(requests, "GET", /^\/v2\/team\/debian\/blobs\//, 200)).toBe(6);
+    expect(count(requests, { method: "PUT", path: /^\/v2\/team\/debian\/blobs\/uploads\//, status: 201 })).toBe(6);
+    expect(count(requests, { method: "PATCH", path: /./ })).toBe(0);
+    expect(count(requests, { method: "GET", path: /^\/v2\/team\/debian\/blobs\//, status: 200 })).toBe(6);
   });
 
   test("mounts the blobs of an image that it pushes to a second repository", async () => {

@@ -62,7 +62,7 @@ describeClient("crane", ["crane", "dpkg", "/bin/busybox"], () => {
     const again = await crane(["push", pulled, `${host}/team/again:1`]);
     expect(again.stdout.trim()).toBe(`${host}/team/again@${busybox.image.digest}`);
     const requests = await seen.from(client);
-    expect(count(requests, "PATCH", /^\/v2\/team\/busybox\/blobs\/uploads\//, 202)).toBe(3);
+    expect(count(requests, { method: "PATCH", path: /^\/v2\/team\/busybox\/blobs\/uploads\//, status: 202 })).toBe(3);
   });
 
   test("mounts the blobs of an image that it copies to a second repository", async () => {

@@ -27,9 +27,19 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
     docker = (args, options) => run(["docker", ...args], { env, ...options });
     refused = (args, options) => runRefused(["docker", ...args], { env, ...options });
     const command = [
-      ...["dockerd", "--storage-driver=vfs", "--iptables=false", "--ip6tables=false", "--bridge=none"],
-      ...["--data-root", join(folder, "data"), "--exec-root", join(folder, "exec")],
-      ...["--pidfile", join(folder, "pid"), "--host", socket],
+      "dockerd",
+      "--storage-driver=vfs",
+      "--iptables=false",
+      "--ip6tables=false",
+      "--bridge=none",
+      "--data-root",
+      join(folder, "data"),
+      "--exec-root",
+      join(folder, "exec"),
+      "--pidfile",
+      join(folder, "pid"),
+      "--host",
+      socket,
     ];
     await startDaemon(fixture, command, async () => (await attempt(["docker", "version"], { env })).exitCode === 0);
     await load(await makeBusyboxImage(join(folder, "busybox"), "berth.test/busybox:1"));
@@ -69,7 +79,7 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
     expect((await docker(["pull", reference])).stdout).toContain("Image is up to date");
     await docker(["pull", `${host}/team/debian@${digest}`]);
     const requests = await seen.from(engine);
-    expect(count(requests, "PATCH", /^\/v2\/team\/debian\/blobs\/uploads\//, 202)).toBe(6);
+    expect(count(requests, { method: "PATCH", path: /^\/v2\/team\/debian\/blobs\/uploads\//, status: 202 })).toBe(6);
   });
 
   test("mounts the layers of an image that it pushes to a second repository", async () => {

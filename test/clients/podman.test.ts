@@ -21,8 +21,14 @@ describeClient("podman", ["root", "podman", "runc", "dpkg", "/bin/busybox"], () 
     host = fixture.server.host;
     podman = containersTool("podman", fixture, [
       ...storageIn("podman", fixture),
-      ...["--tmpdir", join(fixture.folder, "tmp"), "--events-backend", "file"],
-      ...["--cgroup-manager", "cgroupfs", "--runtime", "runc"],
+      "--tmpdir",
+      join(fixture.folder, "tmp"),
+      "--events-backend",
+      "file",
+      "--cgroup-manager",
+      "cgroupfs",
+      "--runtime",
+      "runc",
     ]);
     await load(await makeBusyboxImage(join(fixture.folder, "busybox"), "berth.test/busybox:1"));
     await load(await makeDebianImage(join(fixture.folder, "debian"), "berth.test/debian:1"));
@@ -61,8 +67,8 @@ describeClient("podman", ["root", "podman", "runc", "dpkg", "/bin/busybox"], () 
     const digest = await podman.run(["image", "inspect", "--format", "{{.Digest}}", `${host}/team/debian:1`]);
     expect(digest.stdout.trim()).toBe((await digestOf(fixture.server, "team/debian", "1")) ?? "");
     const requests = await seen.from(client);
-    expect(count(requests, "PATCH", /^\/v2\/team\/debian\/blobs\/uploads\//, 202)).toBe(6);
-    expect(count(requests, "GET", /^\/v2\/team\/debian\/blobs\//, 200)).toBe(6);
+    expect(count(requests, { method: "PATCH", path: /^\/v2\/team\/debian\/blobs\/uploads\//, status: 202 })).toBe(6);
+    expect(count(requests, { method: "GET", path: /^\/v2\/team\/debian\/blobs\//, status: 200 })).toBe(6);
   });
 
   test("mounts the layers of an image that it pushes to a second repository", async () => {

@@ -60,9 +60,15 @@ async function settle(server: TestServer): Promise<void> {
 }
 
 /** How many requests of this shape there were. */
-export const count = (requests: readonly LogLine[], method: string, path: RegExp, status?: number): number =>
+export const count = (
+  requests: readonly LogLine[],
+  want: { readonly method: string; readonly path: RegExp; readonly status?: number },
+): number =>
   requests.filter(
-    (line) => line.method === method && path.test(line.path ?? "") && (status === undefined || line.status === status),
+    (line) =>
+      line.method === want.method &&
+      want.path.test(line.path ?? "") &&
+      (want.status === undefined || line.status === want.status),
   ).length;
 
 /**
@@ -75,11 +81,11 @@ export function expectMounts(
 ): void {
   const uploads = new RegExp(`^/v2/${want.repository}/blobs/uploads/`);
   expect({
-    mounted: count(requests, "POST", uploads, 201),
-    opened: count(requests, "POST", uploads, 202),
-    finished: count(requests, "PUT", uploads),
+    mounted: count(requests, { method: "POST", path: uploads, status: 201 }),
+    opened: count(requests, { method: "POST", path: uploads, status: 202 }),
+    finished: count(requests, { method: "PUT", path: uploads }),
   }).toEqual({ mounted: want.layers, opened: want.uploaded, finished: want.uploaded });
-  expect(count(requests, "PATCH", uploads)).toBeLessThanOrEqual(want.uploaded);
+  expect(count(requests, { method: "PATCH", path: uploads })).toBeLessThanOrEqual(want.uploaded);
 }
 
 /** The digest that the registry gives for a tag, or undefined when it knows no such tag. */

@@ -35,8 +35,12 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
 
   const push = (layout: Layout, reference: string): Promise<unknown> =>
     skopeo.run([
-      ...["copy", "--all", "--preserve-digests", plainTarget],
-      ...[`oci:${layout.folder}:${layout.tag}`, `docker://${host}/${reference}`],
+      "copy",
+      "--all",
+      "--preserve-digests",
+      plainTarget,
+      `oci:${layout.folder}:${layout.tag}`,
+      `docker://${host}/${reference}`,
     ]);
 
   async function pull(reference: string, name: string): Promise<string> {
@@ -61,8 +65,8 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     expect(await digestOf(fixture.server, "team/busybox", "1")).toBe(busybox.image.digest);
     const folder = await pull("team/busybox:1", "pulled");
     const requests = await seen.from(client);
-    expect(count(requests, "PATCH", /^\/v2\/team\/busybox\/blobs\/uploads\//, 202)).toBe(3);
-    expect(count(requests, "GET", /^\/v2\/team\/busybox\/blobs\//, 200)).toBe(3);
+    expect(count(requests, { method: "PATCH", path: /^\/v2\/team\/busybox\/blobs\/uploads\//, status: 202 })).toBe(3);
+    expect(count(requests, { method: "GET", path: /^\/v2\/team\/busybox\/blobs\//, status: 200 })).toBe(3);
     for (const { digest } of [busybox.image, busybox.config, ...busybox.layers]) {
       expect(await readFile(blobPath(folder, digest))).toEqual(await readFile(blobPath(busybox.folder, digest)));
     }
@@ -119,7 +123,7 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     const inspect = ["inspect", "--tls-verify=false", `docker://${host}/team/many:a`];
     expect(await skopeo.refused(inspect)).toMatch(/manifest unknown/i);
     const requests = await seen.from(client);
-    expect(count(requests, "DELETE", /^\/v2\/team\/many\/manifests\/sha256:/, 202)).toBe(1);
+    expect(count(requests, { method: "DELETE", path: /^\/v2\/team\/many\/manifests\/sha256:/, status: 202 })).toBe(1);
   });
 
   test("logs out: the public namespace stays readable, all else is refused", async () => {
