@@ -70,7 +70,7 @@ describe("BuildKit 0.25", () => {
     const attestation = manifestOf(partOf(types.config, emptyJson), [
       {
         ...partOf("application/vnd.in-toto+json", statement),
-        ...{ annotations: { "in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2" } },
+        annotations: { "in-toto.io/predicate-type": "https://slsa.dev/provenance/v0.2" },
       },
     ]);
     await pushAndRead(sha256(attestation), types.manifest, attestation);
