@@ -1,0 +1,96 @@
+import { randomUUID } from "node:crypto";
+import type { Reader, Writer } from "../platform/database/database.ts";
+import type { AccountName } from "./account-name.ts";
+import type { Principal } from "./principal.ts";
+import type { AccountRow } from "./tables.ts";
+
+export interface Account {
+  readonly id: string;
+  readonly name: string;
+  readonly passwordHash: string;
+  readonly administrator: boolean;
+  readonly disabled: boolean;
+  /** What was issued under another epoch is void. */
+  readonly epoch: number;
+}
+
+export const principalOf = ({ id, name, administrator }: Account): Principal => ({
+  kind: "account",
+  id,
+  name,
+  administrator,
+});
+
+export async function findAccountByName(reader: Reader, name: AccountName): Promise<Account | undefined> {
+  const row = await reader.selectFrom("accounts").selectAll().where("name", "=", name).executeTakeFirst();
+  return row && accountOf(row);
+}
+
+export async function findAccountById(reader: Reader, id: string): Promise<Account | undefined> {
+  const row = await reader.selectFrom("accounts").selectAll().where("id", "=", id).executeTakeFirst();
+  return row && accountOf(row);
+}
+
+const accountOf = (row: AccountRow): Account => ({
+  id: row.id,
+  name: row.name,
+  passwordHash: row.password_hash,
+  administrator: row.administrator === 1,
+  disabled: row.disabled === 1,
+  epoch: row.epoch,
+});
+
+export interface NewAccount {
+  readonly name: AccountName;
+  readonly passwordHash: string;
+  readonly administrator: boolean;
+  readonly createdAt: number;
+}
+
+/** `false`: the name is taken, also by another server a moment ago. */
+export async function createAccount(tx: Writer, account: NewAccount): Promise<boolean> {
+  const result = await tx
+    .insertInto("accounts")
+    .values({
+      id: randomUUID(),
+      name: account.name,
+      password_hash: account.passwordHash,
+      administrator: account.administrator ? 1 : 0,
+      disabled: 0,
+      epoch: 1,
+      created_at: account.createdAt,
+      password_changed_at: account.createdAt,
+    })
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}
+
+export interface NewPassword {
+  readonly id: string;
+  readonly passwordHash: string;
+  readonly changedAt: number;
+}
+
+/** Everything that was issued before, and every remembered sign-in, ends with the next request. */
+export async function changePassword(tx: Writer, { id, passwordHash, changedAt }: NewPassword): Promise<void> {
+  await tx
+    .updateTable("accounts")
+    .set((eb) => ({ password_hash: passwordHash, password_changed_at: changedAt, epoch: eb("epoch", "+", 1) }))
+    .where("id", "=", id)
+    .execute();
+}
+
+/** Both ways end what was issued before: an account that is enabled again starts without old tokens. */
+export async function setDisabled(tx: Writer, id: string, disabled: boolean): Promise<void> {
+  await tx
+    .updateTable("accounts")
+    .set((eb) => ({ disabled: disabled ? 1 : 0, epoch: eb("epoch", "+", 1) }))
+    .where("id", "=", id)
+    .execute();
+}
+
+export async function deleteAccount(tx: Writer, id: string): Promise<void> {
+  await tx.deleteFrom("refresh_tokens").where("account_id", "=", id).execute();
+  await tx.deleteFrom("accounts").where("id", "=", id).execute();
+}

@@ -1,0 +1,132 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import { fail } from "../oci/problem.ts";
+import type { Database } from "../platform/database/database.ts";
+import { isHashablePassword, type Passwords, unmatchableHash } from "../platform/passwords/passwords.ts";
+import { canonicalName, parseAccountName } from "./account-name.ts";
+import { type Account, findAccountByName } from "./accounts.ts";
+import { type Attempt, type Counted, mostFailuresOfPair, type SignInFailures } from "./sign-in-failures.ts";
+
+export interface Credentials {
+  readonly name: string;
+  readonly password: string;
+  readonly remoteAddress: string;
+}
+
+export type Verified =
+  | { readonly kind: "account"; readonly account: Account }
+  /** Nothing more is known, on purpose: no such account, a wrong password and a disabled account are one answer. */
+  | { readonly kind: "refused" }
+  /** An empty or oversized password, refused before any account is looked at. */
+  | { readonly kind: "malformed" };
+
+/** @throws RegistryError TOO_MANY_REQUESTS after too many failures, or when too many sign in at once */
+export type VerifyPassword = (credentials: Credentials) => Promise<Verified>;
+
+export interface CredentialsDeps {
+  readonly database: Pick<Database, "read">;
+  readonly passwords: Passwords;
+  readonly failures: SignInFailures;
+  readonly now: () => number;
+}
+
+/** A password that was right; it is still right while the account has this epoch. */
+interface Proof {
+  readonly accountId: string;
+  readonly epoch: number;
+  readonly provenAt: number;
+}
+
+const rememberedForMs = 5 * 60_000;
+const mostRemembered = 10_000;
+const retryAfterSeconds = 1;
+
+/**
+ * Checks passwords. A right one is remembered for a while under a keyed hash, so that a client that sends it with
+ * every request does not pay for argon2id each time; a wrong one always pays, and is counted.
+ */
+export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
+  const processKey = randomBytes(32);
+  const prove = prover(deps);
+  const remembered = new LRUCache<string, Proof>({ max: mostRemembered });
+
+  return async ({ name: givenName, password, remoteAddress }) => {
+    if (!isHashablePassword(password)) return { kind: "malformed" };
+    const attempt = { name: canonicalName(givenName), remoteAddress };
+    const accountName = parseAccountName(givenName);
+    const [account, counted] = await Promise.all([
+      accountName && findAccountByName(deps.database.read, accountName),
+      deps.failures.count(attempt),
+    ]);
+    // Before anything that a right guess could be told by, what is remembered included.
+    refuseBlocked(counted);
+    const key = createHmac("sha256", processKey).update(`${attempt.name}\0${password}`).digest("base64");
+    const known = remembered.get(key);
+    const isFresh = known !== undefined && deps.now() - known.provenAt < rememberedForMs;
+    const isCurrent = isFresh && account !== undefined && proves(known, account);
+    const proof = isCurrent ? known : await prove({ key, attempt, password, account });
+    if (proof === undefined || account === undefined || !proves(proof, account)) return { kind: "refused" };
+    remembered.set(key, proof);
+    if (counted.pairFailures > 0) await deps.failures.clear(attempt);
+    return { kind: "account", account };
+  };
+}
+
+interface Guess {
+  /** The same for the same name and password. */
+  readonly key: string;
+  readonly attempt: Attempt;
+  readonly password: string;
+  readonly account: Account | undefined;
+}
+
+type Prove = (guess: Guess) => Promise<Proof | undefined>;
+
+/** Hashes, once for all who send the same credentials meanwhile, and counts a failure before anyone learns of it. */
+function prover({ passwords, failures, now }: CredentialsDeps): Prove {
+  const nobody = unmatchableHash();
+  const underWay = new Map<string, Promise<Proof | undefined>>();
+  const guessesOfPair = new Map<string, number>();
+
+  const hash = async ({ attempt, password, account }: Guess): Promise<Proof | undefined> => {
+    const matches = await passwords.verify(password, account?.passwordHash ?? nobody);
+    if (matches && account !== undefined && !account.disabled) {
+      return { accountId: account.id, epoch: account.epoch, provenAt: now() };
+    }
+    await failures.record(attempt);
+    return undefined;
+  };
+  /** Guesses under way count as failures, and are looked up before those: else many at once would pass together. */
+  const withinLimit = async (guess: Guess): Promise<Proof | undefined> => {
+    const pair = failures.pairOf(guess.attempt);
+    const others = guessesOfPair.get(pair) ?? 0;
+    guessesOfPair.set(pair, others + 1);
+    try {
+      const counted = await failures.count(guess.attempt);
+      refuseBlocked(counted);
+      if (counted.pairFailures + others >= mostFailuresOfPair) {
+        fail({ code: "TOO_MANY_REQUESTS", reason: "too many sign-ins at once", retryAfterSeconds });
+      }
+      return await hash(guess);
+    } finally {
+      const left = (guessesOfPair.get(pair) ?? 1) - 1;
+      if (left === 0) guessesOfPair.delete(pair);
+      else guessesOfPair.set(pair, left);
+    }
+  };
+  return async (guess) => {
+    const same = underWay.get(guess.key);
+    if (same !== undefined) return same;
+    const proof = withinLimit(guess).finally(() => underWay.delete(guess.key));
+    underWay.set(guess.key, proof);
+    return proof;
+  };
+}
+
+function refuseBlocked({ blockedForSeconds }: Counted): void {
+  if (blockedForSeconds === 0) return;
+  fail({ code: "TOO_MANY_REQUESTS", reason: "too many failed sign-ins", retryAfterSeconds: blockedForSeconds });
+}
+
+const proves = (proof: Proof, account: Account): boolean =>
+  !account.disabled && proof.accountId === account.id && proof.epoch === account.epoch;

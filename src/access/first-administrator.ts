@@ -1,0 +1,63 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { Database } from "../platform/database/database.ts";
+import { isHashablePassword, type Passwords } from "../platform/passwords/passwords.ts";
+import { parseAccountName } from "./account-name.ts";
+import { createAccount, findAccountByName } from "./accounts.ts";
+import { createPrivateFile, removePrivateFile } from "./private-file.ts";
+
+export interface FirstAdministratorDeps {
+  readonly database: Database;
+  readonly passwords: Passwords;
+  readonly dataFolder: string;
+  readonly now: () => number;
+}
+
+export type FirstAdministrator =
+  /** There was one already. A configured password is not looked at: it counts on the first start alone. */
+  | { readonly kind: "exists" }
+  | { readonly kind: "created"; readonly name: string }
+  /** To be printed once; the file keeps it until it is changed. */
+  | { readonly kind: "created-with-password"; readonly name: string; readonly password: string; readonly path: string };
+
+const shortestPasswordCharacters = 8;
+
+/**
+ * Makes the account `admin` on the first start; of several servers that start at once, one does.
+ * @throws Error naming what is wrong with the configured password
+ */
+export async function ensureFirstAdministrator(
+  deps: FirstAdministratorDeps,
+  configuredPassword: string | undefined,
+): Promise<FirstAdministrator> {
+  const name = parseAccountName("admin");
+  if (name === undefined) throw new Error("admin is not an account name");
+  if ((await findAccountByName(deps.database.read, name)) !== undefined) return { kind: "exists" };
+  const create = async (password: string): Promise<boolean> => {
+    const passwordHash = await deps.passwords.hash(password);
+    const account = { name, passwordHash, administrator: true, createdAt: deps.now() };
+    return deps.database.write((tx) => createAccount(tx, account));
+  };
+  if (configuredPassword !== undefined) {
+    refuseWeak(configuredPassword);
+    return (await create(configuredPassword)) ? { kind: "created", name } : { kind: "exists" };
+  }
+  const password = randomBytes(24).toString("base64url");
+  const path = initialPasswordPath(deps.dataFolder);
+  // The file comes first: an account whose password nobody was told could not be signed in to after a crash. A file
+  // without an account is from such a crash.
+  await removePrivateFile(path);
+  await createPrivateFile(path, `${password}\n`);
+  if (await create(password)) return { kind: "created-with-password", name, password, path };
+  await removePrivateFile(path);
+  return { kind: "exists" };
+}
+
+function refuseWeak(password: string): void {
+  if (password.trim().length < shortestPasswordCharacters) {
+    throw new Error("BERTH_ADMIN_PASSWORD: it has fewer than 8 characters; leave it unset to have one made");
+  }
+  if (!isHashablePassword(password)) throw new Error("BERTH_ADMIN_PASSWORD: it is longer than 1024 bytes");
+}
+
+export const initialPasswordPath = (dataFolder: string): string => join(dataFolder, "initial-admin-password");

@@ -1,0 +1,82 @@
+import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
+import type { Writer } from "../platform/database/database.ts";
+
+export const accessMigrations: Migrations = {
+  owner: "access",
+  steps: [
+    {
+      name: "202611210001_accounts",
+      up: async (schema, columns) => {
+        await createAccounts(schema, columns);
+        await createLoginFailures(schema, columns);
+      },
+    },
+    {
+      name: "202611210002_tokens",
+      up: async (schema, columns) => {
+        await createSigningKeys(schema, columns);
+        await createRefreshTokens(schema, columns);
+      },
+    },
+  ],
+};
+
+async function createAccounts(schema: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema.schema
+    .createTable("accounts")
+    .addColumn("id", text, (column) => column.primaryKey().notNull())
+    .addColumn("name", text, (column) => column.notNull().unique())
+    .addColumn("password_hash", text, (column) => column.notNull())
+    .addColumn("administrator", integer, (column) => column.notNull())
+    .addColumn("disabled", integer, (column) => column.notNull())
+    .addColumn("epoch", integer, (column) => column.notNull())
+    .addColumn("created_at", integer, (column) => column.notNull())
+    .addColumn("password_changed_at", integer, (column) => column.notNull())
+    .execute();
+}
+
+async function createLoginFailures(schema: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema.schema
+    .createTable("login_failures")
+    .addColumn("key", text, (column) => column.primaryKey().notNull())
+    .addColumn("failures", integer, (column) => column.notNull())
+    .addColumn("expires_at", integer, (column) => column.notNull())
+    .execute();
+  await schema.schema
+    .createIndex("login_failures_by_expiry")
+    .on("login_failures")
+    .columns(["expires_at", "key"])
+    .execute();
+}
+
+async function createSigningKeys(schema: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema.schema
+    .createTable("signing_keys")
+    .addColumn("kid", text, (column) => column.primaryKey().notNull())
+    .addColumn("generation", integer, (column) => column.notNull().unique())
+    .addColumn("public_jwk", text, (column) => column.notNull())
+    .addColumn("sealed_private_jwk", text, (column) => column.notNull())
+    .addColumn("active_from", integer, (column) => column.notNull())
+    .addColumn("expires_at", integer)
+    .execute();
+}
+
+async function createRefreshTokens(schema: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema.schema
+    .createTable("refresh_tokens")
+    .addColumn("id", text, (column) => column.primaryKey().notNull())
+    .addColumn("secret_hash", text, (column) => column.notNull())
+    .addColumn("account_id", text, (column) => column.notNull().references("accounts.id").onDelete("cascade"))
+    .addColumn("account_epoch", integer, (column) => column.notNull())
+    .addColumn("service", text, (column) => column.notNull())
+    .addColumn("created_at", integer, (column) => column.notNull())
+    .addColumn("last_used_at", integer, (column) => column.notNull())
+    .addColumn("expires_at", integer, (column) => column.notNull())
+    .execute();
+  await schema.schema
+    .createIndex("refresh_tokens_by_account")
+    .on("refresh_tokens")
+    .columns(["account_id", "created_at", "id"])
+    .execute();
+  await schema.schema.createIndex("refresh_tokens_by_expiry").on("refresh_tokens").column("expires_at").execute();
+}

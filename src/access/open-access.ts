@@ -1,0 +1,53 @@
+import type { KeyObject } from "node:crypto";
+import type { Database } from "../platform/database/database.ts";
+import type { Passwords } from "../platform/passwords/passwords.ts";
+import { type Authorize, authorizer, type Policy } from "./authorize.ts";
+import { passwordVerifier, type VerifyPassword } from "./credentials.ts";
+import { deriveKey } from "./instance-secret.ts";
+import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
+import { createSignInFailures } from "./sign-in-failures.ts";
+import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
+import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
+
+export interface AccessDeps {
+  readonly database: Database;
+  readonly passwords: Passwords;
+  readonly secret: KeyObject;
+  readonly policy: Policy;
+  readonly tokenSettings: TokenSettings;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Who is it, and may they: what the entrances are given. */
+export interface Access {
+  readonly authorize: Authorize;
+  /** The name tokens are issued for. */
+  readonly service: string;
+  readonly policy: Policy;
+  readonly verifyPassword: VerifyPassword;
+  readonly tokens: Tokens;
+  readonly refreshTokens: RefreshTokens;
+  readonly signingKeys: SigningKeys;
+}
+
+/** @throws Error when the database's keys were encrypted with another secret: the server must not start */
+export async function openAccess(deps: AccessDeps): Promise<Access> {
+  const { database, passwords, secret, policy, tokenSettings: settings, now } = deps;
+  const signingKeys = await openSigningKeys({
+    database,
+    key: deriveKey(secret, "signing keys"),
+    now,
+    tokenLifetimeMs: (settings.ttlSeconds + clockToleranceSeconds) * 1000,
+  });
+  const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
+  return {
+    authorize: authorizer(policy),
+    service: settings.service,
+    policy,
+    verifyPassword: passwordVerifier({ database, passwords, failures, now }),
+    tokens: createTokens({ database, keys: signingKeys, settings, now }),
+    refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
+    signingKeys,
+  };
+}

@@ -1,0 +1,111 @@
+import { createHmac, type KeyObject } from "node:crypto";
+import { sql } from "kysely";
+import type { Database, Writer } from "../platform/database/database.ts";
+import { networkOf } from "./network.ts";
+
+export interface Attempt {
+  /** As `canonicalName` spells it; it need not be the name of an account. */
+  readonly name: string;
+  readonly remoteAddress: string;
+}
+
+/**
+ * Wrong passwords, counted by account and network, and by network. Never by account alone: that would let anyone lock
+ * its owner out.
+ */
+export interface SignInFailures {
+  /** The counter of account and network, as a name. */
+  pairOf(attempt: Attempt): string;
+  count(attempt: Attempt): Promise<Counted>;
+  record(attempt: Attempt): Promise<void>;
+  /** After the right password; the network's count stays. */
+  clear(attempt: Attempt): Promise<void>;
+}
+
+export interface Counted {
+  readonly pairFailures: number;
+  /** 0 when another attempt may be made. */
+  readonly blockedForSeconds: number;
+}
+
+export const mostFailuresOfPair = 10;
+export const mostFailuresOfNetwork = 50;
+const windowMs = 15 * 60_000;
+/** An attacker with many addresses makes many rows; the oldest give way. */
+const mostRowsByDefault = 100_000;
+const recordsBetweenTrims = 64;
+
+export interface SignInFailuresDeps {
+  readonly database: Database;
+  /** Key of the hashes under which names are stored. */
+  readonly key: KeyObject;
+  readonly now: () => number;
+  readonly mostRows?: number;
+}
+
+export function createSignInFailures({ database, key, now, mostRows }: SignInFailuresDeps): SignInFailures {
+  const hashed = (...parts: readonly string[]): string =>
+    createHmac("sha256", key).update(JSON.stringify(parts)).digest("base64url");
+  const pairOf = ({ name, remoteAddress }: Attempt): string => hashed("pair", name, networkOf(remoteAddress));
+  const networkKey = ({ remoteAddress }: Attempt): string => hashed("network", networkOf(remoteAddress));
+  let recorded = 0;
+  return {
+    pairOf,
+    async count(attempt) {
+      const pair = pairOf(attempt);
+      const rows = await database.read
+        .selectFrom("login_failures")
+        .selectAll()
+        .where("key", "in", [pair, networkKey(attempt)])
+        .where("expires_at", ">", now())
+        .execute();
+      const ends = rows
+        .filter((row) => row.failures >= (row.key === pair ? mostFailuresOfPair : mostFailuresOfNetwork))
+        .map((row) => row.expires_at);
+      return {
+        pairFailures: rows.find((row) => row.key === pair)?.failures ?? 0,
+        blockedForSeconds: ends.length === 0 ? 0 : Math.max(1, Math.ceil((Math.max(...ends) - now()) / 1000)),
+      };
+    },
+    async record(attempt) {
+      const keys = [pairOf(attempt), networkKey(attempt)].toSorted();
+      const trim = recorded % recordsBetweenTrims === 0;
+      recorded += 1;
+      await database.write(async (tx) => {
+        await tx.deleteFrom("login_failures").where("expires_at", "<=", now()).execute();
+        for (const one of keys) await countUp(tx, one, now() + windowMs);
+        if (trim) await dropOldest(tx, mostRows ?? mostRowsByDefault);
+      });
+    },
+    async clear(attempt) {
+      const pair = pairOf(attempt);
+      await database.write((tx) => tx.deleteFrom("login_failures").where("key", "=", pair).execute());
+    },
+  };
+}
+
+/** The window starts with the first failure and does not move. */
+async function countUp(tx: Writer, key: string, expiresAt: number): Promise<void> {
+  await tx
+    .insertInto("login_failures")
+    .values({ key, failures: 1, expires_at: expiresAt })
+    .onConflict((conflict) =>
+      conflict.column("key").doUpdateSet({ failures: sql<number>`login_failures.failures + 1` }),
+    )
+    .execute();
+}
+
+async function dropOldest(tx: Writer, mostRows: number): Promise<void> {
+  const { rows } = await tx
+    .selectFrom("login_failures")
+    .select((eb) => eb.fn.countAll<number>().as("rows"))
+    .executeTakeFirstOrThrow();
+  const excess = rows - mostRows;
+  if (excess <= 0) return;
+  await tx
+    .deleteFrom("login_failures")
+    .where("key", "in", (eb) =>
+      eb.selectFrom("login_failures").select("key").orderBy("expires_at").orderBy("key").limit(excess),
+    )
+    .execute();
+}

@@ -1,0 +1,40 @@
+import { principalOf } from "../access/accounts.ts";
+import type { Access } from "../access/open-access.ts";
+import { anonymous, type Caller } from "../access/principal.ts";
+import { fail } from "../oci/problem.ts";
+import type { Incoming } from "../platform/runtime/http.ts";
+import { parseAuthorization } from "./authorization-header.ts";
+
+/**
+ * Who sends a request with these headers.
+ * @param scopes what the request needs, for the challenge if it is refused
+ * @throws RegistryError UNAUTHORIZED when there are credentials and they are not good
+ */
+export type Authenticate = (
+  headers: Incoming["headers"],
+  remoteAddress: string,
+  scopes?: readonly string[],
+) => Promise<Caller>;
+
+export const authenticator =
+  ({ verifyPassword, tokens }: Pick<Access, "verifyPassword" | "tokens">): Authenticate =>
+  async (headers, remoteAddress, scopes = []) => {
+    const given = parseAuthorization(headers.get("authorization"));
+    switch (given.kind) {
+      case "none":
+        return anonymous;
+      case "basic": {
+        const verified = await verifyPassword({ name: given.name, password: given.password, remoteAddress });
+        if (verified.kind === "account") return { principal: principalOf(verified.account) };
+        return fail({ code: "UNAUTHORIZED", scopes });
+      }
+      case "bearer":
+        return (await tokens.verify(given.token)) ?? fail({ code: "UNAUTHORIZED", scopes, error: "invalid_token" });
+      case "malformed":
+        return given.scheme === "bearer"
+          ? fail({ code: "UNAUTHORIZED", scopes, error: "invalid_token" })
+          : fail({ code: "UNAUTHORIZED", scopes });
+      default:
+        return given satisfies never;
+    }
+  };

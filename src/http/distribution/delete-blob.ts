@@ -1,0 +1,13 @@
+import { deleteBlob as removeBlob } from "../../registry/blobs.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { requireDigest } from "./require-reference.ts";
+
+/** DELETE /v2/<name>/blobs/<digest> (distribution-spec end-10). */
+export const deleteBlob = (registry: Registry): Endpoint => ({
+  need: "delete",
+  async run({ repository, target }) {
+    await removeBlob(registry, repository, requireDigest(target));
+    return { kind: "empty", status: 202, headers: { "content-length": 0 } };
+  },
+});

@@ -1,0 +1,40 @@
+import { largestManifestBytes } from "../../oci/manifest.ts";
+import { ociIndex } from "../../oci/media-type.ts";
+import { listReferrers } from "../../registry/referrers.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { nextLink, readLast, readPageSize } from "./paging.ts";
+import { requireDigest } from "./require-reference.ts";
+
+const mostReferrers = 10_000;
+/** Clients cut an answer off where they cut off a manifest; this is for the index around the descriptors. */
+const envelopeBytes = 1024;
+
+/** GET and HEAD /v2/<name>/referrers/<digest> (distribution-spec end-12): never 404, never more than a manifest. */
+export const getReferrers = (registry: Registry): Endpoint => ({
+  need: "pull",
+  async run({ request, repository, target }) {
+    const subject = requireDigest(target);
+    const artifactType = request.query.get("artifactType") ?? "";
+    const mostItems = Math.min(readPageSize(request) ?? mostReferrers, mostReferrers);
+    const page = await listReferrers(registry, {
+      repository,
+      subject,
+      artifactType: artifactType === "" ? undefined : artifactType,
+      after: readLast(request),
+      mostItems: Math.max(1, mostItems),
+      mostBytes: largestManifestBytes - envelopeBytes,
+    });
+    const last = page.items.at(-1)?.digest;
+    return {
+      kind: "json",
+      status: 200,
+      headers: {
+        "content-type": ociIndex,
+        ...(artifactType !== "" && { "oci-filters-applied": "artifactType" }),
+        ...(!page.isLast && last !== undefined && nextLink(request, { last })),
+      },
+      body: { schemaVersion: 2, mediaType: ociIndex, manifests: page.items },
+    };
+  },
+});

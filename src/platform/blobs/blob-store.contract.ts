@@ -1,0 +1,113 @@
+import { describe, expect, it } from "bun:test";
+import { chunksOf } from "./blob-body.ts";
+import { type BlobBody, type BlobStore, newBlobKey, type Upload, UploadLostError } from "./blob-store.ts";
+
+async function* bytes(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const text of texts) yield new TextEncoder().encode(text);
+}
+async function* breaking(text: string): AsyncGenerator<Uint8Array> {
+  yield new TextEncoder().encode(text);
+  throw new Error("the sender went away");
+}
+async function textOf(body: BlobBody | undefined): Promise<string | undefined> {
+  if (body === undefined) return undefined;
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunksOf(body)) parts.push(chunk);
+  return Buffer.concat(parts).toString();
+}
+const failureOf = async (promise: Promise<unknown>): Promise<unknown> => {
+  const [result] = await Promise.allSettled([promise]);
+  return result.status === "rejected" ? result.reason : undefined;
+};
+async function push(store: BlobStore, text: string): Promise<Upload> {
+  const upload = await store.begin();
+  const { state } = await store.append(upload, 0, bytes(text));
+  await store.finish({ key: upload.key, state });
+  return upload;
+}
+
+/** What every driver does; a driver's own test file is one call of this. */
+export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>): void =>
+  describe(`${driver}: BlobStore contract`, () => {
+    it("shows nothing before finish, and everything after it", async () => {
+      const store = await open();
+      const { key, state } = await store.begin();
+      const appended = await store.append({ key, state }, 0, bytes("hel", "lo"));
+      expect(appended.size).toBe(5);
+      expect(await store.open(key)).toBeUndefined();
+      expect(await store.finish({ key, state: appended.state })).toEqual({ key, sizeBytes: 5 });
+      expect(await textOf(await store.open(key))).toBe("hello");
+    });
+
+    it("appends where the last append ended, and cuts back what nobody acknowledged", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      await store.append(upload, 0, bytes("hello, moon"));
+      const { size, state } = await store.append(upload, 7, bytes("world"));
+      expect(size).toBe(12);
+      await store.finish({ key: upload.key, state });
+      expect(await textOf(await store.open(upload.key))).toBe("hello, world");
+    });
+
+    it("fails an append whose source breaks, and goes on from the last acknowledged offset", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      await store.append(upload, 0, bytes("safe"));
+      expect(await failureOf(store.append(upload, 4, breaking(" and lost")))).toBeInstanceOf(Error);
+      await store.append(upload, 4, bytes(" and sound"));
+      await store.finish(upload);
+      expect(await textOf(await store.open(upload.key))).toBe("safe and sound");
+    });
+
+    it("says that an upload is lost where bytes are missing", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      expect(await failureOf(store.append(upload, 3, bytes("x")))).toBeInstanceOf(UploadLostError);
+      expect(await failureOf(store.finish(upload))).toBeInstanceOf(UploadLostError);
+    });
+
+    it("holds an empty blob, and finishes twice as once", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      await store.append(upload, 0, bytes());
+      await store.finish(upload);
+      expect(await store.finish(upload)).toEqual({ key: upload.key, sizeBytes: 0 });
+      expect(await textOf(await store.open(upload.key))).toBe("");
+    });
+
+    it("opens a range of bytes", async () => {
+      const store = await open();
+      const { key } = await push(store, "0123456789");
+      expect(await textOf(await store.open(key, { start: 3, end: 5 }))).toBe("345");
+      expect(await textOf(await store.open(key, { start: 9, end: 9 }))).toBe("9");
+    });
+
+    it("gives every upload a key of its own, also for the same content", async () => {
+      const store = await open();
+      const [one, two] = [await push(store, "same"), await push(store, "same")];
+      expect(one.key).not.toBe(two.key);
+      await store.delete([one.key]);
+      expect(await store.open(one.key)).toBeUndefined();
+      expect(await textOf(await store.open(two.key))).toBe("same");
+    });
+
+    it("deletes and cancels what is not there without a complaint", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      await store.append(upload, 0, bytes("unwanted"));
+      await store.cancel(upload);
+      await store.cancel(upload);
+      expect(await failureOf(store.finish(upload))).toBeInstanceOf(UploadLostError);
+      await store.delete([newBlobKey()]);
+    });
+
+    it("lists finished keys in order, from any key on, and no unfinished one", async () => {
+      const store = await open();
+      const keys = [];
+      for (let index = 0; index < 5; index++) keys.push((await push(store, "x".repeat(index))).key);
+      await store.append(await store.begin(), 0, bytes("unfinished"));
+      const sorted = keys.toSorted();
+      expect((await Array.fromAsync(store.list())).map((stat) => stat.key)).toEqual(sorted);
+      expect((await Array.fromAsync(store.list(sorted[2]))).map((stat) => stat.key)).toEqual(sorted.slice(3));
+    });
+  });

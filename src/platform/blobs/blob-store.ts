@@ -1,0 +1,71 @@
+import type { Brand } from "../../oci/brand.ts";
+import type { ByteRange } from "../../oci/byte-range.ts";
+
+/** Names one upload's bytes, for ever: no other upload has it, not even one of the same content. */
+export type BlobKey = Brand<string, "BlobKey">;
+/** What a driver has to remember of an unfinished upload; opaque to everyone else, kept in the database. */
+export type UploadState = Brand<string, "UploadState">;
+
+export type BlobBody =
+  | { readonly kind: "file"; readonly path: string; readonly range: ByteRange | undefined } // may be sent without copying
+  | { readonly kind: "stream"; readonly chunks: AsyncIterable<Uint8Array> };
+
+/** An upload as the database remembers it. */
+export interface Upload {
+  readonly key: BlobKey;
+  readonly state: UploadState;
+}
+
+export interface BlobStat {
+  readonly key: BlobKey;
+  readonly sizeBytes: number;
+}
+
+/** Bytes under keys of our own making. Which digest a key holds, and who may see it, is the database's business. */
+export interface BlobStore {
+  /** A new key that no other upload will ever have. */
+  begin(): Promise<Upload>;
+  /**
+   * Cuts back to `offset` (bytes) if more is there, then appends. The bytes are durable when this resolves.
+   * @throws UploadLostError when fewer than `offset` bytes are there
+   */
+  append(
+    upload: Upload,
+    offset: number,
+    chunks: AsyncIterable<Uint8Array>,
+  ): Promise<{ readonly state: UploadState; readonly size: number }>;
+  /**
+   * Makes the key readable as a whole; before it, `open` answers `undefined`. Finishing twice is finishing once.
+   * @throws UploadLostError when the bytes are gone
+   */
+  finish(upload: Upload): Promise<BlobStat>;
+  /** Drops an unfinished upload; an absent one is success. */
+  cancel(upload: Upload): Promise<void>;
+
+  open(key: BlobKey, range?: ByteRange): Promise<BlobBody | undefined>;
+  /** Absent keys are success. */
+  delete(keys: readonly BlobKey[]): Promise<void>;
+  /** Finished keys, in the order of their names; for check, scrub and rebuild alone. */
+  list(after?: BlobKey): AsyncIterable<BlobStat>;
+
+  /** Present only on drivers that can hand out URLs; without it, callers send the body. */
+  readonly presign?: (key: BlobKey, ttlSeconds: number) => Promise<URL>;
+}
+
+/** The bytes of an unfinished upload are not, or no longer, as many as the database says. */
+export class UploadLostError extends Error {
+  override readonly name = "UploadLostError";
+}
+
+const keySyntax = /^[0-9a-f]{32}$/;
+const isKey = (text: string): text is BlobKey => keySyntax.test(text);
+
+/** Random, so that nobody can guess one and no two writers ever meet. */
+export function newBlobKey(): BlobKey {
+  const key = crypto.randomUUID().replaceAll("-", "");
+  if (!isKey(key)) throw new Error("randomUUID is no longer 32 hexadecimal digits");
+  return key;
+}
+
+/** `undefined` for anything but a key; a file of another name is none of ours. */
+export const parseBlobKey = (text: string): BlobKey | undefined => (isKey(text) ? text : undefined);

@@ -1,0 +1,159 @@
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  type BlobKey,
+  type BlobStat,
+  type BlobStore,
+  newBlobKey,
+  parseBlobKey,
+  type Upload,
+  UploadLostError,
+  type UploadState,
+} from "../blob-store.ts";
+
+/**
+ * Blobs as files:
+ *
+ *     <folder>/uploads/<key>       unfinished; bytes beyond the database's offset do not count
+ *     <folder>/blobs/<kk>/<key>    finished and never changed again; <kk> are the key's first two characters
+ *
+ * Durable means: fdatasync of the file, then rename, then fsync of the folder that the rename changed. The 256 folders
+ * are made once, when the store is first opened.
+ */
+export async function openFilesystemBlobStore(folder: string): Promise<BlobStore> {
+  await makeFolders(folder);
+  const uploadPath = (key: BlobKey): string => join(folder, "uploads", key);
+  const shardPath = (key: BlobKey): string => join(folder, "blobs", key.slice(0, 2));
+  const blobPath = (key: BlobKey): string => join(shardPath(key), key);
+  return {
+    begin: async () => ({ key: newBlobKey(), state: noState }),
+
+    async append({ key, state }, offset, chunks) {
+      const file = await openAt(uploadPath(key), offset);
+      try {
+        const size = await writeAll(file, offset, chunks);
+        await file.datasync();
+        return { state, size };
+      } finally {
+        await file.close();
+      }
+    },
+
+    async finish({ key }) {
+      await unlessAbsent(rename(uploadPath(key), blobPath(key)));
+      await syncFolder(shardPath(key));
+      const file = await unlessAbsent(stat(blobPath(key)));
+      if (file === undefined) throw new UploadLostError(`the bytes of upload ${key} are gone`);
+      return { key, sizeBytes: file.size };
+    },
+
+    cancel: ({ key }: Upload) => rm(uploadPath(key), { force: true }),
+
+    async open(key, range) {
+      const path = blobPath(key);
+      const file = await unlessAbsent(stat(path));
+      return file === undefined ? undefined : { kind: "file", path, range };
+    },
+
+    async delete(keys) {
+      for (const key of keys) await rm(blobPath(key), { force: true });
+    },
+
+    list: (after) => listBlobs(join(folder, "blobs"), after),
+  };
+}
+
+/** A file needs no memory beside its bytes. */
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion
+const noState = "" as UploadState;
+
+async function makeFolders(folder: string): Promise<void> {
+  const shards = join(folder, "blobs");
+  await mkdir(join(folder, "uploads"), { recursive: true });
+  await mkdir(shards, { recursive: true });
+  const present = new Set(await readdir(shards));
+  const names = Array.from({ length: 256 }, (_, index) => index.toString(16).padStart(2, "0"));
+  const missing = names.filter((name) => !present.has(name));
+  if (missing.length === 0) return;
+  for (const name of missing) await mkdir(join(shards, name), { recursive: true });
+  await syncFolder(shards);
+  await syncFolder(folder);
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function openAt(path: string, offset: number): Promise<FileHandle> {
+  const file = await open(path, offset === 0 ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR).catch(
+    (error: unknown) => {
+      throw isAbsent(error) ? new UploadLostError(`no bytes of the upload are left`) : error;
+    },
+  );
+  try {
+    const { size } = await file.stat();
+    if (size < offset) throw new UploadLostError(`the upload has ${size} bytes where ${offset} were acknowledged`);
+    if (size > offset) await file.truncate(offset);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** One write runs while the caller makes the next chunk: hashing and writing overlap, and memory stays bounded. */
+async function writeAll(file: FileHandle, offset: number, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  let size = offset;
+  let writing: Promise<void> = Promise.resolve();
+  try {
+    for await (const chunk of chunks) {
+      await writing;
+      writing = writeChunk(file, size, chunk);
+      writing.catch(() => {});
+      size += chunk.byteLength;
+    }
+  } finally {
+    await writing;
+  }
+  return size;
+}
+
+async function writeChunk(file: FileHandle, offset: number, chunk: Uint8Array): Promise<void> {
+  for (let written = 0; written < chunk.byteLength;) {
+    const { bytesWritten } = await file.write(chunk, written, chunk.byteLength - written, offset + written);
+    written += bytesWritten;
+  }
+}
+
+async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGenerator<BlobStat> {
+  const folders = (await readdir(shards)).toSorted();
+  for (const shard of folders) {
+    if (after !== undefined && shard < after.slice(0, 2)) continue;
+    const keys: BlobKey[] = [];
+    for await (const entry of await opendir(join(shards, shard))) {
+      const key = parseBlobKey(entry.name);
+      if (key !== undefined && (after === undefined || key > after)) keys.push(key);
+    }
+    for (const key of keys.toSorted()) {
+      const file = await unlessAbsent(stat(join(shards, shard, key)));
+      if (file !== undefined) yield { key, sizeBytes: file.size };
+    }
+  }
+}
+
+const isAbsent = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
+
+async function unlessAbsent<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,48 @@
+import { type BlobKey, type BlobStore, newBlobKey, UploadLostError, type UploadState } from "../blob-store.ts";
+
+/** Blobs in memory, gone with the process: for tests of what stands above a store. */
+export function memoryBlobStore(): BlobStore {
+  const uploads = new Map<BlobKey, Uint8Array>();
+  const blobs = new Map<BlobKey, Uint8Array>();
+  return {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    begin: async () => ({ key: newBlobKey(), state: "" as UploadState }),
+    async append({ key, state }, offset, chunks) {
+      const before = uploads.get(key) ?? new Uint8Array();
+      if (before.byteLength < offset) throw new UploadLostError(`the upload has ${before.byteLength} bytes`);
+      const parts: Uint8Array[] = [before.slice(0, offset)];
+      for await (const chunk of chunks) parts.push(chunk.slice());
+      const bytes = new Uint8Array(Buffer.concat(parts));
+      uploads.set(key, bytes);
+      return { state, size: bytes.byteLength };
+    },
+    async finish({ key }) {
+      const bytes = uploads.get(key) ?? blobs.get(key);
+      if (bytes === undefined) throw new UploadLostError(`the bytes of upload ${key} are gone`);
+      uploads.delete(key);
+      blobs.set(key, bytes);
+      return { key, sizeBytes: bytes.byteLength };
+    },
+    async cancel({ key }) {
+      uploads.delete(key);
+    },
+    async open(key, range) {
+      const bytes = blobs.get(key);
+      if (bytes === undefined) return undefined;
+      const part = range === undefined ? bytes : bytes.subarray(range.start, range.end + 1);
+      return { kind: "stream", chunks: once(part) };
+    },
+    async delete(keys) {
+      for (const key of keys) blobs.delete(key);
+    },
+    async *list(after) {
+      for (const key of [...blobs.keys()].toSorted()) {
+        if (after === undefined || key > after) yield { key, sizeBytes: blobs.get(key)?.byteLength ?? 0 };
+      }
+    },
+  };
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

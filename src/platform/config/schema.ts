@@ -1,0 +1,70 @@
+import { z } from "zod";
+
+const seconds = (preset: number, most: number) => z.number().int().min(1).max(most).default(preset);
+const daySeconds = 86_400;
+
+const address = z
+  .string()
+  .regex(/^(?:\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$/, "must be <host>:<port>, such as 127.0.0.1:5000")
+  .refine((text) => Number(text.slice(text.lastIndexOf(":") + 1)) <= 65_535, "must have a port up to 65535");
+
+const publicUrl = z
+  .url({ protocol: /^https?$/ })
+  .refine((text) => new URL(text).pathname === "/", "must be an origin without a path");
+
+/** Every setting, its limits and its default. Unknown keys are refused: a wrong configuration does not start. */
+export const configSchema = z.strictObject({
+  data: z.string().min(1).default("./data"),
+  /** Encrypts what must be read back; 32 characters or more. Without it, a random one is kept in the data folder. */
+  secret: z.string().optional(),
+  http: z
+    .strictObject({
+      addr: address.default("127.0.0.1:5000"),
+      /** Where clients reach the registry, when that is not what their Host header says. */
+      publicUrl: publicUrl.optional(),
+    })
+    .prefault({}),
+  database: z
+    .strictObject({
+      url: z
+        .string()
+        .regex(/^(?:sqlite|postgres|postgresql):/, "must start with sqlite: or postgres://")
+        .optional(),
+    })
+    .prefault({}),
+  access: z
+    .strictObject({
+      mode: z.enum(["standard", "open"]).default("standard"),
+      /** Name of this registry in tokens: `service` of the challenge and audience of the token. */
+      service: z
+        .string()
+        .regex(/^[a-zA-Z0-9._:/-]{1,255}$/, "must be 1 to 255 letters, digits and . _ : / -")
+        .default("berth"),
+    })
+    .prefault({}),
+  manifests: z.strictObject({ sparseIndexes: z.boolean().default(true) }).prefault({}),
+  delete: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
+  uploads: z
+    .strictObject({
+      idleSeconds: seconds(daySeconds, 30 * daySeconds),
+      maxBytes: z
+        .number()
+        .int()
+        .min(1)
+        .max(2 ** 50)
+        .default(64 * 2 ** 30),
+      maxSessions: z.number().int().min(1).max(1_000_000).default(10_000),
+      maxSessionsPerPrincipal: z.number().int().min(1).max(1_000_000).default(1000),
+    })
+    .prefault({}),
+  collect: z
+    .strictObject({
+      intervalSeconds: seconds(60, daySeconds),
+      /** How long a blob that no manifest names is kept. */
+      leaseSeconds: seconds(daySeconds, 365 * daySeconds),
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
+});
+
+export type Config = z.infer<typeof configSchema>;

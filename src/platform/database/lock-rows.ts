@@ -1,0 +1,18 @@
+import { sql } from "kysely";
+import type { Dialect, Writer } from "./database.ts";
+
+interface Rows {
+  readonly table: string;
+  readonly column: string;
+  readonly values: readonly string[];
+}
+
+/**
+ * Locks rows by one text column until the transaction ends, always in the same order so that no two transactions wait
+ * for each other. Nothing to do on SQLite, whose one writer already excludes all others.
+ */
+export async function lockRows(tx: Writer, dialect: Dialect, { table, column, values }: Rows): Promise<void> {
+  if (dialect === "sqlite" || values.length === 0) return;
+  const name = sql.ref(column);
+  await sql`select 1 from ${sql.table(table)} where ${name} = any(${values}) order by ${name} for update`.execute(tx);
+}

@@ -1,0 +1,95 @@
+import { sql } from "kysely";
+import type { Database, Dialect, Writer } from "./database.ts";
+
+/** One change of the schema: expand first, contract in a later release, so that two releases can run side by side. */
+export interface Migration {
+  /** `YYYYMMDDHHMM_what`; they run in the order of their names. */
+  readonly name: string;
+  /** A build that does not know this step must not run on the schema after it. */
+  readonly breaksOlderBuilds?: boolean;
+  readonly up: (tx: Writer, columns: ColumnTypes) => Promise<void>;
+}
+
+/** The tables' owner and its steps. Each owner's steps stand alone: a removed feature leaves its tables behind. */
+export interface Migrations {
+  readonly owner: string;
+  readonly steps: readonly Migration[];
+}
+
+/** What the two databases call the same thing. */
+export interface ColumnTypes {
+  /** Compared byte by byte on both. */
+  readonly text: ReturnType<typeof sql>;
+  /** Whole numbers below 2^53; times are milliseconds since 1970. */
+  readonly integer: "bigint" | "integer";
+  readonly bytes: "bytea" | "blob";
+  /** A primary key that the database counts up. */
+  readonly identity: ReturnType<typeof sql>;
+}
+
+const columnTypes: Readonly<Record<Dialect, ColumnTypes>> = {
+  sqlite: { text: sql`text`, integer: "integer", bytes: "blob", identity: sql`integer primary key autoincrement` },
+  postgres: {
+    text: sql`text collate "C"`,
+    integer: "bigint",
+    bytes: "bytea",
+    identity: sql`bigint generated always as identity primary key`,
+  },
+};
+
+declare module "./database.ts" {
+  interface Tables {
+    schema_migrations: {
+      readonly owner: string;
+      readonly name: string;
+      readonly breaks_older_builds: number;
+    };
+  }
+}
+
+/** Any two servers that start at once take turns (PostgreSQL; SQLite has one writer anyway). */
+const migrationLock = 7_021_155_319;
+
+/**
+ * Brings the schema up to this build, all steps of an owner in one transaction.
+ * @throws Error when the schema is newer than this build can run on
+ */
+export async function migrate(database: Database, owners: readonly Migrations[]): Promise<void> {
+  const columns = columnTypes[database.dialect];
+  await database.write(async (tx) => {
+    if (database.dialect === "postgres") await sql`select pg_advisory_xact_lock(${migrationLock})`.execute(tx);
+    await createSchemaTable(tx, columns);
+    for (const owner of owners) await migrateOwner(tx, { owner, columns });
+  });
+}
+
+const createSchemaTable = (tx: Writer, columns: ColumnTypes): Promise<void> =>
+  tx.schema
+    .createTable("schema_migrations")
+    .ifNotExists()
+    .addColumn("owner", columns.text, (column) => column.notNull())
+    .addColumn("name", columns.text, (column) => column.notNull())
+    .addColumn("breaks_older_builds", "integer", (column) => column.notNull())
+    .addPrimaryKeyConstraint("schema_migrations_key", ["owner", "name"])
+    .execute();
+
+async function migrateOwner(
+  tx: Writer,
+  { owner: { owner, steps }, columns }: { readonly owner: Migrations; readonly columns: ColumnTypes },
+): Promise<void> {
+  const rows = await tx.selectFrom("schema_migrations").selectAll().where("owner", "=", owner).execute();
+  const known = new Set(steps.map((step) => step.name));
+  const tooNew = rows.find((row) => row.breaks_older_builds === 1 && !known.has(row.name));
+  if (tooNew !== undefined) {
+    throw new Error(`the database was changed by a newer Berth (${owner} ${tooNew.name}); start that version or newer`);
+  }
+  const applied = new Set(rows.map((row) => row.name));
+  for (const step of steps.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (applied.has(step.name)) continue;
+    await step.up(tx, columns);
+    await tx
+      .insertInto("schema_migrations")
+      .values({ owner, name: step.name, breaks_older_builds: step.breaksOlderBuilds === true ? 1 : 0 })
+      .execute();
+  }
+}

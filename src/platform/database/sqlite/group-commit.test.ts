@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, it } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sql } from "kysely";
+import type { Database } from "../database.ts";
+import { openSqlite } from "./open-sqlite.ts";
+
+let folder = "";
+let database: Database;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "berth-group-"));
+  database = await openSqlite(join(folder, "berth.sqlite"));
+  await database.write((tx) => sql`create table notes (text text not null unique)`.execute(tx));
+});
+afterAll(async () => {
+  await database.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const insert = (text: string): Promise<void> =>
+  database.write(async (tx) => {
+    await sql`insert into notes (text) values (${text})`.execute(tx);
+  });
+const count = async (pattern: string): Promise<number> => {
+  const { rows } = await sql<{ n: number }>`select count(*) as n from notes where text like ${pattern}`.execute(
+    database.read,
+  );
+  return rows[0]?.n ?? -1;
+};
+const failureOf = async (promise: Promise<unknown>): Promise<string> => {
+  const [result] = await Promise.allSettled([promise]);
+  return result.status === "rejected" && result.reason instanceof Error ? result.reason.message : "no failure";
+};
+
+describe("group commit", () => {
+  it("keeps every concurrent write", async () => {
+    await Promise.all(Array.from({ length: 250 }, (_, index) => insert(`many-${index}`)));
+    expect(await count("many-%")).toBe(250);
+  });
+
+  it("undoes a failed transaction alone, in the midst of others", async () => {
+    await insert("taken");
+    const results = await Promise.allSettled([insert("before"), insert("taken"), insert("after")]);
+    expect(results.map((result) => result.status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(await count("before")).toBe(1);
+    expect(await count("after")).toBe(1);
+  });
+
+  it("undoes what a transaction wrote before it threw", async () => {
+    const failure = await failureOf(
+      database.write(async (tx) => {
+        await sql`insert into notes (text) values ('half')`.execute(tx);
+        throw new Error("halfway");
+      }),
+    );
+    expect(failure).toBe("halfway");
+    expect(await count("half")).toBe(0);
+  });
+
+  it("refuses a transaction that awaits anything but its own queries", async () => {
+    const failure = await failureOf(
+      database.write(async (tx) => {
+        await sql`insert into notes (text) values ('strayed')`.execute(tx);
+        await Bun.sleep(20);
+      }),
+    );
+    expect(failure).toContain("awaited something");
+    expect(await count("strayed")).toBe(0);
+    await insert("still writes");
+    expect(await count("still writes")).toBe(1);
+  });
+
+  it("shows a reader nothing before the commit", async () => {
+    let seen = -1;
+    await database.write(async (tx) => {
+      await sql`insert into notes (text) values ('unseen')`.execute(tx);
+      void count("unseen").then((found) => (seen = found));
+      await sql`select 1`.execute(tx);
+    });
+    expect(seen).toBe(0);
+    expect(await count("unseen")).toBe(1);
+  });
+});

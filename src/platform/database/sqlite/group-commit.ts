@@ -1,0 +1,141 @@
+import { Kysely, type Transaction } from "kysely";
+import type { Tables, Writer } from "../database.ts";
+import { type Execute, type Statement, sqliteDialect } from "./sqlite-dialect.ts";
+import { SqliteError } from "./writer-protocol.ts";
+
+type Work<T> = (tx: Writer) => Promise<T>;
+
+interface Job {
+  /** Runs in a savepoint of the group's transaction; never rejects. */
+  readonly run: () => Promise<void>;
+  readonly settle: (commit: PromiseSettledResult<void>) => void;
+}
+
+/** A group this large commits though more is waiting, so that the first in it does not wait for ever. */
+const mostJobsInGroup = 100;
+const busyRetryMs = 20;
+const busyLimitMs = 10_000;
+
+const savepoint = {
+  begin: "SAVEPOINT job",
+  commit: ["RELEASE job"],
+  rollback: ["ROLLBACK TO job", "RELEASE job"],
+} as const;
+
+/**
+ * Concurrent writes share one BEGIN IMMEDIATE, one commit and so one fsync, each in a savepoint of its own: a failure
+ * undoes its own changes only. Jobs run one after the other; the next group gathers while this one's fsync runs.
+ */
+export function groupCommit(execute: Execute): <T>(work: Work<T>) => Promise<T> {
+  const waiting: Job[] = [];
+  let running = false;
+  const run = async (): Promise<void> => {
+    running = true;
+    while (waiting.length > 0) await runGroup(execute, waiting);
+    running = false;
+  };
+  return <T>(work: Work<T>): Promise<T> => {
+    const { promise, job } = makeJob(execute, work);
+    waiting.push(job);
+    if (!running) void run();
+    return promise;
+  };
+}
+
+async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
+  const group: Job[] = [];
+  const done = async (): Promise<void> => {
+    await beginImmediate(execute);
+    while (group.length < mostJobsInGroup) {
+      const job = waiting.shift();
+      if (job === undefined) break;
+      group.push(job);
+      await job.run();
+    }
+    await execute({ sql: "COMMIT", parameters: [] });
+  };
+  const [commit] = await Promise.allSettled([done()]);
+  if (commit.status === "rejected") {
+    // Nothing is known to be durable, so nothing is acknowledged; the connection is made ready for the next group.
+    await Promise.allSettled([execute({ sql: "ROLLBACK", parameters: [] })]);
+    if (group.length === 0) group.push(...waiting.splice(0, mostJobsInGroup));
+  }
+  for (const job of group) job.settle(commit);
+}
+
+/** Another process may be writing: waits for it without blocking this one's event loop. */
+async function beginImmediate(execute: Execute): Promise<void> {
+  const deadline = Date.now() + busyLimitMs;
+  for (;;) {
+    try {
+      await execute({ sql: "BEGIN IMMEDIATE", parameters: [] });
+      return;
+    } catch (error) {
+      const isBusy = error instanceof SqliteError && error.code.startsWith("SQLITE_BUSY");
+      if (!isBusy || Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, busyRetryMs));
+    }
+  }
+}
+
+function makeJob<T>(execute: Execute, work: Work<T>): { readonly promise: Promise<T>; readonly job: Job } {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  let outcome: PromiseSettledResult<T> | undefined;
+  const job: Job = {
+    async run() {
+      const watch = watchQueries(execute);
+      const kysely = new Kysely<Tables>({ dialect: sqliteDialect(watch.execute, savepoint) });
+      const guarded = (tx: Transaction<Tables>): Promise<T> => Promise.race([work(tx), watch.strayed]);
+      [outcome] = await Promise.allSettled([kysely.transaction().execute(guarded)]);
+      watch.end();
+    },
+    settle(commit) {
+      if (outcome?.status === "rejected") reject(outcome.reason);
+      else if (commit.status === "rejected") reject(commit.reason);
+      else if (outcome !== undefined) resolve(outcome.value);
+    },
+  };
+  return { promise, job };
+}
+
+interface Watch {
+  readonly execute: Execute;
+  /** Rejects when the transaction awaits anything but its own queries: everyone else would wait with it. */
+  readonly strayed: Promise<never>;
+  readonly end: () => void;
+}
+
+function watchQueries(execute: Execute): Watch {
+  const { promise: strayed, reject } = Promise.withResolvers<never>();
+  strayed.catch(() => {});
+  let pending = 0;
+  let round = 0;
+  let ended = false;
+  const expectNext = (): void => {
+    const now = ++round;
+    // The next query is asked for within the same turn of the event loop, unless something else is awaited.
+    setImmediate(() =>
+      setImmediate(() => {
+        if (ended || pending > 0 || round !== now) return;
+        reject(new Error("a transaction awaited something that is not one of its own queries"));
+      }),
+    );
+  };
+  return {
+    strayed,
+    async execute(statement: Statement) {
+      if (ended) throw new Error("a query came after its transaction had ended");
+      pending++;
+      round++;
+      try {
+        return await execute(statement);
+      } finally {
+        pending--;
+        expectNext();
+      }
+    },
+    end: () => {
+      ended = true;
+    },
+  };
+}

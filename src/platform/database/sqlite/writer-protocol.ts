@@ -1,0 +1,29 @@
+/** What the event loop asks of the writer's thread, and what comes back; one answer an order, in order. */
+export interface Order {
+  readonly id: number;
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
+export type Answer =
+  | { readonly id: number; readonly rows: readonly unknown[]; readonly changes: number }
+  | { readonly id: number; readonly message: string; readonly code: string };
+
+/** FULL: a commit is on the disk before it returns. The thread may wait for another process; the event loop does not. */
+export const writerPragmas = [
+  "PRAGMA journal_mode = WAL",
+  "PRAGMA synchronous = FULL",
+  "PRAGMA foreign_keys = ON",
+  "PRAGMA busy_timeout = 200",
+  "PRAGMA temp_store = MEMORY",
+] as const;
+
+/** An error of SQLite with its code, such as SQLITE_CONSTRAINT_UNIQUE. */
+export class SqliteError extends Error {
+  override readonly name = "SqliteError";
+  readonly code: string;
+  constructor(message: string, code: string) {
+    super(message);
+    this.code = code;
+  }
+}

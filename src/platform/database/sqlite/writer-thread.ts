@@ -1,0 +1,30 @@
+// The writing connection lives in a thread of its own, so that the fsync of a commit never blocks the event loop.
+import { Database } from "bun:sqlite";
+import { parentPort, workerData } from "node:worker_threads";
+import { type Answer, type Order, writerPragmas } from "./writer-protocol.ts";
+
+const path = String(workerData);
+const database = new Database(path, { create: true, readwrite: true });
+for (const pragma of writerPragmas) database.run(pragma);
+
+function answer({ id, sql, parameters }: Order): Answer {
+  try {
+    const statement = database.query(sql);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Kysely's values are what bun:sqlite binds
+    const bound = parameters as never[];
+    if (statement.columnNames.length > 0) return { id, rows: statement.all(...bound), changes: 0 };
+    return { id, rows: [], changes: statement.run(...bound).changes };
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "UNKNOWN";
+    return { id, message: error instanceof Error ? error.message : String(error), code };
+  }
+}
+
+parentPort?.on("message", (order: Order) => {
+  if (order.sql === "close") {
+    database.close();
+    process.exit(0);
+  }
+  parentPort?.postMessage(answer(order));
+});
+parentPort?.postMessage({ id: 0, rows: [], changes: 0 } satisfies Answer);

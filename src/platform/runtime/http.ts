@@ -1,0 +1,33 @@
+import type { BlobBody } from "../blobs/blob-store.ts";
+import type { JsonValue } from "../../oci/json.ts";
+
+/** A request as data; nothing above the runtime sees Bun's. */
+export interface Incoming {
+  readonly method: string;
+  /** As the client sent it: not decoded, without the query. Begins with a slash. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** Ends with an error where the client goes away in the middle. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Bytes of the body, 0 without one; `undefined` when it streams. */
+  readonly bodyBytes: number | undefined;
+  /** `http` or `https`, as this server was asked. */
+  readonly scheme: "http" | "https";
+  readonly remoteAddress: string;
+  readonly requestId: string;
+}
+
+export type ReplyHeaders = Readonly<Record<string, string | number | readonly string[]>>;
+
+/** An answer as data; the runtime alone decides how the bytes are sent. A HEAD's body is left out there. */
+export type Reply = { readonly status: number; readonly headers: ReplyHeaders } & (
+  | { readonly kind: "empty" }
+  | { readonly kind: "json"; readonly body: JsonValue }
+  | { readonly kind: "bytes"; readonly body: Uint8Array }
+  | { readonly kind: "blob"; readonly body: BlobBody }
+);
+
+/** Answers every request; an error that it throws is a bug. */
+export type Handle = (request: Incoming) => Promise<Reply>;

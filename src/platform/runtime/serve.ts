@@ -1,0 +1,149 @@
+import type { Server } from "bun";
+import { chunksOf } from "../blobs/blob-body.ts";
+import type { Handle, Incoming, Reply, ReplyHeaders } from "./http.ts";
+
+export interface Listening {
+  readonly url: string;
+  /** Takes no new connection and resolves when the running requests have been answered. */
+  stop(): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly hostname: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+/** A connection on which nothing moves for this long is closed; 255 is the most that Bun takes. */
+const idleSeconds = 120;
+/** Limits are the registry's to set, endpoint by endpoint: this one is above all of them. */
+const largestBodyBytes = 2 ** 50;
+
+/** Serves HTTP/1.1; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
+export function serve({ hostname, port }: ListenOptions, handle: Handle): Listening {
+  const server = Bun.serve({
+    hostname,
+    port,
+    development: false,
+    idleTimeout: idleSeconds,
+    maxRequestBodySize: largestBodyBytes,
+    fetch: (request, bun) => answer(request, bun, handle),
+    error: () => new Response(null, { status: 500 }),
+  });
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return { url: `http://${host}:${server.port ?? port}`, stop: () => server.stop(false) };
+}
+
+async function answer(request: Request, server: Server<undefined>, handle: Handle): Promise<Response> {
+  const body = trackBody(request.body);
+  const reply = await handle(toIncoming(request, server, body.chunks));
+  // A client that is still sending what nobody reads must not take the rest for the next request's answer.
+  const headers = body.isRead() ? reply.headers : { ...reply.headers, connection: "close" };
+  return toResponse(request, reply, toHeaders(headers));
+}
+
+function toIncoming(request: Request, server: Server<undefined>, body: AsyncIterable<Uint8Array>): Incoming {
+  const { path, query } = splitUrl(request.url);
+  const headers = new Map(request.headers);
+  const length = headers.get("content-length");
+  const streams = headers.has("transfer-encoding") || (length === undefined && request.body !== null);
+  return {
+    method: request.method,
+    path,
+    query: new URLSearchParams(query),
+    headers,
+    body,
+    bodyBytes: streams ? undefined : Number(length ?? 0),
+    scheme: "http",
+    remoteAddress: server.requestIP(request)?.address ?? "",
+    requestId: crypto.randomUUID(),
+  };
+}
+
+/** Without `new URL`, which would decode and throws where an Upgrade header came without a Host. */
+function splitUrl(url: string): { readonly path: string; readonly query: string } {
+  const authority = url.indexOf("://");
+  const start = authority === -1 ? 0 : url.indexOf("/", authority + 3);
+  const target = start === -1 ? "/" : url.slice(start);
+  const mark = target.indexOf("?");
+  return mark === -1 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}
+
+interface TrackedBody {
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Whether all of it has been taken from the connection. */
+  readonly isRead: () => boolean;
+}
+
+function trackBody(body: ReadableStream<Uint8Array> | null): TrackedBody {
+  let isRead = body === null;
+  async function* read(): AsyncGenerator<Uint8Array> {
+    if (body === null) return;
+    for await (const chunk of body) yield chunk;
+    isRead = true;
+  }
+  return { chunks: read(), isRead: () => isRead };
+}
+
+function toHeaders(headers: ReplyHeaders): Headers {
+  const result = new Headers();
+  for (const [name, value] of Object.entries(headers)) {
+    if (typeof value === "object") for (const one of value) result.append(name, one);
+    else result.set(name, String(value));
+  }
+  return result;
+}
+
+function toResponse(request: Request, reply: Reply, headers: Headers): Response {
+  const { status } = reply;
+  const isHead = request.method === "HEAD";
+  switch (reply.kind) {
+    case "empty":
+      return new Response(null, { status, headers });
+    case "json": {
+      const body = JSON.stringify(reply.body);
+      headers.set("content-length", String(Buffer.byteLength(body)));
+      if (!headers.has("content-type")) headers.set("content-type", "application/json");
+      return new Response(isHead ? null : body, { status, headers });
+    }
+    case "bytes":
+      headers.set("content-length", String(reply.body.byteLength));
+      return new Response(isHead ? null : new Uint8Array(reply.body), { status, headers });
+    case "blob":
+      return isHead ? new Response(null, { status, headers }) : blobResponse(request, reply, headers);
+    default:
+      return reply satisfies never;
+  }
+}
+
+/** A file leaves by sendfile, whole or as one slice; everything else is streamed. */
+function blobResponse(
+  request: Request,
+  { status, body }: Reply & { readonly kind: "blob" },
+  headers: Headers,
+): Response {
+  if (body.kind === "file") {
+    const file = Bun.file(body.path);
+    if (body.range !== undefined) {
+      return new Response(file.slice(body.range.start, body.range.end + 1), { status, headers });
+    }
+    // Bun would answer a Range header itself, also where we mean to send the whole body.
+    if (!request.headers.has("range")) return new Response(file, { status, headers });
+  }
+  return new Response(toStream(chunksOf(body)), { status, headers });
+}
+
+/** Reads on only as fast as the client takes, and lets go of the source when the client goes away. */
+function toStream(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const chunks = source[Symbol.asyncIterator]();
+  return new ReadableStream({
+    async pull(controller) {
+      const next = await chunks.next();
+      if (next.done === true) controller.close();
+      else controller.enqueue(new Uint8Array(next.value));
+    },
+    async cancel() {
+      await chunks.return?.();
+    },
+  });
+}

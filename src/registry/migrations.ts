@@ -1,0 +1,123 @@
+import type { Writer } from "../platform/database/database.ts";
+import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
+
+export const registryMigrations: Migrations = {
+  owner: "registry",
+  steps: [
+    {
+      name: "202611210000_registry",
+      async up(tx, columns) {
+        await createRepositories(tx, columns);
+        await createBlobs(tx, columns);
+        await createManifests(tx, columns);
+        await createTags(tx, columns);
+        await createUploads(tx, columns);
+      },
+    },
+  ],
+};
+
+async function createRepositories({ schema }: Writer, { text, integer, identity }: ColumnTypes): Promise<void> {
+  await schema
+    .createTable("repositories")
+    .addColumn("id", identity)
+    .addColumn("name", text, (column) => column.notNull().unique())
+    .addColumn("created_at", integer, (column) => column.notNull())
+    .execute();
+}
+
+async function createBlobs({ schema }: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema
+    .createTable("blobs")
+    .addColumn("digest", text, (column) => column.primaryKey())
+    .addColumn("blob_key", text, (column) => column.notNull().unique())
+    .addColumn("size_bytes", integer, (column) => column.notNull())
+    .addColumn("created_at", integer, (column) => column.notNull())
+    .execute();
+  await schema
+    .createTable("repository_blobs")
+    .addColumn("repository_id", integer, (column) => column.notNull())
+    .addColumn("digest", text, (column) => column.notNull())
+    .addColumn("leased_until", integer, (column) => column.notNull())
+    .addPrimaryKeyConstraint("repository_blobs_key", ["repository_id", "digest"])
+    .execute();
+  await schema.createIndex("repository_blobs_digest").on("repository_blobs").column("digest").execute();
+  await schema.createIndex("repository_blobs_lease").on("repository_blobs").column("leased_until").execute();
+  await schema
+    .createTable("doomed_blobs")
+    .addColumn("blob_key", text, (column) => column.primaryKey())
+    .addColumn("delete_after", integer, (column) => column.notNull())
+    .execute();
+  await schema.createIndex("doomed_blobs_time").on("doomed_blobs").column("delete_after").execute();
+}
+
+async function createManifests({ schema }: Writer, { text, integer, bytes }: ColumnTypes): Promise<void> {
+  await schema
+    .createTable("manifests")
+    .addColumn("digest", text, (column) => column.primaryKey())
+    .addColumn("media_type", text, (column) => column.notNull())
+    .addColumn("size_bytes", integer, (column) => column.notNull())
+    .addColumn("artifact_type", text)
+    .addColumn("subject", text)
+    .addColumn("annotations", text)
+    .addColumn("bytes", bytes, (column) => column.notNull())
+    .execute();
+  await schema
+    .createTable("repository_manifests")
+    .addColumn("repository_id", integer, (column) => column.notNull())
+    .addColumn("digest", text, (column) => column.notNull())
+    .addColumn("subject", text)
+    .addColumn("artifact_type", text)
+    .addColumn("pushed_at", integer, (column) => column.notNull())
+    .addPrimaryKeyConstraint("repository_manifests_key", ["repository_id", "digest"])
+    .execute();
+  await schema.createIndex("repository_manifests_digest").on("repository_manifests").column("digest").execute();
+  await schema
+    .createIndex("repository_manifests_subject")
+    .on("repository_manifests")
+    .columns(["repository_id", "subject", "digest"])
+    .where("subject", "is not", null)
+    .execute();
+  await schema
+    .createTable("edges")
+    .addColumn("repository_id", integer, (column) => column.notNull())
+    .addColumn("child", text, (column) => column.notNull())
+    .addColumn("parent", text, (column) => column.notNull())
+    .addColumn("kind", text, (column) => column.notNull())
+    .addPrimaryKeyConstraint("edges_key", ["repository_id", "child", "parent"])
+    .execute();
+  await schema.createIndex("edges_parent").on("edges").columns(["repository_id", "parent"]).execute();
+}
+
+async function createTags({ schema }: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema
+    .createTable("tags")
+    .addColumn("repository_id", integer, (column) => column.notNull())
+    .addColumn("name", text, (column) => column.notNull())
+    .addColumn("digest", text, (column) => column.notNull())
+    .addColumn("created_at", integer, (column) => column.notNull())
+    .addColumn("updated_at", integer, (column) => column.notNull())
+    .addPrimaryKeyConstraint("tags_key", ["repository_id", "name"])
+    .execute();
+  await schema.createIndex("tags_digest").on("tags").columns(["repository_id", "digest"]).execute();
+}
+
+async function createUploads({ schema }: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema
+    .createTable("uploads")
+    .addColumn("id", text, (column) => column.primaryKey())
+    .addColumn("repository", text, (column) => column.notNull())
+    .addColumn("principal", text, (column) => column.notNull())
+    .addColumn("blob_key", text, (column) => column.notNull().unique())
+    .addColumn("state", text, (column) => column.notNull())
+    .addColumn("size_bytes", integer, (column) => column.notNull())
+    .addColumn("algorithm", text, (column) => column.notNull())
+    .addColumn("digest", text)
+    .addColumn("started_at", integer, (column) => column.notNull())
+    .addColumn("active_at", integer, (column) => column.notNull())
+    .addColumn("holder", text)
+    .addColumn("held_until", integer, (column) => column.notNull())
+    .execute();
+  await schema.createIndex("uploads_active").on("uploads").columns(["active_at", "id"]).execute();
+  await schema.createIndex("uploads_principal").on("uploads").columns(["principal", "id"]).execute();
+}

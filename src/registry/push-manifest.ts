@@ -1,0 +1,215 @@
+import type { Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import type { RepositoryName, Tag } from "../oci/names.ts";
+import { fail, type Problem } from "../oci/problem.ts";
+import { clock } from "../platform/database/clock.ts";
+import type { Writer } from "../platform/database/database.ts";
+import { inChunks } from "../platform/database/in-chunks.ts";
+import { lockRows } from "../platform/database/lock-rows.ts";
+import { asDigest } from "./manifests.ts";
+import type { Registry } from "./registry.ts";
+import { ensureRepository } from "./repositories.ts";
+
+/** What the pusher may do to tags, decided by access before. */
+export interface TagRights {
+  readonly create: boolean;
+  readonly update: boolean;
+}
+
+export interface ManifestPush {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
+  /** Every tag that shall name the manifest after this; all of them or none. */
+  readonly tags: readonly Tag[];
+  readonly rights: TagRights;
+  readonly condition?: PushCondition;
+}
+
+/** `If-Match` and `If-None-Match: *` (RFC 9110, 13.1), as facts. */
+export type PushCondition =
+  | { readonly kind: "is-one-of"; readonly digests: readonly string[] }
+  | { readonly kind: "exists" }
+  | { readonly kind: "is-absent" };
+
+/**
+ * Stores a manifest, its edges and its tags in one transaction.
+ * @throws RegistryError MANIFEST_BLOB_UNKNOWN (one a digest), PRECONDITION_FAILED, DENIED, or a write rule's problem
+ */
+export async function pushManifest(registry: Registry, push: ManifestPush): Promise<void> {
+  const { database } = registry;
+  await database.write(async (tx) => {
+    const repositoryId = await ensureRepository(tx, database, push.repository);
+    await checkContent(registry, tx, { push, repositoryId });
+    await storeManifest(registry, tx, push);
+    const isNew = await addToRepository(registry, tx, { push, repositoryId });
+    if (isNew) await storeEdges(tx, repositoryId, push);
+    if (push.tags.length === 0) checkCondition(push.condition, isNew ? undefined : push.digest);
+    await moveTags(registry, tx, { push, repositoryId });
+  });
+}
+
+interface InRepository {
+  readonly push: ManifestPush;
+  readonly repositoryId: number;
+}
+
+/** Everything the manifest needs is in the repository, and stays: the rows are locked against the collector. */
+async function checkContent(
+  { database, settings }: Registry,
+  tx: Writer,
+  { push, repositoryId }: InRepository,
+): Promise<void> {
+  const needed = push.manifest.edges.filter(
+    ({ kind }) => kind === "content" || (kind === "child" && !settings.sparseIndexes),
+  );
+  const digests = [...new Set(needed.map(({ digest }) => digest))].toSorted();
+  const present = new Set<string>();
+  for (const some of inChunks(digests)) {
+    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: some });
+    const blobs = await tx
+      .selectFrom("repository_blobs")
+      .select("digest")
+      .where("repository_id", "=", repositoryId)
+      .where("digest", "in", some)
+      .execute();
+    // The old BuildKit cache is an index of blobs, and an index's child is a manifest: either is good.
+    const manifests = await tx
+      .selectFrom("repository_manifests")
+      .select("digest")
+      .where("repository_id", "=", repositoryId)
+      .where("digest", "in", some)
+      .execute();
+    for (const { digest } of [...blobs, ...manifests]) present.add(digest);
+  }
+  const [first, ...more] = digests
+    .filter((digest) => !present.has(digest))
+    .map((digest): Problem => ({ code: "MANIFEST_BLOB_UNKNOWN", digest }));
+  if (first !== undefined) fail(first, ...more);
+}
+
+/** The update that changes nothing locks a row that is there already, against its removal elsewhere. */
+async function storeManifest(
+  { database }: Registry,
+  tx: Writer,
+  { digest, bytes, manifest }: ManifestPush,
+): Promise<void> {
+  const known = await tx.selectFrom("manifests").select("digest").where("digest", "=", digest).executeTakeFirst();
+  if (known !== undefined && database.dialect === "sqlite") return;
+  const { annotations } = manifest;
+  await tx
+    .insertInto("manifests")
+    .values({
+      digest,
+      media_type: manifest.mediaType,
+      bytes,
+      size_bytes: bytes.byteLength,
+      artifact_type: manifest.artifactType ?? null,
+      subject: manifest.subject ?? null,
+      annotations: annotations === undefined ? null : JSON.stringify(annotations),
+    })
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
+    .execute();
+}
+
+async function addToRepository(
+  { database }: Registry,
+  tx: Writer,
+  { push, repositoryId }: InRepository,
+): Promise<boolean> {
+  const added = await tx
+    .insertInto("repository_manifests")
+    .values({
+      repository_id: repositoryId,
+      digest: push.digest,
+      subject: push.manifest.subject ?? null,
+      artifact_type: push.manifest.artifactType ?? null,
+      pushed_at: clock(database.dialect),
+    })
+    .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
+    .returning("digest")
+    .execute();
+  return added.length > 0;
+}
+
+async function storeEdges(tx: Writer, repositoryId: number, { digest, manifest }: ManifestPush): Promise<void> {
+  const kinds = new Map(manifest.edges.map((edge) => [edge.digest, edge.kind]));
+  const rows = [...kinds].map(([child, kind]) => ({ repository_id: repositoryId, child, parent: digest, kind }));
+  for (const some of inChunks(rows)) {
+    await tx
+      .insertInto("edges")
+      .values(some)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+}
+
+async function moveTags(registry: Registry, tx: Writer, { push, repositoryId }: InRepository): Promise<void> {
+  for (const tag of [...new Set(push.tags)].toSorted()) {
+    const before = await claimTag(registry, tx, { repositoryId, tag, digest: push.digest });
+    checkCondition(push.condition, before);
+    if (before === push.digest) continue;
+    if (!(before === undefined ? push.rights.create : push.rights.update)) {
+      fail({ code: "DENIED", rule: `no right to ${before === undefined ? "create" : "move"} tags` });
+    }
+    await checkWriteRules(registry, tx, { repository: push.repository, tag, from: before, to: push.digest });
+    if (before === undefined) continue;
+    await tx
+      .updateTable("tags")
+      .set({ digest: push.digest, updated_at: clock(registry.database.dialect) })
+      .where("repository_id", "=", repositoryId)
+      .where("name", "=", tag)
+      .execute();
+  }
+}
+
+interface TagClaim {
+  readonly repositoryId: number;
+  readonly tag: Tag;
+  readonly digest: Digest;
+}
+
+/** What the tag named before. An absent tag is made at once and an existing one locked: of two pushes one comes first. */
+async function claimTag({ database }: Registry, tx: Writer, claim: TagClaim): Promise<Digest | undefined> {
+  const { repositoryId, tag, digest } = claim;
+  const now = clock(database.dialect);
+  for (;;) {
+    const made = await tx
+      .insertInto("tags")
+      .values({ repository_id: repositoryId, name: tag, digest, created_at: now, updated_at: now })
+      .onConflict((conflict) => conflict.columns(["repository_id", "name"]).doNothing())
+      .returning("name")
+      .execute();
+    if (made.length > 0) return undefined;
+    const row = await tx
+      .selectFrom("tags")
+      .select("digest")
+      .where("repository_id", "=", repositoryId)
+      .where("name", "=", tag)
+      .$if(database.dialect === "postgres", (query) => query.forUpdate())
+      .executeTakeFirst();
+    if (row !== undefined) return asDigest(row.digest);
+  }
+}
+
+function checkCondition(condition: PushCondition | undefined, current: Digest | undefined): void {
+  const holds =
+    condition === undefined ||
+    (condition.kind === "is-absent" && current === undefined) ||
+    (condition.kind === "exists" && current !== undefined) ||
+    (condition.kind === "is-one-of" && current !== undefined && condition.digests.includes(current));
+  if (!holds) fail({ code: "PRECONDITION_FAILED", current });
+}
+
+/** @throws RegistryError with the first rule's problem */
+export async function checkWriteRules(
+  { writeRules }: Registry,
+  tx: Writer,
+  change: Parameters<Registry["writeRules"][number]["refusesTag"]>[1],
+): Promise<void> {
+  for (const rule of writeRules) {
+    const problem = await rule.refusesTag(tx, change);
+    if (problem !== undefined) fail(problem);
+  }
+}

@@ -1,0 +1,40 @@
+import { fail } from "../oci/problem.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { RepositoryName } from "../oci/names.ts";
+import type { BlobStore } from "../platform/blobs/blob-store.ts";
+import type { Database } from "../platform/database/database.ts";
+import type { RunningHashes } from "./uploads/running-hashes.ts";
+import type { ReadGate, WriteRule } from "./ports.ts";
+
+export interface RegistrySettings {
+  /** How long a blob that no manifest needs is kept after it was last pushed, mounted, renewed or needed. */
+  readonly leaseMs: number;
+  /** How long bytes stay after their row has gone: longer than any link to them lives. */
+  readonly deleteDelayMs: number;
+  /** Whether an index may name manifests that are not in the repository. */
+  readonly sparseIndexes: boolean;
+  readonly uploads: {
+    readonly idleMs: number;
+    readonly maxBytes: number;
+    readonly maxSessions: number;
+    readonly maxSessionsPerPrincipal: number;
+  };
+}
+
+/** What every function of the registry works on. */
+export interface Registry {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly writeRules: readonly WriteRule[];
+  readonly readGates: readonly ReadGate[];
+  readonly hashes: RunningHashes;
+  readonly settings: RegistrySettings;
+}
+
+/** @throws RegistryError with the first gate's problem */
+export function checkReadGates({ readGates }: Registry, repository: RepositoryName, digest: Digest): void {
+  for (const gate of readGates) {
+    const problem = gate.refuses(repository, digest);
+    if (problem !== undefined) fail(problem);
+  }
+}

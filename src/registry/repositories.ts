@@ -1,0 +1,64 @@
+import type { Expression, ExpressionBuilder, SqlBool } from "kysely";
+import type { RepositoryName } from "../oci/names.ts";
+import { clock } from "../platform/database/clock.ts";
+import type { Database, Tables, Writer } from "../platform/database/database.ts";
+import type { Registry } from "./registry.ts";
+
+/** Which repositories a list may show: a condition on `repositories`, made by access. */
+export type Visible = (expression: ExpressionBuilder<Tables, "repositories">) => Expression<SqlBool>;
+
+export async function findRepository({ database }: Registry, name: RepositoryName): Promise<number | undefined> {
+  const row = await database.read.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
+  return row?.id;
+}
+
+/** The repository's id; made when it does not exist. */
+export async function ensureRepository(tx: Writer, { dialect }: Database, name: RepositoryName): Promise<number> {
+  const found = await tx.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
+  if (found !== undefined) return found.id;
+  // Two transactions may get here at once: the loser's insert waits, changes nothing and reads the winner's row.
+  const { id } = await tx
+    .insertInto("repositories")
+    .values({ name, created_at: clock(dialect) })
+    .onConflict((conflict) => conflict.column("name").doUpdateSet({ name }))
+    .returning("id")
+    .executeTakeFirstOrThrow();
+  return id;
+}
+
+export interface PageRequest {
+  /** Names after this value, which need not exist. */
+  readonly after: string | undefined;
+  readonly limit: number;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly isLast: boolean;
+}
+
+/** One row more than asked for tells whether there is a next page. */
+export const toPage = <T>(rows: readonly T[], limit: number): Page<T> => ({
+  items: rows.slice(0, limit),
+  isLast: rows.length <= limit,
+});
+
+/** Names of the visible repositories, in byte order. */
+export async function listRepositories(
+  { database }: Registry,
+  visible: Visible,
+  { after, limit }: PageRequest,
+): Promise<Page<string>> {
+  const rows = await database.read
+    .selectFrom("repositories")
+    .select("name")
+    .where(visible)
+    .$if(after !== undefined, (query) => query.where("name", ">", after ?? ""))
+    .orderBy("name")
+    .limit(limit + 1)
+    .execute();
+  return toPage(
+    rows.map((row) => row.name),
+    limit,
+  );
+}

@@ -1,0 +1,22 @@
+import type { UploadPosition } from "../../oci/problem.ts";
+import type { Registry } from "../registry.ts";
+import { type Chunk, receive } from "./receive.ts";
+import { saveProgress, type UploadTarget, withSession } from "./session.ts";
+
+/**
+ * Adds a request's body to an upload (distribution-spec, "Pushing a blob in chunks").
+ * @throws RegistryError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_OUT_OF_ORDER, SIZE_INVALID, TOO_LARGE
+ */
+export function appendUpload(
+  registry: Registry,
+  target: UploadTarget,
+  chunk: Chunk & { readonly start: number | undefined },
+): Promise<UploadPosition> {
+  return withSession(registry, { target, start: chunk.start }, async (session) => {
+    const hash = registry.hashes.take(session.id, session.sizeBytes, session.algorithm);
+    const progress = await receive(registry, { session, hash }, chunk);
+    await registry.database.write((tx) => saveProgress(registry, tx, { ...session, progress }));
+    if (hash !== undefined) registry.hashes.keep(session.id, progress.sizeBytes, hash);
+    return { repository: target.repository, id: target.id, size: progress.sizeBytes };
+  });
+}

@@ -1,0 +1,41 @@
+import { fail } from "../../oci/problem.ts";
+import { storedKey } from "../blobs.ts";
+import type { UploadState } from "../../platform/blobs/blob-store.ts";
+import type { Registry } from "../registry.ts";
+import type { UploadTarget } from "./session.ts";
+
+/**
+ * Ends a session and frees its bytes (distribution-spec, "Cancelling a blob upload").
+ * @throws RegistryError BLOB_UPLOAD_UNKNOWN
+ */
+export async function cancelUpload(registry: Registry, target: UploadTarget): Promise<void> {
+  const { id, repository, principal } = target;
+  const rows = await registry.database.write((tx) =>
+    tx
+      .deleteFrom("uploads")
+      .where((expression) => expression.and({ id, repository, principal }))
+      .returning(["blob_key", "state"])
+      .execute(),
+  );
+  if (rows.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+  await dropBytes(registry, rows);
+}
+
+/** What the operator cancels: any session, whoever opened it; `false` where there is none of that id. */
+export async function cancelUploadById(registry: Registry, id: string): Promise<boolean> {
+  const rows = await registry.database.write((tx) =>
+    tx.deleteFrom("uploads").where("id", "=", id).returning(["blob_key", "state"]).execute(),
+  );
+  await dropBytes(registry, rows);
+  return rows.length > 0;
+}
+
+export async function dropBytes(
+  { blobs }: Registry,
+  rows: readonly { readonly blob_key: string; readonly state: string }[],
+): Promise<void> {
+  for (const { blob_key, state } of rows) {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as the blob store gave it
+    await blobs.cancel({ key: storedKey(blob_key), state: state as UploadState });
+  }
+}

@@ -1,0 +1,102 @@
+import { algorithmOf, type Digest } from "../../oci/digest.ts";
+import { fail } from "../../oci/problem.ts";
+import { chunksOf } from "../../platform/blobs/blob-body.ts";
+import type { BlobStat } from "../../platform/blobs/blob-store.ts";
+import { clock } from "../../platform/database/clock.ts";
+import { addBlobToRepository } from "../blobs.ts";
+import type { Registry } from "../registry.ts";
+import { type Chunk, receive } from "./receive.ts";
+import { startHash } from "./running-hashes.ts";
+import { holdSession, type Progress, removeSession, type Session, type UploadTarget, withSession } from "./session.ts";
+import { type NewUpload, startSession } from "./start-upload.ts";
+
+/** The last request of an upload; it may bring the last bytes, or all of them. */
+export interface LastChunk extends Chunk {
+  readonly digest: Digest;
+  readonly start: number | undefined;
+}
+
+/**
+ * Turns an upload into a blob of its repository, if its bytes have the digest (distribution-spec, "Pushing blobs").
+ * @throws RegistryError DIGEST_INVALID (the session is gone), and all that appendUpload throws
+ */
+export function finishUpload(registry: Registry, target: UploadTarget, last: LastChunk): Promise<void> {
+  return withSession(registry, { target, start: last.start }, (session) => finishSession(registry, session, last));
+}
+
+/** A blob in one request (distribution-spec, "Single POST"). */
+export async function pushBlob(registry: Registry, upload: NewUpload, last: Omit<LastChunk, "start">): Promise<void> {
+  const session = await startSession(registry, upload);
+  await holdSession(registry, session, () => finishSession(registry, session, last)).catch(async (error: unknown) => {
+    // Nobody was told the session's name, so nobody can go on with it.
+    await removeSession(registry, session);
+    throw error;
+  });
+}
+
+async function finishSession(
+  registry: Registry,
+  session: Session,
+  { digest, chunks, lengthBytes }: Omit<LastChunk, "start">,
+): Promise<void> {
+  const isFirst = session.sizeBytes === 0;
+  const hash = registry.hashes.take(session.id, session.sizeBytes, isFirst ? algorithmOf(digest) : session.algorithm);
+  const progress =
+    lengthBytes === 0 && !isFirst
+      ? { sizeBytes: session.sizeBytes, state: session.upload.state, digest: session.digest }
+      : await receive(registry, { session, hash }, { chunks, lengthBytes });
+  if (isKnown(progress, digest) && progress.digest !== digest) return refuse(registry, session, digest);
+  const stat = await registry.blobs.finish({ key: session.upload.key, state: progress.state });
+  if (!isKnown(progress, digest) && (await hashAgain(registry, stat, digest)) !== digest) {
+    await registry.blobs.delete([stat.key]);
+    return refuse(registry, session, digest);
+  }
+  await commitBlob(registry, session, { digest, stat });
+}
+
+/** Whether the hash that ran along is of the algorithm that the client chose in the end. */
+const isKnown = (progress: Progress, wanted: Digest): boolean =>
+  progress.digest !== undefined && algorithmOf(progress.digest) === algorithmOf(wanted);
+
+async function hashAgain({ blobs }: Registry, { key }: BlobStat, wanted: Digest): Promise<Digest | undefined> {
+  const body = await blobs.open(key);
+  if (body === undefined) return undefined;
+  const hash = startHash(algorithmOf(wanted));
+  for await (const chunk of chunksOf(body)) hash.update(chunk);
+  return hash.digest();
+}
+
+async function refuse(registry: Registry, session: Session, digest: Digest): Promise<never> {
+  await removeSession(registry, session);
+  return fail({ code: "DIGEST_INVALID", given: digest, reason: "the bytes received have another digest" });
+}
+
+/** The digest gets its key, the repository its blob, and the session ends: one transaction. */
+async function commitBlob(
+  registry: Registry,
+  session: Session,
+  { digest, stat }: { readonly digest: Digest; readonly stat: BlobStat },
+): Promise<void> {
+  const { database } = registry;
+  await database.write(async (tx) => {
+    const ended = await tx
+      .deleteFrom("uploads")
+      .where("id", "=", session.id)
+      .where("holder", "=", session.holder)
+      .returning("id")
+      .execute();
+    if (ended.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+    const now = clock(database.dialect);
+    const { blob_key } = await tx
+      .insertInto("blobs")
+      .values({ digest, blob_key: stat.key, size_bytes: stat.sizeBytes, created_at: now })
+      .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
+      .returning("blob_key")
+      .executeTakeFirstOrThrow();
+    if (blob_key !== stat.key) {
+      // The same content came in before: those bytes stay, and these go.
+      await tx.insertInto("doomed_blobs").values({ blob_key: stat.key, delete_after: now }).execute();
+    }
+    await addBlobToRepository(registry, tx, { repository: session.repository, digest });
+  });
+}

@@ -1,0 +1,46 @@
+import { createHash, type Hash } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import { type Digest, type DigestAlgorithm, parseDigest } from "../../oci/digest.ts";
+
+/** The hash of an upload's first `sizeBytes` bytes, ready for the next one. */
+export interface RunningHash {
+  readonly algorithm: DigestAlgorithm;
+  readonly update: (chunk: Uint8Array) => void;
+  /** Digest of the bytes so far; more may follow. */
+  readonly digest: () => Digest;
+}
+
+export function startHash(algorithm: DigestAlgorithm): RunningHash {
+  const hash: Hash = createHash(algorithm);
+  return {
+    algorithm,
+    update: (chunk) => void hash.update(chunk),
+    digest() {
+      const digest = parseDigest(`${algorithm}:${hash.copy().digest("hex")}`);
+      if (digest === undefined) throw new Error(`${algorithm} made a digest that is none`);
+      return digest;
+    },
+  };
+}
+
+/** Hashes of uploads between two of their requests: without its hash an upload is read once more at its end. */
+export interface RunningHashes {
+  /** The hash that stands at `sizeBytes`, no longer kept; a new one at 0. */
+  take(id: string, sizeBytes: number, algorithm: DigestAlgorithm): RunningHash | undefined;
+  keep(id: string, sizeBytes: number, hash: RunningHash): void;
+}
+
+const mostKept = 10_000;
+
+export function runningHashes(): RunningHashes {
+  const kept = new LRUCache<string, { readonly sizeBytes: number; readonly hash: RunningHash }>({ max: mostKept });
+  return {
+    take(id, sizeBytes, algorithm) {
+      const entry = kept.get(id);
+      kept.delete(id);
+      if (sizeBytes === 0) return startHash(algorithm);
+      return entry?.sizeBytes === sizeBytes ? entry.hash : undefined;
+    },
+    keep: (id, sizeBytes, hash) => void kept.set(id, { sizeBytes, hash }),
+  };
+}

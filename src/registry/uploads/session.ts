@@ -1,0 +1,169 @@
+import { type Selectable, sql } from "kysely";
+import { type DigestAlgorithm, parseDigestAlgorithm } from "../../oci/digest.ts";
+import type { RepositoryName } from "../../oci/names.ts";
+import { fail, type UploadPosition } from "../../oci/problem.ts";
+import { type Upload, UploadLostError, type UploadState } from "../../platform/blobs/blob-store.ts";
+import { clock } from "../../platform/database/clock.ts";
+import type { Tables, Writer } from "../../platform/database/database.ts";
+import { asDigest } from "../manifests.ts";
+import { storedKey } from "../blobs.ts";
+import type { Registry } from "../registry.ts";
+import type { Digest } from "../../oci/digest.ts";
+
+/** Which session, and who says so: the wrong repository or principal is answered as if there were none. */
+export interface UploadTarget {
+  readonly repository: RepositoryName;
+  readonly principal: string;
+  readonly id: string;
+}
+
+/** A session that this request alone may write, for a while. */
+export interface Session extends UploadTarget {
+  readonly holder: string;
+  readonly upload: Upload;
+  readonly sizeBytes: number;
+  readonly algorithm: DigestAlgorithm;
+  /** Of the bytes so far; `undefined` when no one process has seen them all. */
+  readonly digest: Digest | undefined;
+}
+
+const holdMs = 30_000;
+const heartbeatMs = 10_000;
+
+export const held = ({ dialect }: Registry["database"]) => sql<number>`${clock(dialect)} + ${sql.lit(holdMs)}`;
+
+export function toSession(row: Selectable<Tables["uploads"]>, target: UploadTarget): Session {
+  const algorithm = parseDigestAlgorithm(row.algorithm);
+  if (algorithm === undefined || row.holder === null) throw new Error(`upload ${row.id} is not a claimed session`);
+  return {
+    ...target,
+    holder: row.holder,
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as the blob store gave it
+    upload: { key: storedKey(row.blob_key), state: row.state as UploadState },
+    sizeBytes: row.size_bytes,
+    algorithm,
+    digest: row.digest === null ? undefined : asDigest(row.digest),
+  };
+}
+
+/**
+ * Runs `work` as the session's one writer. `work` ends the claim itself when it saves what it did; a failure leaves
+ * the session as the database has it.
+ * @param start the offset the client means to go on from; any, when it does not say
+ * @throws RegistryError BLOB_UPLOAD_UNKNOWN, BLOB_UPLOAD_OUT_OF_ORDER
+ */
+export async function withSession<T>(
+  registry: Registry,
+  { target, start }: { readonly target: UploadTarget; readonly start: number | undefined },
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await claim(registry, target, start);
+  return holdSession(registry, session, () => work(session));
+}
+
+/** Keeps a claim alive while `work` runs, and gives it back when that fails. */
+export async function holdSession<T>(registry: Registry, session: Session, work: () => Promise<T>): Promise<T> {
+  const heartbeat = setInterval(() => {
+    registry.database.write((tx) => beat(registry, tx, session)).catch(() => {});
+  }, heartbeatMs);
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof UploadLostError) {
+      await removeSession(registry, session);
+      return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+    }
+    await registry.database.write((tx) => saveProgress(registry, tx, session));
+    throw error;
+  } finally {
+    clearInterval(heartbeat);
+  }
+}
+
+const mine = ({ id, holder }: Session) => ({ id, holder });
+
+async function claim(registry: Registry, target: UploadTarget, start: number | undefined): Promise<Session> {
+  const { database } = registry;
+  const holder = crypto.randomUUID();
+  const row = await database.write((tx) =>
+    tx
+      .updateTable("uploads")
+      .set({ holder, held_until: held(database), active_at: clock(database.dialect) })
+      .where("id", "=", target.id)
+      .where("repository", "=", target.repository)
+      .where("principal", "=", target.principal)
+      .where((expression) =>
+        expression.or([expression("holder", "is", null), expression("held_until", "<", clock(database.dialect))]),
+      )
+      .$if(start !== undefined, (query) => query.where("size_bytes", "=", start ?? 0))
+      .returningAll()
+      .executeTakeFirst(),
+  );
+  if (row !== undefined) return toSession(row, target);
+  const position = await findUpload(registry, target);
+  const reason =
+    start === undefined || start === position.size
+      ? "another request is writing to this upload"
+      : `the upload stands at ${position.size}, not at ${start}`;
+  return fail({ code: "BLOB_UPLOAD_OUT_OF_ORDER", position, reason });
+}
+
+async function beat({ database }: Registry, tx: Writer, session: Session): Promise<void> {
+  await tx
+    .updateTable("uploads")
+    .set({ held_until: held(database), active_at: clock(database.dialect) })
+    .where((expression) => expression.and(mine(session)))
+    .execute();
+}
+
+export interface Progress {
+  readonly sizeBytes: number;
+  readonly state: UploadState;
+  readonly digest: Digest | undefined;
+}
+
+/** Ends the claim; with progress, moves the session on. A claim that has passed to another writer changes nothing. */
+export async function saveProgress(
+  { database }: Registry,
+  tx: Writer,
+  session: Session & { readonly progress?: Progress },
+): Promise<void> {
+  const { progress } = session;
+  const moved = await tx
+    .updateTable("uploads")
+    .set({
+      holder: null,
+      held_until: 0,
+      active_at: clock(database.dialect),
+      ...(progress && { size_bytes: progress.sizeBytes, state: progress.state, digest: progress.digest ?? null }),
+    })
+    .where((expression) => expression.and(mine(session)))
+    .returning("id")
+    .execute();
+  if (progress !== undefined && moved.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+}
+
+/** Removes the session, unless another writer has it by now, and its bytes. */
+export async function removeSession(registry: Registry, session: Session): Promise<void> {
+  await registry.database.write((tx) =>
+    tx
+      .deleteFrom("uploads")
+      .where("id", "=", session.id)
+      .where(({ eb, or }) => or([eb("holder", "is", null), eb("holder", "=", session.holder)]))
+      .execute(),
+  );
+  await registry.blobs.cancel(session.upload);
+}
+
+/** @throws RegistryError BLOB_UPLOAD_UNKNOWN */
+export async function findUpload({ database }: Registry, target: UploadTarget): Promise<UploadPosition> {
+  const row = await database.read
+    .selectFrom("uploads")
+    .select("size_bytes")
+    .where("id", "=", target.id)
+    .where("repository", "=", target.repository)
+    .where("principal", "=", target.principal)
+    .executeTakeFirst();
+  if (row === undefined) return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+  return { repository: target.repository, id: target.id, size: row.size_bytes };
+}

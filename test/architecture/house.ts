@@ -1,0 +1,71 @@
+/** The rings of `src/`, innermost first, and what each may import beside itself. */
+export const rings: Readonly<Record<string, readonly string[]>> = {
+  oci: [],
+  platform: ["oci"],
+  registry: ["oci", "platform"],
+  access: ["oci", "platform", "registry"],
+  features: ["oci", "platform", "registry", "access"],
+  http: ["oci", "platform", "registry", "access", "features"],
+  cli: ["oci", "platform", "registry", "access", "features", "http"],
+  "main.ts": ["oci", "platform", "registry", "access", "features", "http", "cli"],
+};
+
+/** Rings whose folders own their tables one by one; elsewhere the ring is the owner. */
+export const ringsOfOwners: readonly string[] = ["platform", "features", "http"];
+
+/** Rings whose folders know nothing of each other. */
+export const ringsOfStrangers: readonly string[] = ["features"];
+
+/** A folder that the rings above may use, except these. */
+export const closedFolders: Readonly<Record<string, readonly string[]>> = {
+  "platform/runtime": ["registry", "access"],
+};
+
+/** Packages, by the start of their name, and the only places that may import them. */
+export const packagePlaces: Readonly<Record<string, readonly string[]>> = {
+  hono: ["http/api"],
+  "@hono/": ["http/api"],
+  bun: ["platform"],
+  "bun:": ["platform"],
+  pg: ["platform/database"],
+  "node:http": ["platform/net", "platform/runtime"],
+  "node:https": ["platform/net", "platform/runtime"],
+  "node:http2": ["platform/net", "platform/runtime"],
+  "node:tls": ["platform/net", "platform/runtime"],
+};
+
+/** Rings that import no package at all. */
+export const ringsWithoutPackages: readonly string[] = ["oci"];
+
+interface GlobalRule {
+  readonly names: readonly string[];
+  /** Units or rings; with `only`, every other place is forbidden it. */
+  readonly only?: readonly string[];
+  readonly never?: readonly string[];
+  readonly because: string;
+}
+
+export const globalRules: readonly GlobalRule[] = [
+  { names: ["Bun"], only: ["platform"], because: "what is Bun's alone lives in platform" },
+  {
+    names: ["Request", "Response", "Headers"],
+    never: ["oci", "registry", "access"],
+    because: "no HTTP type in oci, registry and access",
+  },
+  { names: ["fetch"], only: ["platform/net", "platform/runtime"], because: "the only way out is platform/net" },
+];
+
+/** A name that says nothing about what is inside. */
+export const emptyWords: readonly string[] = [
+  "util",
+  "utils",
+  "helper",
+  "helpers",
+  "common",
+  "manager",
+  "managers",
+  "service",
+  "services",
+  "controller",
+  "controllers",
+];

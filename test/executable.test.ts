@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, expect, it } from "bun:test";
+import { createHash } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { buildExecutable } from "../scripts/build-executable.ts";
+import { run } from "../scripts/proof/run.ts";
+import { requirement } from "./support/requirement.ts";
+import { startServer, type TestServer } from "./support/server.ts";
+
+const root = resolve(import.meta.dir, "..");
+const executable = join(root, "dist/berth");
+
+let folder: string;
+let server: TestServer;
+beforeAll(async () => {
+  await buildExecutable({ root, outfile: executable });
+  folder = await mkdtemp(join(tmpdir(), "berth-executable-"));
+  server = await startServer({ binary: executable });
+}, 60_000);
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+it("knows its version and the commit it was built from", async () => {
+  const { version } = (await Bun.file(join(root, "package.json")).json()) as { version: string };
+  const commit = await run(["git", "rev-parse", "--short=12", "HEAD"], { cwd: root });
+  const { output, exitCode } = await run([executable, "version"], { cwd: folder });
+  expect(exitCode).toBe(0);
+  expect(output).toContain(version);
+  expect(output).toContain(commit.output.trim());
+});
+
+it("serves, and ends in order when it is told to", async () => {
+  const short = await startServer({ binary: executable });
+  try {
+    const response = await fetch(`${short.url}/v2/`);
+    expect(response.status).toBe(401);
+    expect(response.headers.get("www-authenticate")).toStartWith("Bearer ");
+    expect(await short.stop()).toBe(0);
+  } finally {
+    await short[Symbol.asyncDispose]();
+  }
+});
+
+requirement("skopeo", Bun.which("skopeo") === null ? "skopeo is not installed" : undefined, () => {
+  it("pushes an image to it and gets the same image back", async () => {
+    const digest = await writeImage(join(folder, "image"));
+    const login = `--creds=${server.admin.username}:${server.admin.password}`;
+    const target = `docker://${server.host}/team/app:1`;
+    const skopeo = async (...args: readonly string[]) => {
+      const { output, exitCode } = await run(["skopeo", "--insecure-policy", ...args], { cwd: folder });
+      expect(exitCode, output).toBe(0);
+      return output;
+    };
+    await skopeo("copy", `--dest-${login.slice(2)}`, "--dest-tls-verify=false", "oci:image:1", target);
+    const manifest = await skopeo("inspect", "--raw", login, "--tls-verify=false", target);
+    expect(sha256(manifest)).toBe(digest);
+    await skopeo("copy", `--src-${login.slice(2)}`, "--src-tls-verify=false", target, "oci:back:1");
+    expect(await Bun.file(join(folder, "back/blobs/sha256", digest)).text()).toBe(manifest);
+  }, 60_000);
+});
+
+const sha256 = (bytes: string | Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** An image of one layer as an OCI layout; answers the digest of its manifest. */
+async function writeImage(layout: string): Promise<string> {
+  const add = async (mediaType: string, bytes: string | Uint8Array) => {
+    const hex = sha256(bytes);
+    await Bun.write(join(layout, "blobs/sha256", hex), bytes);
+    return { mediaType, digest: `sha256:${hex}`, size: Buffer.byteLength(bytes) };
+  };
+  const tar = new Uint8Array(1024);
+  const config = {
+    architecture: "amd64",
+    os: "linux",
+    rootfs: { type: "layers", diff_ids: [`sha256:${sha256(tar)}`] },
+  };
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    config: await add("application/vnd.oci.image.config.v1+json", JSON.stringify(config)),
+    layers: [await add("application/vnd.oci.image.layer.v1.tar+gzip", Bun.gzipSync(tar))],
+  };
+  const described = await add(manifest.mediaType, JSON.stringify(manifest));
+  const annotations = { "org.opencontainers.image.ref.name": "1" };
+  await Bun.write(join(layout, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
+  await Bun.write(
+    join(layout, "index.json"),
+    JSON.stringify({ schemaVersion: 2, manifests: [{ ...described, annotations }] }),
+  );
+  return described.digest.slice("sha256:".length);
+}

@@ -1,0 +1,45 @@
+import { expect, it } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "..");
+
+it("npm start brings up a registry, shows its first password once, and ends when it is told to", async () => {
+  const data = await mkdtemp(join(tmpdir(), "berth-start-"));
+  const { BERTH_ADMIN_PASSWORD: _, ...env } = process.env;
+  const child = Bun.spawn(["npm", "start", "--", "--addr", "127.0.0.1:0", "--data", data], {
+    cwd: root,
+    env,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  try {
+    const url = await listeningUrl(child.stdout);
+    const password = (await Bun.file(join(data, "initial-admin-password")).text()).trim();
+    expect(password.length).toBeGreaterThanOrEqual(16);
+    const authorization = `Basic ${Buffer.from(`admin:${password}`).toString("base64")}`;
+    expect((await fetch(`${url}/v2/`, { headers: { authorization } })).status).toBe(200);
+    expect((await fetch(`${url}/v2/`)).status).toBe(401);
+
+    child.kill("SIGTERM");
+    await child.exited;
+    const refusal = await fetch(`${url}/v2/`).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(Error);
+  } finally {
+    child.kill("SIGKILL");
+    await rm(data, { recursive: true, force: true });
+  }
+}, 120_000);
+
+async function listeningUrl(output: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of output) {
+    text += decoder.decode(chunk, { stream: true });
+    const url = /"event":"listening"[^\n]*"url":"([^"]+)"/.exec(text)?.[1];
+    if (url !== undefined) return url;
+  }
+  throw new Error(`it ended before it listened:\n${text}`);
+}

@@ -1,0 +1,90 @@
+import { createSecretKey, type KeyObject } from "node:crypto";
+import { type Access, openAccess } from "../../src/access/open-access.ts";
+import { parseAccountName } from "../../src/access/account-name.ts";
+import { type Account, createAccount, findAccountByName } from "../../src/access/accounts.ts";
+import type { Policy } from "../../src/access/authorize.ts";
+import type { Database } from "../../src/platform/database/database.ts";
+import { createPasswords, type Passwords } from "../../src/platform/passwords/passwords.ts";
+
+/** A clock that a test moves on. */
+export interface TestClock {
+  now: () => number;
+  advance(milliseconds: number): void;
+}
+
+export function testClock(): TestClock {
+  let time = Date.now();
+  return {
+    now: () => time,
+    advance(milliseconds) {
+      time += milliseconds;
+    },
+  };
+}
+
+/** Counts the hashes, which are what sign-in costs. */
+export interface CountedPasswords extends Passwords {
+  readonly verified: () => number;
+}
+
+export function countedPasswords(passwords = createPasswords({ concurrent: 4, waiting: 100 })): CountedPasswords {
+  let count = 0;
+  return {
+    hash: (password) => passwords.hash(password),
+    async verify(password, hash) {
+      count += 1;
+      return passwords.verify(password, hash);
+    },
+    verified: () => count,
+  };
+}
+
+export const testSecret = (text = "0123456789abcdef0123456789abcdef"): KeyObject => createSecretKey(text, "utf8");
+export const tokenSettings = { issuer: "berth", service: "berth", ttlSeconds: 300 };
+
+export interface TestAccess extends Access {
+  readonly clock: TestClock;
+  readonly passwords: CountedPasswords;
+  readonly database: Database;
+  /** Makes an account, or replaces it by a new one of the same name. */
+  readonly addAccount: (name: string, password: string, administrator?: boolean) => Promise<Account>;
+}
+
+export async function openTestAccess(database: Database, mode: Policy["mode"] = "standard"): Promise<TestAccess> {
+  const clock = testClock();
+  const passwords = countedPasswords();
+  const access = await openAccess({
+    database,
+    passwords,
+    secret: testSecret(),
+    policy: { mode },
+    tokenSettings,
+    now: clock.now,
+  });
+  return {
+    ...access,
+    clock,
+    passwords,
+    database,
+    async addAccount(text, password, administrator = false) {
+      const name = parseAccountName(text);
+      if (name === undefined) throw new Error(`not an account name: ${text}`);
+      const passwordHash = await passwords.hash(password);
+      const account = { name, passwordHash, administrator, createdAt: clock.now() };
+      if (!(await database.write((tx) => createAccount(tx, account)))) throw new Error(`${text} exists`);
+      const made = await findAccountByName(database.read, name);
+      if (made === undefined) throw new Error(`${text} was not made`);
+      return made;
+    },
+  };
+}
+
+/** The first problem a call was refused with; a call that succeeds fails the test. */
+export async function problemOf(call: Promise<unknown>): Promise<unknown> {
+  const outcome = await call.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (outcome instanceof Error && "problems" in outcome && Array.isArray(outcome.problems)) return outcome.problems[0];
+  throw new Error(`not refused with a problem: ${String(outcome)}`);
+}
