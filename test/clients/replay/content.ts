@@ -23,6 +23,7 @@ export interface Part {
   readonly mediaType: string;
   readonly digest: string;
   readonly size: number;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export const partOf = (mediaType: string, bytes: Uint8Array): Part => ({
