@@ -14,7 +14,7 @@ export interface RunOptions {
 
 /** Runs a program to its end, whatever the end is. A program that outlives its time is killed and fails the test. */
 export async function attempt(command: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const timeoutMs = options.timeoutMs ?? 100_000;
+  const timeoutMs = options.timeoutMs ?? 200_000;
   const child = Bun.spawn([...command], {
     env: { ...process.env, ...options.env },
     stdin: options.input === undefined ? "ignore" : new TextEncoder().encode(options.input),

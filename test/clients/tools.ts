@@ -1,4 +1,4 @@
-import { describe, test } from "bun:test";
+import { describe, setDefaultTimeout, test } from "bun:test";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { attempt } from "./run.ts";
@@ -13,6 +13,8 @@ const craneVersion = "v0.20.6";
  */
 export function describeClient(name: string, needs: readonly string[], body: () => void): void {
   const missing = needs.filter((need) => !has(need));
+  // 800 MiB take their time on a busy machine.
+  setDefaultTimeout(240_000);
   if (missing.length === 0) {
     describe(name, body);
     return;

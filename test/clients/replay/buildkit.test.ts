@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { bytesOf, emptyJson, manifestOf, partOf, sha256, types } from "./content.ts";
 import { finishAt, needed, openWire, type Reply, seedBlob, tokenByGet, type Wire } from "./wire.ts";
+
+setDefaultTimeout(60_000);
 
 const octets = { "content-type": "application/octet-stream" };
 const cacheConfig = "application/vnd.buildkit.cacheconfig.v0";

@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { bytesOf, emptyJson, manifestOf, partOf, sha256, sha512, types } from "./content.ts";
 import { finishAt, type GetToken, needed, openWire, readAndHangUp, type Reply, seedBlob } from "./wire.ts";
 import { tokenOf, type Wire } from "./wire.ts";
+
+setDefaultTimeout(60_000);
 
 /** containerd asks by POST whenever it has a secret, with all scopes in one field. */
 const tokenByPost: GetToken = async (wire, challenge, scopes) => {

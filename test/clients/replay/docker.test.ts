@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { bytesOf, partOf, sha256, types } from "./content.ts";
 import { basic, challengeOf, errorCodeOf, finishAt, needed, openWire, seedBlob } from "./wire.ts";
 import { tokenByGet, tokenOf, type Reply, type Wire } from "./wire.ts";
+
+setDefaultTimeout(60_000);
 
 const userAgent =
   "docker/28.5.1 go/go1.24.8 git-commit/f8215cc kernel/6.8.0-85-generic os/linux arch/amd64 " +

@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { isIP } from "node:net";
 import { bytesOf, emptyJson, manifestOf, partOf, sha256, types } from "./content.ts";
 import { errorCodeOf, finishAt, type GetToken, needed, openWire, type Reply, seedBlob } from "./wire.ts";
 import { basic, tokenOf, type Wire } from "./wire.ts";
+
+setDefaultTimeout(60_000);
 
 const octets = { "content-type": "application/octet-stream" };
 

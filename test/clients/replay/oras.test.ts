@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { bytesOf, emptyJson, manifestOf, type Part, partOf, sha256, types } from "./content.ts";
 import { errorCodeOf, finishAt, type GetToken, needed, openWire, type Reply, seedBlob } from "./wire.ts";
 import { tokenByGet, tokenOf, type Wire } from "./wire.ts";
+
+setDefaultTimeout(60_000);
 
 const octets = { "content-type": "application/octet-stream" };
 const accept = [

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { bytesOf, emptyJson, manifestOf, partOf, sha256, sha512, types } from "./content.ts";
 import { needed, openWire, type Reply, seedBlob, tokenByGet, type Wire } from "./wire.ts";
+
+setDefaultTimeout(60_000);
 
 const octets = { "content-type": "application/octet-stream" };
 const accept = [
@@ -118,8 +120,8 @@ describe("regctl 0.11", () => {
     let path = await open("team/app");
     const ahead = await patch(path, blob, 500);
     expect(ahead.status).toBe(416);
-    // With a Range here regctl would count from its end; without one it asks.
-    expect(ahead.headers.get("range")).toBeNull();
+    // regctl goes on behind the end of a Range that it finds here; without one it asks for the status.
+    if (ahead.headers.has("range")) expect(nextOffset(ahead)).toBe(0);
     const status = await wire.send({ method: "GET", path });
     expect(status.status).toBe(204);
     expect(nextOffset(status)).toBe(0);
