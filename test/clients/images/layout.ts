@@ -41,12 +41,11 @@ export const mediaTypes = {
   layer: "application/vnd.oci.image.layer.v1.tar+gzip",
 } as const;
 
-export const sha256 = (bytes: Uint8Array | string): string =>
-  `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+const sha256 = (bytes: Uint8Array | string): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 export const blobPath = (folder: string, digest: string): string => join(folder, "blobs", digest.replace(":", "/"));
 
-export async function addBlob(folder: string, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
+async function addBlob(folder: string, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
   const digest = sha256(bytes);
   await mkdir(join(folder, "blobs/sha256"), { recursive: true });
   await writeFile(blobPath(folder, digest), bytes);

@@ -103,9 +103,6 @@ export async function makeLargeImage(folder: string, name: string): Promise<Layo
   return writeLayout(folder, manifest, { tag: "1", name, parts: { config, layers: layers.map(descriptorOf) } });
 }
 
-/** What a container of the large image prints. */
-export const largeOutput = `${largeFileBytes} /large.bin`;
-
 async function writeLargeLayer(folder: string): Promise<Layer> {
   const path = join(folder, "large.partial");
   const file = await open(path, "w");
