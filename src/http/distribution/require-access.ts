@@ -11,8 +11,15 @@ const verbs: Readonly<Record<Need, readonly [Verb, ...Verb[]]>> = {
 
 const wireActions: Readonly<Record<Need, string>> = { pull: "pull", push: "pull,push", delete: "delete" };
 
+export interface Wanted {
+  readonly resource: Resource;
+  readonly need: Need;
+  /** All that the request needs, for the challenge. */
+  readonly scopes: readonly string[];
+}
+
 /** The scope that a challenge asks for (docker's token specification). */
-const scopeOf = (resource: Resource, need: Need): string =>
+export const scopeOf = (resource: Resource, need: Need): string =>
   resource.kind === "repository" ? `repository:${resource.name}:${wireActions[need]}` : "registry:catalog:*";
 
 /**
@@ -20,14 +27,9 @@ const scopeOf = (resource: Resource, need: Need): string =>
  * right ones and still may not is told so. The answer never depends on whether the repository exists.
  * @throws RegistryError UNAUTHORIZED, DENIED
  */
-export function requireAccess(
-  authorize: Authorize,
-  caller: Caller,
-  { resource, need }: { readonly resource: Resource; readonly need: Need },
-): void {
+export function requireAccess(authorize: Authorize, caller: Caller, { resource, need, scopes }: Wanted): void {
   const decisions: readonly Decision[] = verbs[need].map((verb) => authorize(caller, verb, resource));
   if (decisions.some((decision) => decision.allowed)) return;
-  const scopes = [scopeOf(resource, need)];
   if (caller.scope !== undefined) fail({ code: "UNAUTHORIZED", scopes, error: "insufficient_scope" });
   if (caller.principal.kind === "anonymous") fail({ code: "UNAUTHORIZED", scopes });
   fail({ code: "DENIED", rule: decisions[0]?.because ?? "" });

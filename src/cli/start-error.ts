@@ -1,0 +1,4 @@
+/** Something that the operator can set right; told without a stack. */
+export class StartError extends Error {
+  override readonly name = "StartError";
+}

@@ -1,0 +1,16 @@
+import type { Command } from "commander";
+
+declare const BERTH_VERSION: string | undefined;
+declare const BERTH_COMMIT: string | undefined;
+
+/** Set by the build; a checkout has neither. */
+const version = typeof BERTH_VERSION === "string" ? BERTH_VERSION : "checkout";
+const commit = typeof BERTH_COMMIT === "string" ? BERTH_COMMIT : "unknown";
+
+/** `berth version`. */
+export const addVersion = (program: Command): void => {
+  program
+    .command("version")
+    .description("print the version")
+    .action(() => void process.stdout.write(`berth ${version} (${commit})\n`));
+};

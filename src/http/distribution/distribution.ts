@@ -1,0 +1,135 @@
+import type { Access } from "../../access/open-access.ts";
+import type { Caller } from "../../access/principal.ts";
+import { listedTo, visibleTo } from "../../access/visible-to.ts";
+import { parseRepositoryName } from "../../oci/names.ts";
+import { fail } from "../../oci/problem.ts";
+import type { Incoming, Reply } from "../../platform/runtime/http.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { Authenticate } from "../authenticate.ts";
+import { deleteBlob } from "./delete-blob.ts";
+import { deleteManifest } from "./delete-manifest.ts";
+import { deleteUpload } from "./delete-upload.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { getBlob } from "./get-blob.ts";
+import { getCatalog } from "./get-catalog.ts";
+import { getManifest } from "./get-manifest.ts";
+import { getReferrers } from "./get-referrers.ts";
+import { getTags } from "./get-tags.ts";
+import { getUpload } from "./get-upload.ts";
+import { patchUpload } from "./patch-upload.ts";
+import { postUpload } from "./post-upload.ts";
+import { putManifest } from "./put-manifest.ts";
+import { putUpload } from "./put-upload.ts";
+import { requireAccess, scopeOf, type Wanted } from "./require-access.ts";
+import { type EndpointName, parseRoute, type Route } from "./route.ts";
+
+export interface DistributionDeps {
+  readonly registry: Registry;
+  readonly access: Access;
+  readonly authenticate: Authenticate;
+  readonly deletesEnabled: boolean;
+}
+
+type Methods = Readonly<Record<string, Endpoint>>;
+
+/** The distribution-spec's endpoints: by what the path names, then by method. */
+const endpoints = ({ registry, access, deletesEnabled }: DistributionDeps): Readonly<Record<EndpointName, Methods>> => {
+  const { authorize, policy } = access;
+  const mount = { authorize, visibleTo: (caller: Caller) => visibleTo(caller, policy) };
+  const [readBlob, readManifest, readTags, readReferrers] = [
+    getBlob(registry, authorize),
+    getManifest(registry),
+    getTags(registry),
+    getReferrers(registry),
+  ];
+  return {
+    blob: { GET: readBlob, HEAD: readBlob, ...(deletesEnabled && { DELETE: deleteBlob(registry) }) },
+    manifest: {
+      GET: readManifest,
+      HEAD: readManifest,
+      PUT: putManifest(registry, authorize),
+      ...(deletesEnabled && { DELETE: deleteManifest(registry) }),
+    },
+    referrers: { GET: readReferrers, HEAD: readReferrers },
+    tags: { GET: readTags, HEAD: readTags },
+    uploads: { POST: postUpload(registry, mount) },
+    upload: {
+      GET: getUpload(registry),
+      PATCH: patchUpload(registry),
+      PUT: putUpload(registry),
+      DELETE: deleteUpload(registry),
+    },
+  };
+};
+
+const reading = ["GET", "HEAD"];
+
+/** Answers everything below `/v2`; `undefined` for another path. */
+export function distribution(deps: DistributionDeps) {
+  const methodsOf = endpoints(deps);
+  const catalog = getCatalog(deps.registry, (caller) => listedTo(caller, deps.access.policy));
+  return async (request: Incoming, onCaller: (caller: Caller) => void): Promise<Reply | undefined> => {
+    const route = parseRoute(request.path);
+    if (route === undefined) return undefined;
+    const endpoint = route.kind === "repository" ? methodsOf[route.endpoint][request.method] : undefined;
+    const wanted = wantedBy(route, endpoint);
+    const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need), ...mountScope(request)];
+    const caller = await deps.authenticate(request.headers, request.remoteAddress, scopes);
+    onCaller(caller);
+    if (wanted !== undefined) requireAccess(deps.access.authorize, caller, { ...wanted, scopes });
+    switch (route.kind) {
+      case "base":
+        requireMethod(request, reading);
+        requireSignIn(deps.access, caller);
+        return { kind: "json", status: 200, headers: {}, body: {} };
+      case "catalog":
+        requireMethod(request, reading);
+        return catalog(request, caller);
+      case "extensions":
+        requireMethod(request, reading);
+        return { kind: "json", status: 200, headers: {}, body: { extensions: [] } };
+      case "repository": {
+        if (endpoint === undefined) return failMethod(request, methodsOf[route.endpoint]);
+        const { repository, target } = route;
+        return endpoint.run({ request, caller, repository, target });
+      }
+      default:
+        return route satisfies never;
+    }
+  };
+}
+
+/** A mount reads one repository and writes another: one token for both. */
+function mountScope({ query }: Incoming): readonly string[] {
+  const from = query.get("mount") === null ? null : query.get("from");
+  const name = from === null ? undefined : parseRepositoryName(from);
+  return name === undefined ? [] : [scopeOf({ kind: "repository", name }, "pull")];
+}
+
+function wantedBy(route: Route, endpoint: Endpoint | undefined): Omit<Wanted, "scopes"> | undefined {
+  if (route.kind === "catalog") return { resource: { kind: "catalog" }, need: "pull" };
+  if (route.kind !== "repository") return undefined;
+  // What a method that does not exist would need is what anyone needs who may know of the repository.
+  return { resource: { kind: "repository", name: route.repository }, need: endpoint?.need ?? "pull" };
+}
+
+/** Clients learn from this answer alone whether to sign in: anonymous ones are sent to the token service. */
+function requireSignIn({ policy }: Access, { principal, scope }: Caller): void {
+  const hasToken = scope !== undefined;
+  if (policy.mode === "standard" && principal.kind === "anonymous" && !hasToken) {
+    fail({ code: "UNAUTHORIZED", scopes: [] });
+  }
+}
+
+function requireMethod({ method }: Incoming, allow: readonly string[]): void {
+  if (!allow.includes(method)) {
+    fail({ code: "METHOD_UNSUPPORTED", allow, reason: "this method does nothing here" });
+  }
+}
+
+const failMethod = ({ method }: Incoming, methods: Methods): never =>
+  fail({
+    code: "METHOD_UNSUPPORTED",
+    allow: Object.keys(methods),
+    reason: method === "DELETE" ? "deletes are switched off (delete.enabled)" : "this method does nothing here",
+  });

@@ -1,0 +1,73 @@
+import { type Caller, principalName } from "../access/principal.ts";
+import { fail, RegistryError } from "../oci/problem.ts";
+import type { Handle, Incoming, Reply } from "../platform/runtime/http.ts";
+import type { Log } from "../platform/telemetry/log.ts";
+import { type Challenger, parseHost } from "./challenge.ts";
+import { problemReply } from "./problem-reply.ts";
+
+export interface EntranceDeps {
+  readonly log: Log;
+  readonly challenge: Challenger;
+  /** Asked in turn; the first that knows the path answers. */
+  readonly sites: readonly Site[];
+}
+
+/** A part of the URL space; `undefined` where the path is not its own. */
+export type Site = (request: Incoming, onCaller: (caller: Caller) => void) => Promise<Reply | undefined>;
+
+/** On every answer: docker looks for the first, and a blob is never a page. */
+const always = {
+  "docker-distribution-api-version": "registry/2.0",
+  "x-content-type-options": "nosniff",
+} as const;
+
+/** Every request comes in here: one answer, one line in the log. */
+export const entrance =
+  (deps: EntranceDeps): Handle =>
+  async (request) => {
+    const started = performance.now();
+    let caller: Caller | undefined;
+    const reply = await answer(deps, request, (known) => {
+      caller = known;
+    });
+    deps.log.info("request", {
+      requestId: request.requestId,
+      method: request.method,
+      path: request.path,
+      status: reply.status,
+      durationMs: Math.round((performance.now() - started) * 1000) / 1000,
+      principal: caller && principalName(caller.principal),
+      remoteAddress: request.remoteAddress,
+      userAgent: request.headers.get("user-agent"),
+    });
+    return { ...reply, headers: { ...always, "x-request-id": request.requestId, ...reply.headers } };
+  };
+
+async function answer(
+  { log, challenge, sites }: EntranceDeps,
+  request: Incoming,
+  onCaller: (caller: Caller) => void,
+): Promise<Reply> {
+  try {
+    requireHost(request);
+    for (const site of sites) {
+      const reply = await site(request, onCaller);
+      if (reply !== undefined) return reply;
+    }
+    return problemReply([{ code: "ROUTE_UNKNOWN" }], () => undefined);
+  } catch (error) {
+    if (error instanceof RegistryError) {
+      const origin = { scheme: request.scheme, host: request.headers.get("host") };
+      return problemReply(error.problems, (wanted) => challenge(origin, wanted));
+    }
+    log.error("request failed", error, { requestId: request.requestId, method: request.method, path: request.path });
+    const message = `internal error; the log has it under ${request.requestId}`;
+    return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
+  }
+}
+
+/** RFC 9112, 3.2. One that is absent is no fault of HTTP/1.0. */
+function requireHost({ headers }: Incoming): void {
+  const host = headers.get("host");
+  if (host !== undefined && parseHost(host) === undefined) fail({ code: "HOST_INVALID" });
+}

@@ -1,0 +1,23 @@
+import { Command } from "commander";
+import { addServe } from "./cli/serve.ts";
+import { StartError } from "./cli/start-error.ts";
+import { addUploads } from "./cli/uploads.ts";
+import { addVersion } from "./cli/version.ts";
+import { ConfigError } from "./platform/config/load-config.ts";
+
+const program = new Command("berth").description("a container registry in one process");
+addServe(program);
+addUploads(program);
+addVersion(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // What the operator can set right is told in a line each; anything else is a bug and shows where.
+  const isTheirs = error instanceof ConfigError || error instanceof StartError;
+  const lines =
+    error instanceof ConfigError ? error.problems : [error instanceof Error ? error.message : String(error)];
+  for (const line of lines) process.stderr.write(`berth: ${line}\n`);
+  if (!isTheirs && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
+  process.exit(isTheirs ? 2 : 1);
+}
