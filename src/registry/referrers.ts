@@ -45,9 +45,7 @@ const rowsOf = ({ database }: Registry, repositoryId: number, { subject, artifac
     .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
     .where("repository_manifests.repository_id", "=", repositoryId)
     .where("repository_manifests.subject", "=", subject)
-    .$if(artifactTypes.length > 0, (query) =>
-      query.where("repository_manifests.artifact_type", "in", artifactTypes),
-    )
+    .$if(artifactTypes.length > 0, (query) => query.where("repository_manifests.artifact_type", "in", artifactTypes))
     .$if(after !== undefined, (query) => query.where("repository_manifests.digest", ">", after ?? ""))
     .orderBy("repository_manifests.digest");
 
