@@ -1,6 +1,7 @@
 import type { Access } from "../../access/open-access.ts";
 import type { Caller } from "../../access/principal.ts";
 import { listedTo, visibleTo } from "../../access/visible-to.ts";
+import { parseRepositoryName } from "../../oci/names.ts";
 import { fail } from "../../oci/problem.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { Registry } from "../../registry/registry.ts";
@@ -72,10 +73,10 @@ export function distribution(deps: DistributionDeps) {
     if (route === undefined) return undefined;
     const endpoint = route.kind === "repository" ? methodsOf[route.endpoint][request.method] : undefined;
     const wanted = wantedBy(route, endpoint);
-    const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need)];
+    const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need), ...mountScope(request)];
     const caller = await deps.authenticate(request.headers, request.remoteAddress, scopes);
     onCaller(caller);
-    if (wanted !== undefined) requireAccess(deps.access.authorize, caller, wanted);
+    if (wanted !== undefined) requireAccess(deps.access.authorize, caller, { ...wanted, scopes });
     switch (route.kind) {
       case "base":
         requireMethod(request, reading);
@@ -98,7 +99,14 @@ export function distribution(deps: DistributionDeps) {
   };
 }
 
-function wantedBy(route: Route, endpoint: Endpoint | undefined): Wanted | undefined {
+/** A mount reads one repository and writes another: one token for both. */
+function mountScope({ query }: Incoming): readonly string[] {
+  const from = query.get("mount") === null ? null : query.get("from");
+  const name = from === null ? undefined : parseRepositoryName(from);
+  return name === undefined ? [] : [scopeOf({ kind: "repository", name }, "pull")];
+}
+
+function wantedBy(route: Route, endpoint: Endpoint | undefined): Omit<Wanted, "scopes"> | undefined {
   if (route.kind === "catalog") return { resource: { kind: "catalog" }, need: "pull" };
   if (route.kind !== "repository") return undefined;
   // What a method that does not exist would need is what anyone needs who may know of the repository.
