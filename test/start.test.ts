@@ -2,15 +2,15 @@ import { expect, it } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { withoutSettings } from "./support/server.ts";
 
 const root = resolve(import.meta.dir, "..");
 
 it("npm start brings up a registry, shows its first password once, and ends when it is told to", async () => {
   const data = await mkdtemp(join(tmpdir(), "berth-start-"));
-  const { BERTH_ADMIN_PASSWORD: _, ...env } = process.env;
   const child = Bun.spawn(["npm", "start", "--", "--addr", "127.0.0.1:0", "--data", data], {
     cwd: root,
-    env,
+    env: withoutSettings(process.env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
