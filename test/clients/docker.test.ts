@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { type Fixture, openFixture, startDaemon } from "./fixture.ts";
+import { archiveLayout, type Layout } from "./images/layout.ts";
+import { busyboxGreeting, debianOutput, otherArchitecture } from "./images/make.ts";
+import { makeBusyboxImage, makeDebianImage, makeForeignImage, makeLargeImage } from "./images/make.ts";
+import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
+import { attempt, type Outcome, run, type RunOptions, runRefused } from "./run.ts";
+import { describeClient } from "./tools.ts";
+
+// The engine names itself and, in brackets, the command line that spoke to it.
+const engine = /^docker\/\S+ .*UpstreamClient\(Docker-Client\//;
+const commandLine = /^Docker-Client\//;
+
+describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "runc", "dpkg", "/bin/busybox"], () => {
+  let fixture: Fixture;
+  let host: string;
+  let docker: (args: readonly string[], options?: RunOptions) => Promise<Outcome>;
+  let refused: (args: readonly string[], options?: RunOptions) => Promise<string>;
+
+  beforeAll(async () => {
+    fixture = await openFixture("docker");
+    const { folder, server } = fixture;
+    host = server.host;
+    const socket = `unix://${folder}/docker.sock`;
+    const env = { DOCKER_HOST: socket, DOCKER_CONFIG: join(folder, "config"), DOCKER_CLI_EXPERIMENTAL: "enabled" };
+    docker = (args, options) => run(["docker", ...args], { env, ...options });
+    refused = (args, options) => runRefused(["docker", ...args], { env, ...options });
+    const command = [
+      "dockerd",
+      "--storage-driver=vfs",
+      "--iptables=false",
+      "--ip6tables=false",
+      "--bridge=none",
+      "--data-root",
+      join(folder, "data"),
+      "--exec-root",
+      join(folder, "exec"),
+      "--pidfile",
+      join(folder, "pid"),
+      "--host",
+      socket,
+    ];
+    await startDaemon(fixture, command, async () => (await attempt(["docker", "version"], { env })).exitCode === 0);
+    await load(await makeBusyboxImage(join(folder, "busybox"), "berth.test/busybox:1"));
+    await load(await makeDebianImage(join(folder, "debian"), "berth.test/debian:1"));
+  });
+
+  afterAll(async () => {
+    await fixture?.[Symbol.asyncDispose]();
+  });
+
+  async function load(layout: Layout): Promise<void> {
+    await docker(["load", "--input", await archiveLayout(layout)]);
+  }
+
+  async function push(image: string, reference: string): Promise<void> {
+    await docker(["tag", `berth.test/${image}`, `${host}/${reference}`]);
+    await docker(["push", `${host}/${reference}`]);
+  }
+
+  test("logs in, and not with a wrong password", async () => {
+    const seen = watch(fixture.server);
+    const login = ["login", "--username", "admin", "--password-stdin", host];
+    expect(await refused(login, { input: "wrong" })).toMatch(/unauthorized|401/i);
+    const { stdout } = await docker(login, { input: fixture.server.admin.password });
+    expect(stdout).toContain("Login Succeeded");
+    await seen.from(engine);
+  });
+
+  test("pushes, pulls and runs an image", async () => {
+    const seen = watch(fixture.server);
+    const reference = `${host}/team/debian:1`;
+    await push("debian:1", "team/debian:1");
+    const digest = await digestOf(fixture.server, "team/debian", "1");
+    await docker(["image", "rm", reference, "berth.test/debian:1"]);
+    expect((await docker(["pull", reference])).stdout).toContain(`Digest: ${digest}`);
+    expect((await docker(["run", "--rm", "--network", "none", reference])).stdout.trim()).toBe(debianOutput);
+    expect((await docker(["pull", reference])).stdout).toContain("Image is up to date");
+    await docker(["pull", `${host}/team/debian@${digest}`]);
+    const requests = await seen.from(engine);
+    expect(count(requests, { method: "PATCH", path: /^\/v2\/team\/debian\/blobs\/uploads\//, status: 202 })).toBe(6);
+  });
+
+  test("mounts the layers of an image that it pushes to a second repository", async () => {
+    const seen = watch(fixture.server);
+    await docker(["tag", `${host}/team/debian:1`, `${host}/other/debian:1`]);
+    const { stdout } = await docker(["push", `${host}/other/debian:1`]);
+    expect(stdout.match(/Mounted from team\/debian/g)).toHaveLength(5);
+    expectMounts(await seen.from(engine), { repository: "other/debian", layers: 5, uploaded: 1 });
+    expect(await digestOf(fixture.server, "other/debian", "1")).toBe(
+      await digestOf(fixture.server, "team/debian", "1"),
+    );
+  });
+
+  test("makes a manifest list of two platforms and pulls its own", async () => {
+    const seen = watch(fixture.server);
+    const list = `${host}/team/multi:1`;
+    await load(await makeForeignImage(join(fixture.folder, "foreign"), "berth.test/foreign:1"));
+    await push("busybox:1", "team/multi:here");
+    await push("foreign:1", "team/multi:there");
+    await seen.from(engine);
+
+    const created = watch(fixture.server);
+    await docker(["manifest", "create", "--insecure", list, `${host}/team/multi:here`, `${host}/team/multi:there`]);
+    await docker(["manifest", "push", "--insecure", list]);
+    const inspected = JSON.parse((await docker(["manifest", "inspect", "--insecure", list])).stdout) as {
+      readonly manifests: readonly { readonly platform: { readonly architecture: string } }[];
+    };
+    await created.from(commandLine);
+    expect(inspected.manifests.map((entry) => entry.platform.architecture)).toContain(otherArchitecture);
+    expect(inspected.manifests).toHaveLength(2);
+
+    const pulled = watch(fixture.server);
+    expect((await docker(["run", "--rm", "--network", "none", list])).stdout.trim()).toBe(busyboxGreeting);
+    await pulled.from(engine);
+  });
+
+  test("streams a layer of 800 MiB up and down again", async () => {
+    const seen = watch(fixture.server);
+    const reference = `${host}/team/large:1`;
+    await load(await makeLargeImage(join(fixture.folder, "large"), "berth.test/large:1"));
+    await push("large:1", "team/large:1");
+    const digest = await digestOf(fixture.server, "team/large", "1");
+    await docker(["image", "rm", reference, "berth.test/large:1"]);
+    expect((await docker(["pull", reference])).stdout).toContain(`Digest: ${digest}`);
+    await docker(["image", "rm", reference]);
+    await seen.from(engine);
+  });
+
+  test("cannot pull what was deleted", async () => {
+    const reference = `${host}/other/debian:1`;
+    const digest = await digestOf(fixture.server, "other/debian", "1");
+    // The engine has no command that deletes in a registry; the API takes the credentials that it logged in with.
+    const reply = await ask(fixture.server, `/v2/other/debian/manifests/${digest}`, { method: "DELETE" });
+    expect(reply.status).toBe(202);
+    const seen = watch(fixture.server);
+    await docker(["image", "rm", reference]);
+    expect(await refused(["pull", reference])).toMatch(/manifest unknown|not found/i);
+    await seen.from(engine);
+    await docker(["pull", `${host}/team/debian:1`]);
+  });
+
+  test("logs out: the public namespace stays readable, all else is refused", async () => {
+    await push("busybox:1", "library/busybox:1");
+    await docker(["logout", host]);
+    await docker(["image", "rm", `${host}/library/busybox:1`]);
+    const seen = watch(fixture.server);
+    await docker(["pull", `${host}/library/busybox:1`]);
+    const greeting = await docker(["run", "--rm", "--network", "none", `${host}/library/busybox:1`]);
+    expect(greeting.stdout.trim()).toBe(busyboxGreeting);
+    expect(await refused(["push", `${host}/library/busybox:1`])).toMatch(/unauthorized|denied/i);
+    expect(await refused(["push", `${host}/team/debian:1`])).toMatch(/unauthorized|denied/i);
+    expect(await refused(["pull", `${host}/team/debian:1`])).toMatch(/unauthorized|denied|not found/i);
+    await seen.from(engine);
+  });
+});
