@@ -1,5 +1,6 @@
 import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
+import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Handle, Incoming, Reply, ReplyHeaders } from "./http.ts";
 
 export interface Listening {
@@ -27,20 +28,29 @@ export function serve({ hostname, port }: ListenOptions, handle: Handle): Listen
     development: false,
     idleTimeout: idleSeconds,
     maxRequestBodySize: largestBodyBytes,
-    fetch: (request, bun) => answer(request, bun, handle),
+    routes: routesByDepth(
+      (segments) => (request: Request, bun: Server<undefined>) => answer(request, bun, { handle, segments }),
+    ),
+    fetch: (request, bun) => answer(request, bun, { handle, segments: undefined }),
     error: () => new Response(null, { status: 500 }),
   });
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return { url: `http://${host}:${server.port ?? port}`, stop: () => server.stop(false) };
 }
 
-async function answer(request: Request, server: Server<undefined>, handle: Handle): Promise<Response> {
+interface Matched {
+  readonly handle: Handle;
+  /** Of the path as it was sent; `undefined` for one deeper than any path of ours. */
+  readonly segments: number | undefined;
+}
+
+async function answer(request: Request, server: Server<undefined>, { handle, segments }: Matched): Promise<Response> {
   // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
-  const reply = await handle(toIncoming(request, server));
+  const reply = await handle(toIncoming(request, server, segments));
   return toResponse(request, reply, toHeaders(reply.headers));
 }
 
-function toIncoming(request: Request, server: Server<undefined>): Incoming {
+function toIncoming(request: Request, server: Server<undefined>, segments: number | undefined): Incoming {
   const { path, query } = splitUrl(request.url);
   const headers = new Map(request.headers);
   const length = headers.get("content-length");
@@ -48,6 +58,7 @@ function toIncoming(request: Request, server: Server<undefined>): Incoming {
   return {
     method: request.method,
     path,
+    hasDotSegments: segments !== countSegments(path),
     query: new URLSearchParams(query),
     headers,
     body: request.body ?? noBody(),
