@@ -32,7 +32,7 @@ export async function checkAll(root: string, env: Readonly<Record<string, string
             root,
             files: await findTests(root, unitTests),
             env,
-            flags: ["--isolate", "--timeout=20000"],
+            flags: ["--parallel=2", "--timeout=20000"],
           });
           return { passed: tests.problems.length === 0, output: [tests.output, ...tests.problems].join("\n") };
         },

@@ -60,7 +60,9 @@ export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
     ]);
     // Before anything that a right guess could be told by, what is remembered included.
     refuseBlocked(counted);
-    const key = createHmac("sha256", processKey).update(`${attempt.name}\0${password}`).digest("base64");
+    const key = createHmac("sha256", processKey)
+      .update(JSON.stringify([attempt.name, password]))
+      .digest("base64");
     const known = remembered.get(key);
     const isFresh = known !== undefined && deps.now() - known.provenAt < rememberedForMs;
     const isCurrent = isFresh && account !== undefined && proves(known, account);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { countedPasswords, openTestAccess } from "../../test/support/access.ts";
 import { describeEachDatabase } from "../../test/support/databases.ts";
+import { ConfigError } from "../platform/config/load-config.ts";
 import { ensureFirstAdministrator, type FirstAdministratorDeps, initialPasswordPath } from "./first-administrator.ts";
 import { accessMigrations } from "./migrations.ts";
 
@@ -85,6 +86,7 @@ describeEachDatabase("ensureFirstAdministrator", (_dialect, open) => {
     const deps = await start();
     for (const password of ["", " ", "short", "        ", "x".repeat(1025)]) {
       const failure = await ensureFirstAdministrator(deps, password).catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(ConfigError);
       expect(String(failure)).toContain("BERTH_ADMIN_PASSWORD: ");
     }
     expect((await ensureFirstAdministrator(deps, undefined)).kind).toBe("created-with-password");

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { ConfigError } from "../platform/config/load-config.ts";
 import type { Database } from "../platform/database/database.ts";
 import { isHashablePassword, type Passwords } from "../platform/passwords/passwords.ts";
 import { parseAccountName } from "./account-name.ts";
@@ -24,7 +25,7 @@ const shortestPasswordCharacters = 8;
 
 /**
  * Makes the account `admin` on the first start; of several servers that start at once, one does.
- * @throws Error naming what is wrong with the configured password
+ * @throws ConfigError when the configured password is too weak or too long
  */
 export async function ensureFirstAdministrator(
   deps: FirstAdministratorDeps,
@@ -55,9 +56,9 @@ export async function ensureFirstAdministrator(
 
 function refuseWeak(password: string): void {
   if (password.trim().length < shortestPasswordCharacters) {
-    throw new Error("BERTH_ADMIN_PASSWORD: it has fewer than 8 characters; leave it unset to have one made");
+    throw new ConfigError(["BERTH_ADMIN_PASSWORD: it has fewer than 8 characters; leave it unset to have one made"]);
   }
-  if (!isHashablePassword(password)) throw new Error("BERTH_ADMIN_PASSWORD: it is longer than 1024 bytes");
+  if (!isHashablePassword(password)) throw new ConfigError(["BERTH_ADMIN_PASSWORD: it is longer than 1024 bytes"]);
 }
 
 export const initialPasswordPath = (dataFolder: string): string => join(dataFolder, "initial-admin-password");

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ConfigError } from "../platform/config/load-config.ts";
 import { deriveKey, loadInstanceSecret, parseSecret } from "./instance-secret.ts";
 
 const good = "q8Zr1mC5vX2kB7nH4jL9pT6wY3dF0sGa";
@@ -66,10 +67,12 @@ describe("loadInstanceSecret", () => {
       expect(await readdir(dataFolder)).toEqual([]);
       for (const configured of ["", " ", "changeme"]) {
         const failure = await loadInstanceSecret({ configured, dataFolder }).catch((error: unknown) => error);
+        expect(failure).toBeInstanceOf(ConfigError);
         expect(String(failure)).toContain("secret: it is");
       }
       await writeFile(join(dataFolder, "secret"), "short");
       const failure = await loadInstanceSecret({ configured: undefined, dataFolder }).catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(ConfigError);
       expect(String(failure)).toContain(join(dataFolder, "secret"));
       expect(await readFile(join(dataFolder, "secret"), "utf8")).toBe("short");
     }));

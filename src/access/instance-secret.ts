@@ -1,6 +1,7 @@
 import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ConfigError } from "../platform/config/load-config.ts";
 import { createPrivateFile } from "./private-file.ts";
 
 export type ParsedSecret =
@@ -32,14 +33,14 @@ export interface SecretSource {
 
 /**
  * The configured secret, else the one in the data folder, which the first start makes.
- * @throws Error naming what is wrong with it: the server must not start
+ * @throws ConfigError
  */
 export async function loadInstanceSecret({ configured, dataFolder }: SecretSource): Promise<KeyObject> {
   const path = join(dataFolder, "secret");
   const text = configured ?? (await readOrCreate(path));
   const parsed = parseSecret(text);
   if (parsed.kind === "secret") return parsed.secret;
-  throw new Error(configured === undefined ? `${parsed.reason} (${path})` : parsed.reason);
+  throw new ConfigError([configured === undefined ? `${parsed.reason} (${path})` : parsed.reason]);
 }
 
 async function readOrCreate(path: string): Promise<string> {

@@ -31,7 +31,7 @@ export interface Access {
   readonly signingKeys: SigningKeys;
 }
 
-/** @throws Error when the database's keys were encrypted with another secret: the server must not start */
+/** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
   const { database, passwords, secret, policy, tokenSettings: settings, now } = deps;
   const signingKeys = await openSigningKeys({

@@ -3,6 +3,7 @@ import { calculateJwkThumbprint } from "jose";
 import { openTestAccess, testClock, testSecret } from "../../test/support/access.ts";
 import { describeEachDatabase } from "../../test/support/databases.ts";
 import type { Database } from "../platform/database/database.ts";
+import { ConfigError } from "../platform/config/load-config.ts";
 import { accessMigrations } from "./migrations.ts";
 import { seal, unseal } from "./sealed-text.ts";
 import { openSigningKeys, type SigningKeysDeps } from "./signing-keys.ts";
@@ -77,6 +78,7 @@ describeEachDatabase("openSigningKeys", (_dialect, open) => {
     const { deps } = await start();
     const other = { ...deps, key: testSecret("fedcba9876543210fedcba9876543210") };
     const failure = await openSigningKeys(other).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(ConfigError);
     expect(String(failure)).toContain("secret: ");
   });
 

@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { calculateJwkThumbprint, type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
 import { z } from "zod";
+import { ConfigError } from "../platform/config/load-config.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
 import { seal, unseal } from "./sealed-text.ts";
 import type { SigningKeyRow } from "./tables.ts";
@@ -46,7 +47,7 @@ interface TrustedKey extends SigningKeyRow {
 const publicJwk = z.strictObject({ kty: z.literal("EC"), crv: z.literal("P-256"), x: z.string(), y: z.string() });
 const privateJwk = publicJwk.extend({ d: z.string() });
 
-/** @throws Error when the keys in the database were sealed with another secret: the server must not start */
+/** @throws ConfigError when the keys in the database were sealed with another secret */
 export async function openSigningKeys(deps: SigningKeysDeps): Promise<SigningKeys> {
   const { database, now } = deps;
   let ring: { readonly keys: readonly TrustedKey[]; readonly loadedAt: number } | undefined;
@@ -154,7 +155,7 @@ async function trustedKey(row: SigningKeyRow): Promise<TrustedKey> {
 async function openPrivateKey(key: KeyObject, row: SigningKeyRow): Promise<CryptoKey> {
   const text = unseal(key, row.kid, row.sealed_private_jwk);
   if (text === undefined) {
-    throw new Error("secret: it is not the one that the keys in this database were encrypted with");
+    throw new ConfigError(["secret: it is not the one that the keys in this database were encrypted with"]);
   }
   return importKey(privateJwk.parse(JSON.parse(text)));
 }

@@ -5,7 +5,7 @@ import { registryMigrations } from "../registry/migrations.ts";
 import { authorizer, type Policy } from "./authorize.ts";
 import { anonymous, type Caller } from "./principal.ts";
 import { parseScopes } from "./scope.ts";
-import { visibleTo } from "./visible-to.ts";
+import { listedTo, visibleTo } from "./visible-to.ts";
 
 const names = ["a", "a/b", "librarx", "library", "library-x/a", "library/a", "library/z/z", "library0", "libraryz/a"];
 const admin: Caller = { principal: { kind: "account", id: "1", name: "admin", administrator: true } };
@@ -25,6 +25,7 @@ describeEachDatabase("visibleTo", (_dialect, open) => {
     ["admin, two pulls", withScope(admin, "repository:a:pull repository:library/a:pull,push repository:a/b:push")],
     ["admin, a star", withScope(admin, "repository:a/b:*")],
     ["admin, nothing", withScope(admin, "")],
+    ["admin, the catalog alone", withScope(admin, "registry:catalog:*")],
     ["anonymous, what it may not have", withScope(anonymous, "repository:a:pull repository:library/a:pull")],
   ];
   for (const mode of ["standard", "open"] as const satisfies readonly Policy["mode"][]) {
@@ -48,14 +49,19 @@ describeEachDatabase("visibleTo", (_dialect, open) => {
     });
   }
 
-  test("a token for the catalog shows what its principal may read", async () => {
+  test("a token for the catalog lists what its principal may read, and opens none of it", async () => {
     const database = await open([registryMigrations]);
     const rows = names.map((name) => ({ name, created_at: 1 }));
     await database.write((tx) => tx.insertInto("repositories").values(rows).execute());
-    const seenBy = async (caller: Caller): Promise<number> => {
-      const shown = visibleTo(withScope(caller, "registry:catalog:*"), { mode: "standard" });
+    const count = async (visible: typeof visibleTo, caller: Caller): Promise<number> => {
+      const shown = visible(caller, { mode: "standard" });
       return (await database.read.selectFrom("repositories").select("name").where(shown).execute()).length;
     };
-    expect([await seenBy(admin), await seenBy(account)]).toEqual([names.length, 2]);
+    const [ofAdmin, ofAccount] = [admin, account].map((caller) => withScope(caller, "registry:catalog:*"));
+    if (ofAdmin === undefined || ofAccount === undefined) throw new Error("two callers in, two out");
+    expect([await count(listedTo, ofAdmin), await count(listedTo, ofAccount)]).toEqual([names.length, 2]);
+    expect([await count(visibleTo, ofAdmin), await count(visibleTo, ofAccount)]).toEqual([0, 0]);
+    expect(await count(listedTo, withScope(admin, "repository:a:pull"))).toBe(1);
+    expect([await count(listedTo, admin), await count(listedTo, anonymous)]).toEqual([names.length, 2]);
   });
 });

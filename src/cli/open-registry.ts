@@ -27,7 +27,7 @@ export async function openRegistry(config: Config): Promise<Registry> {
     settings: {
       leaseMs: config.collect.leaseSeconds * 1000,
       deleteDelayMs,
-      sparseIndexes: config.manifests.sparseIndexes,
+      ...config.manifests,
       uploads: {
         idleMs: config.uploads.idleSeconds * 1000,
         maxBytes: config.uploads.maxBytes,

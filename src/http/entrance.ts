@@ -1,8 +1,8 @@
 import { type Caller, principalName } from "../access/principal.ts";
-import { RegistryError } from "../oci/problem.ts";
+import { fail, RegistryError } from "../oci/problem.ts";
 import type { Handle, Incoming, Reply } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
-import type { Challenger } from "./challenge.ts";
+import { type Challenger, parseHost } from "./challenge.ts";
 import { problemReply } from "./problem-reply.ts";
 
 export interface EntranceDeps {
@@ -49,6 +49,7 @@ async function answer(
   onCaller: (caller: Caller) => void,
 ): Promise<Reply> {
   try {
+    requireHost(request);
     for (const site of sites) {
       const reply = await site(request, onCaller);
       if (reply !== undefined) return reply;
@@ -63,4 +64,10 @@ async function answer(
     const message = `internal error; the log has it under ${request.requestId}`;
     return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
   }
+}
+
+/** RFC 9112, 3.2. One that is absent is no fault of HTTP/1.0. */
+function requireHost({ headers }: Incoming): void {
+  const host = headers.get("host");
+  if (host !== undefined && parseHost(host) === undefined) fail({ code: "HOST_INVALID" });
 }

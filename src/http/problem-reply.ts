@@ -38,6 +38,7 @@ const rows: Rows = {
   BLOB_UPLOAD_UNKNOWN: { status: 404, message: "upload unknown to the registry: finished, cancelled or expired" },
   DENIED: { status: 403, message: "requested access to the resource is denied" },
   DIGEST_INVALID: { status: 400, message: reasonOf, detail: ({ given }) => ({ digest: given }) },
+  HOST_INVALID: { status: 400, code: "UNSUPPORTED", message: "the Host header names no host" },
   MANIFEST_BLOB_UNKNOWN: {
     status: 400,
     message: "manifest names a blob that is not in the repository; push it first",

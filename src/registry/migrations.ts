@@ -60,6 +60,7 @@ async function createManifests({ schema }: Writer, { text, integer, bytes }: Col
     .addColumn("artifact_type", text)
     .addColumn("subject", text)
     .addColumn("annotations", text)
+    .addColumn("descriptor_bytes", integer, (column) => column.notNull())
     .addColumn("bytes", bytes, (column) => column.notNull())
     .execute();
   await schema

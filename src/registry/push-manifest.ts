@@ -62,7 +62,7 @@ async function checkContent(
   { push, repositoryId }: InRepository,
 ): Promise<void> {
   const needed = push.manifest.edges.filter(
-    ({ kind }) => kind === "content" || (kind === "child" && !settings.sparseIndexes),
+    ({ kind }) => (kind === "content" && !settings.sparseImages) || (kind === "child" && !settings.sparseIndexes),
   );
   const digests = [...new Set(needed.map(({ digest }) => digest))].toSorted();
   const present = new Set<string>();
@@ -89,6 +89,9 @@ async function checkContent(
   if (first !== undefined) fail(first, ...more);
 }
 
+/** Digest, media types and size of a descriptor have no more than this, even in sha512. */
+const descriptorBytes = 1024;
+
 /** The update that changes nothing locks a row that is there already, against its removal elsewhere. */
 async function storeManifest(
   { database }: Registry,
@@ -97,7 +100,7 @@ async function storeManifest(
 ): Promise<void> {
   const known = await tx.selectFrom("manifests").select("digest").where("digest", "=", digest).executeTakeFirst();
   if (known !== undefined && database.dialect === "sqlite") return;
-  const { annotations } = manifest;
+  const annotations = manifest.annotations === undefined ? null : JSON.stringify(manifest.annotations);
   await tx
     .insertInto("manifests")
     .values({
@@ -107,7 +110,8 @@ async function storeManifest(
       size_bytes: bytes.byteLength,
       artifact_type: manifest.artifactType ?? null,
       subject: manifest.subject ?? null,
-      annotations: annotations === undefined ? null : JSON.stringify(annotations),
+      annotations,
+      descriptor_bytes: descriptorBytes + Buffer.byteLength(annotations ?? ""),
     })
     .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
     .execute();

@@ -27,23 +27,44 @@ export type ReferrerDescriptor = JsonObject & { readonly digest: string };
 export async function listReferrers(registry: Registry, request: ReferrersRequest): Promise<Page<ReferrerDescriptor>> {
   const repositoryId = await findRepository(registry, request.repository);
   if (repositoryId === undefined) return { items: [], isLast: true };
-  const rows = await readRows(registry, repositoryId, request);
   const fallback = await readFallback(registry, repositoryId, request);
-  const known = new Set(rows.map((row) => row.digest));
-  const merged = [...rows, ...fallback.filter(({ digest }) => !known.has(digest))].toSorted((a, b) =>
-    a.digest < b.digest ? -1 : 1,
-  );
-  return cutToSize(merged, request);
+  const rows = await readRows(registry, repositoryId, request);
+  const known = new Set(rows.items.map((row) => row.digest));
+  const last = rows.items.at(-1)?.digest;
+  // Beyond the last row that was read there may be more rows: what lies there is for the next page.
+  const within = fallback.filter(({ digest }) => !known.has(digest) && (rows.isLast || digest < (last ?? "")));
+  const merged = [...rows.items, ...within].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+  const page = cutToSize(merged, request);
+  return { items: page.items, isLast: page.isLast && rows.isLast };
 }
 
-async function readRows(
-  { database }: Registry,
-  repositoryId: number,
-  { subject, artifactType, after, mostItems }: ReferrersRequest,
-): Promise<readonly ReferrerDescriptor[]> {
-  const rows = await database.read
+const rowsOf = ({ database }: Registry, repositoryId: number, { subject, artifactType, after }: ReferrersRequest) =>
+  database.read
     .selectFrom("repository_manifests")
     .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
+    .where("repository_manifests.repository_id", "=", repositoryId)
+    .where("repository_manifests.subject", "=", subject)
+    .$if(artifactType !== undefined, (query) =>
+      query.where("repository_manifests.artifact_type", "=", artifactType ?? ""),
+    )
+    .$if(after !== undefined, (query) => query.where("repository_manifests.digest", ">", after ?? ""))
+    .orderBy("repository_manifests.digest");
+
+/** Sizes first: annotations may have megabytes each, and only one page of them is ever read. */
+async function readRows(
+  registry: Registry,
+  repositoryId: number,
+  request: ReferrersRequest,
+): Promise<Page<ReferrerDescriptor>> {
+  const sizes = await rowsOf(registry, repositoryId, request)
+    .select(["manifests.digest", "manifests.descriptor_bytes"])
+    .limit(request.mostItems + 1)
+    .execute();
+  const count = countWithin(
+    sizes.map((row) => row.descriptor_bytes),
+    request,
+  );
+  const rows = await rowsOf(registry, repositoryId, request)
     .select([
       "manifests.digest",
       "manifests.media_type",
@@ -51,22 +72,16 @@ async function readRows(
       "manifests.artifact_type",
       "manifests.annotations",
     ])
-    .where("repository_manifests.repository_id", "=", repositoryId)
-    .where("repository_manifests.subject", "=", subject)
-    .$if(artifactType !== undefined, (query) =>
-      query.where("repository_manifests.artifact_type", "=", artifactType ?? ""),
-    )
-    .$if(after !== undefined, (query) => query.where("repository_manifests.digest", ">", after ?? ""))
-    .orderBy("repository_manifests.digest")
-    .limit(mostItems + 1)
+    .limit(count)
     .execute();
-  return rows.map((row) => ({
+  const items = rows.map((row) => ({
     mediaType: row.media_type,
     digest: row.digest,
     size: row.size_bytes,
     ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
     ...(row.annotations === null ? {} : { annotations: parseAnnotations(row.annotations) }),
   }));
+  return { items, isLast: count === sizes.length };
 }
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as pushManifest wrote it
@@ -101,17 +116,20 @@ async function readFallback(
 const isDescriptor = (entry: JsonObject): entry is ReferrerDescriptor =>
   typeof entry["digest"] === "string" && parseDigest(entry["digest"]) !== undefined;
 
-/** At least one, so that following the pages ends. */
-function cutToSize(
-  all: readonly ReferrerDescriptor[],
-  { mostItems, mostBytes }: ReferrersRequest,
-): Page<ReferrerDescriptor> {
+function cutToSize(all: readonly ReferrerDescriptor[], request: ReferrersRequest): Page<ReferrerDescriptor> {
+  const sizes = all.map((descriptor) => Buffer.byteLength(JSON.stringify(descriptor)) + 1);
+  const count = countWithin(sizes, request);
+  return { items: all.slice(0, count), isLast: count === all.length };
+}
+
+/** How many of the first fit one page; at least one, so that following the pages ends. */
+function countWithin(sizes: readonly number[], { mostItems, mostBytes }: ReferrersRequest): number {
   let bytes = 0;
   let count = 0;
-  for (const descriptor of all) {
-    bytes += Buffer.byteLength(JSON.stringify(descriptor)) + 1;
+  for (const size of sizes) {
+    bytes += size;
     if (count > 0 && (bytes > mostBytes || count >= mostItems)) break;
     count++;
   }
-  return { items: all.slice(0, count), isLast: count === all.length };
+  return count;
 }

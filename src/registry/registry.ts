@@ -13,6 +13,8 @@ export interface RegistrySettings {
   readonly deleteDelayMs: number;
   /** Whether an index may name manifests that are not in the repository. */
   readonly sparseIndexes: boolean;
+  /** Whether an image may name a config or layers that are not. */
+  readonly sparseImages: boolean;
   readonly uploads: {
     readonly idleMs: number;
     readonly maxBytes: number;

@@ -27,6 +27,8 @@ declare module "../platform/database/database.ts" {
       readonly subject: string | null;
       /** JSON, as the referrers list shows it. */
       readonly annotations: string | null;
+      /** Of the referrers list's entry: what a page is cut by, before anything large is read. */
+      readonly descriptor_bytes: number;
     };
     /** The only read gate of manifests; subject and artifact type once more, for the referrers index. */
     repository_manifests: {

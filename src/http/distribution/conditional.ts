@@ -16,10 +16,11 @@ export function isUnchanged({ headers }: Incoming, digest: Digest): boolean {
   return tags.includes("*") || tags.includes(digest);
 }
 
-/** Whether a Range header counts (RFC 9110, 13.1.5): not where the client means other bytes than these. */
+/** Whether a Range header counts (RFC 9110, 13.1.5): not where the client means other bytes than these,
+ * nor where it says so weakly. */
 export function rangeCounts({ headers }: Incoming, digest: Digest): boolean {
-  const header = headers.get("if-range");
-  return header === undefined || entityTags(header).includes(digest);
+  const header = headers.get("if-range")?.trim();
+  return header === undefined || header === etagOf(digest) || header === digest;
 }
 
 /** What must hold for a manifest to be pushed. */

@@ -1,6 +1,7 @@
 import type { Access } from "../../access/open-access.ts";
 import type { Caller } from "../../access/principal.ts";
-import { visibleTo } from "../../access/visible-to.ts";
+import { listedTo, visibleTo } from "../../access/visible-to.ts";
+import { parseRepositoryName } from "../../oci/names.ts";
 import { fail } from "../../oci/problem.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { Registry } from "../../registry/registry.ts";
@@ -66,20 +67,20 @@ const reading = ["GET", "HEAD"];
 /** Answers everything below `/v2`; `undefined` for another path. */
 export function distribution(deps: DistributionDeps) {
   const methodsOf = endpoints(deps);
-  const catalog = getCatalog(deps.registry, (caller) => visibleTo(caller, deps.access.policy));
+  const catalog = getCatalog(deps.registry, (caller) => listedTo(caller, deps.access.policy));
   return async (request: Incoming, onCaller: (caller: Caller) => void): Promise<Reply | undefined> => {
     const route = parseRoute(request.path);
     if (route === undefined) return undefined;
     const endpoint = route.kind === "repository" ? methodsOf[route.endpoint][request.method] : undefined;
     const wanted = wantedBy(route, endpoint);
-    const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need)];
+    const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need), ...mountScope(request)];
     const caller = await deps.authenticate(request.headers, request.remoteAddress, scopes);
     onCaller(caller);
-    if (wanted !== undefined) requireAccess(deps.access.authorize, caller, wanted);
+    if (wanted !== undefined) requireAccess(deps.access.authorize, caller, { ...wanted, scopes });
     switch (route.kind) {
       case "base":
         requireMethod(request, reading);
-        requireSignIn(deps.access, caller, request);
+        requireSignIn(deps.access, caller);
         return { kind: "json", status: 200, headers: {}, body: {} };
       case "catalog":
         requireMethod(request, reading);
@@ -98,7 +99,14 @@ export function distribution(deps: DistributionDeps) {
   };
 }
 
-function wantedBy(route: Route, endpoint: Endpoint | undefined): Wanted | undefined {
+/** A mount reads one repository and writes another: one token for both. */
+function mountScope({ query }: Incoming): readonly string[] {
+  const from = query.get("mount") === null ? null : query.get("from");
+  const name = from === null ? undefined : parseRepositoryName(from);
+  return name === undefined ? [] : [scopeOf({ kind: "repository", name }, "pull")];
+}
+
+function wantedBy(route: Route, endpoint: Endpoint | undefined): Omit<Wanted, "scopes"> | undefined {
   if (route.kind === "catalog") return { resource: { kind: "catalog" }, need: "pull" };
   if (route.kind !== "repository") return undefined;
   // What a method that does not exist would need is what anyone needs who may know of the repository.
@@ -106,8 +114,9 @@ function wantedBy(route: Route, endpoint: Endpoint | undefined): Wanted | undefi
 }
 
 /** Clients learn from this answer alone whether to sign in: anonymous ones are sent to the token service. */
-function requireSignIn({ policy }: Access, caller: Caller, { headers }: Incoming): void {
-  if (policy.mode === "standard" && caller.principal.kind === "anonymous" && !headers.has("authorization")) {
+function requireSignIn({ policy }: Access, { principal, scope }: Caller): void {
+  const hasToken = scope !== undefined;
+  if (policy.mode === "standard" && principal.kind === "anonymous" && !hasToken) {
     fail({ code: "UNAUTHORIZED", scopes: [] });
   }
 }

@@ -1,5 +1,6 @@
 import { largestManifestBytes } from "../../oci/manifest.ts";
 import { ociIndex } from "../../oci/media-type.ts";
+import type { Incoming } from "../../platform/runtime/http.ts";
 import { listReferrers } from "../../registry/referrers.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -10,12 +11,16 @@ const mostReferrers = 10_000;
 /** Clients cut an answer off where they cut off a manifest; this is for the index around the descriptors. */
 const envelopeBytes = 1024;
 
+/** A type with no media type's form names no referrer; the empty one is none. */
+const readArtifactType = ({ query }: Incoming): string =>
+  (query.get("artifactType") ?? "").replaceAll("\0", "").toWellFormed();
+
 /** GET and HEAD /v2/<name>/referrers/<digest> (distribution-spec end-12): never 404, never more than a manifest. */
 export const getReferrers = (registry: Registry): Endpoint => ({
   need: "pull",
   async run({ request, repository, target }) {
     const subject = requireDigest(target);
-    const artifactType = request.query.get("artifactType") ?? "";
+    const artifactType = readArtifactType(request);
     const mostItems = Math.min(readPageSize(request) ?? mostReferrers, mostReferrers);
     const page = await listReferrers(registry, {
       repository,

@@ -48,15 +48,21 @@ async function tryMount(registry: Registry, access: Access, call: Call): Promise
   const mount = request.query.get("mount");
   const digest = mount === null ? undefined : parseDigest(mount);
   if (digest === undefined) return undefined;
-  const sources = await readableSources(registry, access, {
-    caller,
-    repository,
-    digest,
-    from: request.query.get("from"),
-  });
+  const from = request.query.get("from");
+  const candidates = await findCandidates(registry, access, { caller, repository, digest, from });
+  const sources = candidates.filter((name) => mayRead(access, caller, name));
+  const [first] = candidates;
+  if (first !== undefined && sources.length === 0) {
+    // The caller may read it, only not with this token: a wider one spares the upload.
+    const scopes = [`repository:${repository}:pull,push`, `repository:${first}:pull`];
+    return fail({ code: "UNAUTHORIZED", scopes, error: "insufficient_scope" });
+  }
   const isMounted = await mountBlob(registry, { repository, digest, sources });
   return isMounted ? blobCreated(repository, digest) : undefined;
 }
+
+const mayRead = ({ authorize }: Access, caller: Caller, name: RepositoryName): boolean =>
+  authorize(caller, "read", { kind: "repository", name }).allowed;
 
 interface Wanted {
   readonly caller: Caller;
@@ -65,14 +71,16 @@ interface Wanted {
   readonly from: string | null;
 }
 
-async function readableSources(
+/** Where the blob may be taken from by right, whatever the scope of the token at hand. */
+async function findCandidates(
   registry: Registry,
-  { authorize, visibleTo }: Access,
+  access: Access,
   { caller, repository, digest, from }: Wanted,
 ): Promise<readonly RepositoryName[]> {
-  if (from === null) return findMountSources(registry, visibleTo(caller), { repository, digest });
+  const owner: Caller = { principal: caller.principal };
+  if (from === null) return findMountSources(registry, access.visibleTo(owner), { repository, digest });
   const name = parseRepositoryName(from);
-  return name !== undefined && authorize(caller, "read", { kind: "repository", name }).allowed ? [name] : [];
+  return name !== undefined && mayRead(access, owner, name) ? [name] : [];
 }
 
 function readAlgorithm({ query }: Incoming): DigestAlgorithm {

@@ -14,6 +14,8 @@ const wireActions: Readonly<Record<Need, string>> = { pull: "pull", push: "pull,
 export interface Wanted {
   readonly resource: Resource;
   readonly need: Need;
+  /** All that the request needs, for the challenge. */
+  readonly scopes: readonly string[];
 }
 
 /** The scope that a challenge asks for (docker's token specification). */
@@ -25,10 +27,9 @@ export const scopeOf = (resource: Resource, need: Need): string =>
  * right ones and still may not is told so. The answer never depends on whether the repository exists.
  * @throws RegistryError UNAUTHORIZED, DENIED
  */
-export function requireAccess(authorize: Authorize, caller: Caller, { resource, need }: Wanted): void {
+export function requireAccess(authorize: Authorize, caller: Caller, { resource, need, scopes }: Wanted): void {
   const decisions: readonly Decision[] = verbs[need].map((verb) => authorize(caller, verb, resource));
   if (decisions.some((decision) => decision.allowed)) return;
-  const scopes = [scopeOf(resource, need)];
   if (caller.scope !== undefined) fail({ code: "UNAUTHORIZED", scopes, error: "insufficient_scope" });
   if (caller.principal.kind === "anonymous") fail({ code: "UNAUTHORIZED", scopes });
   fail({ code: "DENIED", rule: decisions[0]?.because ?? "" });

@@ -55,12 +55,14 @@ function readFromRight(segments: readonly string[]): Tail | undefined {
   return undefined;
 }
 
-/** Decoded once, each part by itself: an encoded slash stays within its part, where no grammar takes it. */
+/** Decoded once, each part by itself: an encoded slash is no slash, and belongs nowhere. */
 function decodeSegment(segment: string): string {
   if (!segment.includes("%")) return segment;
   try {
-    return decodeURIComponent(segment);
+    const decoded = decodeURIComponent(segment);
+    if (!decoded.includes("/")) return decoded;
   } catch {
-    return fail({ code: "NAME_INVALID", given: segment.slice(0, 255) });
+    // Answered below, like the slash that is none.
   }
+  return fail({ code: "NAME_INVALID", given: segment.slice(0, 255) });
 }

@@ -1,7 +1,7 @@
 import { lengthOf, parseUploadRange } from "../../oci/byte-range.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/names.ts";
-import type { UploadPosition } from "../../oci/problem.ts";
+import { fail, type UploadPosition } from "../../oci/problem.ts";
 import type { Incoming, Reply, ReplyHeaders } from "../../platform/runtime/http.ts";
 import type { Chunk } from "../../registry/uploads/receive.ts";
 import type { UploadTarget } from "../../registry/uploads/session.ts";
@@ -12,11 +12,13 @@ import type { Call } from "./endpoint.ts";
 export const sessionOwner = ({ principal }: Caller): string =>
   principal.kind === "account" ? `account:${principal.id}` : "anonymous";
 
-export const uploadTarget = ({ caller, repository, target }: Call): UploadTarget => ({
-  repository,
-  principal: sessionOwner(caller),
-  id: target,
-});
+const uploadId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** @throws RegistryError BLOB_UPLOAD_UNKNOWN for what no session is called */
+export function uploadTarget({ caller, repository, target }: Call): UploadTarget {
+  if (!uploadId.test(target)) return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+  return { repository, principal: sessionOwner(caller), id: target };
+}
 
 /** Relative: right behind any proxy, and trusted by clients that distrust other hosts. */
 export const uploadLocation = ({ repository, id }: Omit<UploadPosition, "size">): string =>

@@ -9,6 +9,7 @@ import { authenticator } from "../authenticate.ts";
 import { getJwks } from "./get-jwks.ts";
 import { getToken } from "./get-token.ts";
 import { postToken } from "./post-token.ts";
+import { tokenSite } from "./token-site.ts";
 
 const password = "correct horse";
 const home = "192.0.2.1";
@@ -291,5 +292,37 @@ describeEachDatabase("GET /token/jwks.json", (_dialect, open) => {
     await access.signingKeys.rotate();
     const rotated = await getJwks(access)(incoming("GET", { path: "/token/jwks.json" }));
     expect(bodyOf(rotated)["keys"]).toHaveLength(2);
+  });
+});
+
+describeEachDatabase("tokenSite", (_dialect, open) => {
+  test("knows its paths as they are written, and no way around them", async () => {
+    const answer = tokenSite(await openTestAccess(await open([accessMigrations])));
+    const site = (request: Incoming): Promise<Reply | undefined> => answer(request, () => undefined);
+    expect(await site(incoming("GET", {}))).toMatchObject({ status: 200 });
+    expect(await site(incoming("POST", {}))).toMatchObject({ status: 400 });
+    expect(await site(incoming("GET", { path: "/token/jwks.json" }))).toMatchObject({ status: 200 });
+    const beside = ["/", "//", "/.", ";x", "%2f", "%3b", "%5c", "%23", "/x", "/../token", "/jwks.json/", "/JWKS.json"];
+    for (const path of [
+      ...beside.map((end) => `/token${end}`),
+      "/Token",
+      "/TOKEN",
+      "//token",
+      "/./token",
+      "/%74oken",
+    ]) {
+      for (const method of ["GET", "POST"]) expect(await site(incoming(method, { path }))).toBeUndefined();
+    }
+  });
+
+  test("another method is told which there are", async () => {
+    const answer = tokenSite(await openTestAccess(await open([accessMigrations])));
+    const site = (request: Incoming): Promise<Reply | undefined> => answer(request, () => undefined);
+    for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]) {
+      expect(await problemOf(site(incoming(method, {})))).toMatchObject({
+        code: "METHOD_UNSUPPORTED",
+        allow: ["GET", "POST"],
+      });
+    }
   });
 });

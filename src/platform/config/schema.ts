@@ -42,7 +42,14 @@ export const configSchema = z.strictObject({
         .default("berth"),
     })
     .prefault({}),
-  manifests: z.strictObject({ sparseIndexes: z.boolean().default(true) }).prefault({}),
+  manifests: z
+    .strictObject({
+      /** Whether an index may name manifests that are not in the repository. */
+      sparseIndexes: z.boolean().default(true),
+      /** Whether an image may name layers that are not in the repository: a pull of it may fail. */
+      sparseImages: z.boolean().default(false),
+    })
+    .prefault({}),
   delete: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
   uploads: z
     .strictObject({

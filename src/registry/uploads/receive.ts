@@ -1,7 +1,7 @@
 import { fail } from "../../oci/problem.ts";
 import type { Registry } from "../registry.ts";
 import type { RunningHash } from "./running-hashes.ts";
-import { type Progress, saveProgress, type Session } from "./session.ts";
+import { type Progress, removeSession, saveProgress, type Session } from "./session.ts";
 
 export interface Chunk {
   readonly chunks: AsyncIterable<Uint8Array>;
@@ -20,9 +20,7 @@ export async function receive(
   { chunks, lengthBytes }: Chunk,
 ): Promise<Progress> {
   const limit = registry.settings.uploads.maxBytes - session.sizeBytes;
-  if (lengthBytes !== undefined && lengthBytes > limit) {
-    return fail({ code: "TOO_LARGE", limitBytes: registry.settings.uploads.maxBytes });
-  }
+  if (lengthBytes !== undefined && lengthBytes > limit) return refuseSize(registry, session);
   const body = readBody(chunks, { mostBytes: Math.min(limit, lengthBytes ?? limit), hash });
   const { size, state } = await registry.blobs.append(session.upload, session.sizeBytes, body.chunks);
   const progress = { sizeBytes: size, state, digest: hash?.digest() };
@@ -32,14 +30,18 @@ export async function receive(
     if (hash !== undefined) registry.hashes.keep(session.id, size, hash);
     throw outcome.error;
   }
-  if (outcome.kind === "more" && lengthBytes === undefined) {
-    return fail({ code: "TOO_LARGE", limitBytes: registry.settings.uploads.maxBytes });
-  }
+  if (outcome.kind === "more" && lengthBytes === undefined) return refuseSize(registry, session);
   const received = size - session.sizeBytes;
   if (outcome.kind === "more" || (lengthBytes !== undefined && received !== lengthBytes)) {
     return fail({ code: "SIZE_INVALID", reason: `the body does not have the ${lengthBytes ?? 0} bytes it announced` });
   }
   return progress;
+}
+
+/** No way of going on makes the blob smaller: the session and what it holds are freed. */
+async function refuseSize(registry: Registry, session: Session): Promise<never> {
+  await removeSession(registry, session);
+  return fail({ code: "TOO_LARGE", limitBytes: registry.settings.uploads.maxBytes });
 }
 
 type Outcome =
