@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compareRun, isPassed, isSkipped, neverPassed, type SuiteRun } from "./conformance/compare.ts";
 import { findNewSuite, judgeReport, newSuitePlan, newSuiteRuns } from "./conformance/new-suite.ts";
-import { buildOldSuite, oldSuitePlan, oldSuiteRuns } from "./conformance/old-suite.ts";
+import { alternatives, buildOldSuite, oldSuitePlan, oldSuiteRuns } from "./conformance/old-suite.ts";
 import { readList, runSuite, writeList, type SuitePlan } from "./conformance/suite.ts";
 
 /** With `--record` the lists of expected results are written instead of compared. */
@@ -34,11 +34,9 @@ async function oldSuite(folder: string): Promise<Finding> {
     return { runs: [], problems: everythingIsRequired ? notRun : [], notRun };
   }
   const runs: SuiteRun[] = [];
-  for (const { name, list, manifestsFirst } of oldSuiteRuns)
-    runs.push(
-      await runListed(name, list, oldSuitePlan(suite.program, join(folder, `old-${manifestsFirst}`), manifestsFirst)),
-    );
-  return { runs, problems: [...runs.flatMap(compareRun), ...neverPassed(runs)], notRun: [] };
+  for (const { name, list, env } of oldSuiteRuns)
+    runs.push(await runListed(name, list, oldSuitePlan(suite.program, join(folder, list), env)));
+  return { runs, problems: [...runs.flatMap(compareRun), ...neverPassed(runs, alternatives)], notRun: [] };
 }
 
 async function newSuite(folder: string): Promise<Finding> {

@@ -2,7 +2,7 @@
 // hands over. `bun` and everything else comes from node_modules.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 
@@ -22,7 +22,9 @@ function run(command, args) {
   }
 }
 
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
+// A linked node_modules is another checkout's, and npm ci would empty it.
+const borrowed = lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+if (!borrowed && (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted)) {
   console.error("berth: installing dependencies (once) ...");
   run("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"]);
   // npm may be told not to run install scripts; Bun's only links its binary into place.

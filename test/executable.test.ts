@@ -19,7 +19,8 @@ beforeAll(async () => {
   server = await startServer({ binary: executable });
 }, 60_000);
 afterAll(async () => {
-  await server[Symbol.asyncDispose]();
+  // Undefined where the build failed: its own error is the one to show.
+  await (server as TestServer | undefined)?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
 

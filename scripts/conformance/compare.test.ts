@@ -30,4 +30,9 @@ it("wants every test to pass in one of the runs", () => {
   const second = { name: "2", cases: [result("a"), result("b")], expected: ["a", "b"] };
   expect(neverPassed([first])).toEqual(["passed in no run: b"]);
   expect(neverPassed([first, second])).toEqual([]);
+  expect(neverPassed([first], ["b"])).toEqual([]);
+  expect(neverPassed([first, second], ["b", "c"])).toEqual([
+    "listed as an alternative, but it passed or is unknown: b",
+    "listed as an alternative, but it passed or is unknown: c",
+  ]);
 });

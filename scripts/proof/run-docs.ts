@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { withoutSettings } from "../../test/support/server.ts";
 import { toolsOf, type DocBlock } from "./doc-blocks.ts";
 
 export interface BlockResult {
@@ -94,7 +95,7 @@ async function runShell(
     detached: true,
     stdio: "ignore",
     env: {
-      ...process.env,
+      ...withoutSettings(process.env),
       ...env,
       HOME: folder,
       PATH: [join(root, "bin"), process.env["PATH"] ?? ""].join(delimiter),

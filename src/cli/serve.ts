@@ -135,5 +135,6 @@ function collectRegularly(registry: Registry, intervalSeconds: number, log: Log)
 }
 
 function warnOfOpenAccess({ access, http }: Config, log: Log): void {
-  if (access.mode === "open") log.warn("everyone may push, pull and delete without signing in", { addr: http.addr });
+  if (access.mode === "open")
+    log.warn("access.mode is open: everyone may push, pull and delete without signing in", { addr: http.addr });
 }

@@ -50,6 +50,7 @@ async function answer(
 ): Promise<Reply> {
   try {
     requireHost(request);
+    if (request.hasDotSegments) fail({ code: "NAME_INVALID", given: request.path.slice(0, 255) });
     for (const site of sites) {
       const reply = await site(request, onCaller);
       if (reply !== undefined) return reply;

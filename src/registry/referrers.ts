@@ -9,7 +9,8 @@ import { findRepository, type Page } from "./repositories.ts";
 export interface ReferrersRequest {
   readonly repository: RepositoryName;
   readonly subject: Digest;
-  readonly artifactType: string | undefined;
+  /** One of these; of any when there are none. */
+  readonly artifactTypes: readonly string[];
   /** Digests after this value, which need not exist. */
   readonly after: string | undefined;
   readonly mostItems: number;
@@ -38,15 +39,13 @@ export async function listReferrers(registry: Registry, request: ReferrersReques
   return { items: page.items, isLast: page.isLast && rows.isLast };
 }
 
-const rowsOf = ({ database }: Registry, repositoryId: number, { subject, artifactType, after }: ReferrersRequest) =>
+const rowsOf = ({ database }: Registry, repositoryId: number, { subject, artifactTypes, after }: ReferrersRequest) =>
   database.read
     .selectFrom("repository_manifests")
     .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
     .where("repository_manifests.repository_id", "=", repositoryId)
     .where("repository_manifests.subject", "=", subject)
-    .$if(artifactType !== undefined, (query) =>
-      query.where("repository_manifests.artifact_type", "=", artifactType ?? ""),
-    )
+    .$if(artifactTypes.length > 0, (query) => query.where("repository_manifests.artifact_type", "in", artifactTypes))
     .$if(after !== undefined, (query) => query.where("repository_manifests.digest", ">", after ?? ""))
     .orderBy("repository_manifests.digest");
 
@@ -96,7 +95,7 @@ function fallbackTag(subject: Digest): Tag | undefined {
 async function readFallback(
   { database }: Registry,
   repositoryId: number,
-  { subject, artifactType, after }: ReferrersRequest,
+  { subject, artifactTypes, after }: ReferrersRequest,
 ): Promise<readonly ReferrerDescriptor[]> {
   const row = await database.read
     .selectFrom("tags")
@@ -110,7 +109,7 @@ async function readFallback(
   return readIndexEntries(row.bytes)
     .filter(isDescriptor)
     .filter(({ digest }) => after === undefined || digest > after)
-    .filter((entry) => artifactType === undefined || entry["artifactType"] === artifactType);
+    .filter(({ artifactType }) => artifactTypes.length === 0 || artifactTypes.some((type) => type === artifactType));
 }
 
 const isDescriptor = (entry: JsonObject): entry is ReferrerDescriptor =>

@@ -111,7 +111,10 @@ describe("If-Range", () => {
 
   test("with a validator that does not match is 200 with the whole blob", async () => {
     for (const validator of [`"${absentDigest()}"`, `W/"${digest}"`, "Wed, 21 Oct 2015 07:28:00 GMT"]) {
-      expectWhole(await getRange("bytes=0-9", { "If-Range": validator }));
+      const answer = await getRange("bytes=0-9", { "If-Range": validator });
+      expect({ validator, status: answer.status }).toEqual({ validator, status: 200 });
+      expect(answer.header("content-range")).toBeUndefined();
+      expect(answer.bytes.equals(bytes)).toBe(true);
     }
   });
 
@@ -142,7 +145,6 @@ describe("several ranges", () => {
     const answer = await getRange("bytes=0-1,5-6, 2000-");
     expect(answer.status).toBe(206);
     expect(answer.header("content-range")).toBeUndefined();
-    expect(answer.header("content-length")).toBe(String(answer.bytes.length));
     const parts = partsOf(answer);
     expect(parts.map((part) => part.contentRange)).toEqual([
       "bytes 0-1/2048",

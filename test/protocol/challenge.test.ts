@@ -34,8 +34,8 @@ describe("anonymous GET /v2/", () => {
       "a:b:c",
     ]) {
       const answer = await registry.as(undefined).send("GET", "/v2/", { headers: { Host: host } });
-      expect([400, 401]).toContain(answer.status);
-      if (answer.status === 401) expect(challengeOf(answer).realm).toBe(`${registry.server().url}/token`);
+      // A 401 needs a challenge, and a challenge a realm.
+      if (answer.status !== 400) expect(challengeOf(answer).realm).toBe(`${registry.server().url}/token`);
       expect(answer.text).not.toContain("evil");
     }
   });

@@ -9,6 +9,8 @@ export interface RawRequest {
   readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
   /** Holds the body back until the server has said 100. */
   readonly awaitContinue?: boolean | undefined;
+  /** Asks for a connection that stays, as clients do; else the end of the connection is the end of the answer. */
+  readonly keepAlive?: boolean | undefined;
 }
 
 export interface RawAnswer {
@@ -21,7 +23,7 @@ export interface RawAnswer {
 
 const answerTimeoutMs = 20_000;
 
-/** Sends the request on a connection of its own and reads until the server closes it. */
+/** Sends the request on a connection of its own and reads the one answer to it. */
 export function exchange(host: string, request: RawRequest): Promise<RawAnswer> {
   const { hostname, port } = new URL(`http://${host}`);
   const received: Buffer[] = [];
@@ -44,6 +46,7 @@ export function exchange(host: string, request: RawRequest): Promise<RawAnswer> 
     socket.on("data", (bytes: Buffer) => {
       received.push(bytes);
       if (Buffer.concat(received.slice(0, 4)).includes("\r\n\r\n")) continued.resolve(undefined);
+      if (request.keepAlive === true && isWhole(request.method, received)) finish();
     });
     // A server may answer and close before it has read everything; what it said counts, not the broken pipe.
     socket.on("error", finish);
@@ -67,7 +70,8 @@ async function sendRequest(socket: Socket, { host, request, continued }: Sending
   const given = new Set(headers.map(([name]) => name.toLowerCase()));
   const lines = [`${request.method} ${request.target} HTTP/1.1`];
   if (!given.has("host")) lines.push(`Host: ${host}`);
-  lines.push(...headers.map(([name, value]) => `${name}: ${value}`), "Connection: close");
+  lines.push(...headers.map(([name, value]) => `${name}: ${value}`));
+  if (request.keepAlive !== true) lines.push("Connection: close");
   const chunked = body !== undefined && !(body instanceof Uint8Array) && !given.has("content-length");
   if (chunked) lines.push("Transfer-Encoding: chunked");
   if (body instanceof Uint8Array && !given.has("content-length")) lines.push(`Content-Length: ${String(body.length)}`);
@@ -93,6 +97,15 @@ function write(socket: Socket, bytes: Uint8Array): Promise<void> {
     socket.once("close", done);
     socket.write(bytes, done);
   });
+}
+
+function isWhole(method: string, received: readonly Buffer[]): boolean {
+  try {
+    parseAnswer(method, Buffer.concat(received));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Fails unless the bytes are one whole answer with a body of the announced length and nothing behind it. */

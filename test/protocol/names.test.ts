@@ -98,7 +98,7 @@ describe("well-formed repository names work", () => {
   });
 
   test("a name of 255 characters is the longest", async () => {
-    const name = freshRepository("long/").padEnd(255, "x");
+    const name = freshRepository("long/a").padEnd(255, "x");
     const pushed = await registry.send("PUT", `/v2/${name}/manifests/v1`, indexPush);
     const longer = await registry.send("PUT", `/v2/${name}x/manifests/v1`, indexPush);
     expect(pushed.status).toBe(201);
@@ -150,12 +150,20 @@ describe("percent-encoded traversal never leaves the repository and is a 4xx", (
     const sibling = freshRepository("acme/outer");
     await pushIndex(registry, sibling, { tag: "v1" });
     const climb = `/v2/${sibling}%2f..%2f..%2f${repository}/tags/list`;
-    const dots = `/v2/${sibling}/%2e%2e/%2e%2e/${repository}/tags/list`;
     expectClientError(await registry.send("GET", climb));
     expectClientError(await registry.send("GET", `/v2/${repository.replace("/", "%2f")}/tags/list`));
     expectClientError(await registry.send("GET", `/v2/${repository.replace("/", "%2F")}/manifests/v1`));
     expectClientError(await registry.send("GET", "/v2/_oci%2Fext%2Fdiscover"));
-    expectClientError(await registry.send("GET", dots));
+  });
+
+  test("dot segments are refused, plain or encoded, wherever they lead", async () => {
+    const repository = freshRepository("acme/inner");
+    await pushIndex(registry, repository, { tag: "v1" });
+    for (const dots of ["../..", "%2e%2e/%2e%2e", ".%2e/%2E.", "./../app/../.."]) {
+      const target = `/v2/library/app/${dots}/${repository}/tags/list`;
+      expectClientError(await registry.send("GET", target));
+      expectClientError(await registry.as(undefined).send("GET", target));
+    }
   });
 
   test("writes with traversal put nothing outside the data folder", async () => {
@@ -243,9 +251,11 @@ describe("malformed digests are 400 DIGEST_INVALID on writes, and 400 or 404 on 
       const post = await registry.send("POST", `/v2/${repository}/blobs/uploads/?digest=${digest}`, { body: "x" });
       expectProblem(post, 400, "DIGEST_INVALID");
       const manifest = await registry.send("PUT", `/v2/${repository}/manifests/${digest}`, indexPush);
-      expectProblem(manifest, 400, "DIGEST_INVALID", "TAG_INVALID", "MANIFEST_INVALID");
+      // An encoded slash in the path is refused before anyone asks what the part with it was to be.
+      const codes = ["DIGEST_INVALID", ...(digest.includes("%2f") ? ["NAME_INVALID"] : [])];
+      expectProblem(manifest, 400, "TAG_INVALID", "MANIFEST_INVALID", ...codes);
       const referrers = await registry.send("GET", `/v2/${repository}/referrers/${digest}`);
-      expectProblem(referrers, 400, "DIGEST_INVALID");
+      expectProblem(referrers, 400, ...codes);
     });
   }
 

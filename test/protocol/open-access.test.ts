@@ -47,5 +47,5 @@ test("a warning at start says that everyone may push", () => {
     .server()
     .log()
     .filter((line) => line["level"] === "warn");
-  expect(JSON.stringify(warnings)).toMatch(/open/i);
+  expect(JSON.stringify(warnings)).toMatch(/everyone may push/);
 });

@@ -10,6 +10,7 @@ export interface Call {
   /** Text and bytes go with a Content-Length; an iterable goes in chunks. */
   readonly body?: string | RawRequest["body"];
   readonly awaitContinue?: boolean;
+  readonly keepAlive?: boolean;
 }
 
 export interface Answer {
@@ -88,7 +89,8 @@ function connect(host: () => string, authorization: string | undefined): Registr
       );
       if (authorization !== undefined) headers.unshift(["Authorization", authorization]);
       const body = typeof call.body === "string" ? Buffer.from(call.body) : call.body;
-      const answer = await exchange(host(), { method, target, headers, body, awaitContinue: call.awaitContinue });
+      const { awaitContinue, keepAlive } = call;
+      const answer = await exchange(host(), { method, target, headers, body, awaitContinue, keepAlive });
       const request = `${method} ${target.slice(0, 300)}`;
       if (target.startsWith("/v2")) expectPublishedProblems(answer, request);
       expectWarningForm(answer, request);

@@ -19,7 +19,6 @@ describe("an unknown path under /v2/ answers 404 with the error JSON", () => {
     "/v2/acme/app/unknown/latest",
     "/v2/_nothing",
     "/v2/_oci/ext/nothing",
-    "/v2/tags/list",
   ];
   for (const path of paths) {
     test(path, async () => {
@@ -117,7 +116,7 @@ test("unknown query parameters, and ?ns=docker.io, change nothing on any read ro
       const asked = await registry.send("GET", `${path}${path.includes("?") ? "&" : "?"}${query}`);
       expect({ name, query, status: asked.status }).toEqual({ name, query, status: plain.status });
       if (plain.status < 400) expect({ name, text: asked.text }).toEqual({ name, text: plain.text });
-      expect(asked.header("content-type")).toBe(plain.header("content-type") ?? "absent");
+      expect([asked.header("content-type")]).toEqual([plain.header("content-type")]);
     }
   }
 });

@@ -104,23 +104,23 @@ describe("idle sessions", () => {
     const repository = freshRepository();
     const idle = await startUpload(registry, repository);
     const used = await startUpload(registry, repository);
-    for (let elapsedMs = 0; elapsedMs < 5000; elapsedMs += 500) {
+    for (let elapsedMs = 0; elapsedMs < 4500; elapsedMs += 500) {
       await Bun.sleep(500);
       const patch = await registry.send("PATCH", used, { body: "x" });
       expect(patch.status).toBe(202);
     }
     expectProblem(await registry.send("GET", idle), 404, "BLOB_UPLOAD_UNKNOWN");
     expectProblem(await registry.send("PATCH", idle, { body: "x" }), 404, "BLOB_UPLOAD_UNKNOWN");
-    const put = await registry.send("PUT", withQuery(used, `digest=${digestOf("x".repeat(10))}`), { body: "" });
+    const put = await registry.send("PUT", withQuery(used, `digest=${digestOf("x".repeat(9))}`), { body: "" });
     expect(put.status).toBe(201);
   }, 15_000);
 
   test.concurrent("are not those that are slow but active: one request may outlive the limit", async () => {
     const repository = freshRepository();
     const location = await startUpload(registry, repository);
-    const patch = await registry.send("PATCH", location, { body: slowly(10, 500) });
-    expect([patch.status, patch.header("range")]).toEqual([202, "0-9999"]);
-    const whole = Buffer.concat(Array.from({ length: 10 }, (_, piece) => Buffer.alloc(1000, piece)));
+    const patch = await registry.send("PATCH", location, { body: slowly(9, 500) });
+    expect([patch.status, patch.header("range")]).toEqual([202, "0-8999"]);
+    const whole = Buffer.concat(Array.from({ length: 9 }, (_, piece) => Buffer.alloc(1000, piece)));
     const put = await registry.send("PUT", withQuery(locationOf(patch), `digest=${digestOf(whole)}`), { body: "" });
     expect(put.status).toBe(201);
   }, 15_000);

@@ -45,7 +45,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const data = options.data ?? (await mkdtemp(join(tmpdir(), "berth-test-")));
   const command = [options.binary ?? join(root, "bin/berth"), "serve", "--addr", options.addr ?? "127.0.0.1:0"];
   const child = Bun.spawn([...command, "--data", data, ...(options.args ?? [])], {
-    env: { ...process.env, BERTH_ADMIN_PASSWORD: password, ...options.env },
+    env: { ...withoutSettings(process.env), BERTH_ADMIN_PASSWORD: password, ...options.env },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -84,6 +84,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     },
   };
 }
+
+/** A test's server has the settings that the test gives it, whatever the shell around the run has. */
+export const withoutSettings = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("BERTH_")));
 
 async function readLines(stream: ReadableStream<Uint8Array>, each: (line: string) => void): Promise<void> {
   let rest = "";

@@ -36,11 +36,12 @@ type Methods = Readonly<Record<string, Endpoint>>;
 const endpoints = ({ registry, access, deletesEnabled }: DistributionDeps): Readonly<Record<EndpointName, Methods>> => {
   const { authorize, policy } = access;
   const mount = { authorize, visibleTo: (caller: Caller) => visibleTo(caller, policy) };
-  const [readBlob, readManifest, readTags, readReferrers] = [
+  const [readBlob, readManifest, readTags, readReferrers, readUpload] = [
     getBlob(registry, authorize),
     getManifest(registry),
     getTags(registry),
     getReferrers(registry),
+    getUpload(registry),
   ];
   return {
     blob: { GET: readBlob, HEAD: readBlob, ...(deletesEnabled && { DELETE: deleteBlob(registry) }) },
@@ -54,7 +55,8 @@ const endpoints = ({ registry, access, deletesEnabled }: DistributionDeps): Read
     tags: { GET: readTags, HEAD: readTags },
     uploads: { POST: postUpload(registry, mount) },
     upload: {
-      GET: getUpload(registry),
+      GET: readUpload,
+      HEAD: readUpload,
       PATCH: patchUpload(registry),
       PUT: putUpload(registry),
       DELETE: deleteUpload(registry),
@@ -115,10 +117,8 @@ function wantedBy(route: Route, endpoint: Endpoint | undefined): Omit<Wanted, "s
 
 /** Clients learn from this answer alone whether to sign in: anonymous ones are sent to the token service. */
 function requireSignIn({ policy }: Access, { principal, scope }: Caller): void {
-  const hasToken = scope !== undefined;
-  if (policy.mode === "standard" && principal.kind === "anonymous" && !hasToken) {
-    fail({ code: "UNAUTHORIZED", scopes: [] });
-  }
+  const isStranger = principal.kind === "anonymous" && scope === undefined;
+  if (policy.mode === "standard" && isStranger) fail({ code: "UNAUTHORIZED", scopes: [] });
 }
 
 function requireMethod({ method }: Incoming, allow: readonly string[]): void {

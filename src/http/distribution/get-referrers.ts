@@ -8,24 +8,29 @@ import { nextLink, readLast, readPageSize } from "./paging.ts";
 import { requireDigest } from "./require-reference.ts";
 
 const mostReferrers = 10_000;
+const mostArtifactTypes = 100;
 /** Clients cut an answer off where they cut off a manifest; this is for the index around the descriptors. */
 const envelopeBytes = 1024;
 
-/** A type with no media type's form names no referrer; the empty one is none. */
-const readArtifactType = ({ query }: Incoming): string =>
-  (query.get("artifactType") ?? "").replaceAll("\0", "").toWellFormed();
+/** Clients that look for several kinds ask for each; what has no media type's form names no referrer. */
+const readArtifactTypes = ({ query }: Incoming): readonly string[] =>
+  query
+    .getAll("artifactType")
+    .filter((type) => type !== "")
+    .slice(0, mostArtifactTypes)
+    .map((type) => type.replaceAll("\0", "").toWellFormed());
 
 /** GET and HEAD /v2/<name>/referrers/<digest> (distribution-spec end-12): never 404, never more than a manifest. */
 export const getReferrers = (registry: Registry): Endpoint => ({
   need: "pull",
   async run({ request, repository, target }) {
     const subject = requireDigest(target);
-    const artifactType = readArtifactType(request);
+    const artifactTypes = readArtifactTypes(request);
     const mostItems = Math.min(readPageSize(request) ?? mostReferrers, mostReferrers);
     const page = await listReferrers(registry, {
       repository,
       subject,
-      artifactType: artifactType === "" ? undefined : artifactType,
+      artifactTypes,
       after: readLast(request),
       mostItems: Math.max(1, mostItems),
       mostBytes: largestManifestBytes - envelopeBytes,
@@ -36,7 +41,7 @@ export const getReferrers = (registry: Registry): Endpoint => ({
       status: 200,
       headers: {
         "content-type": ociIndex,
-        ...(artifactType !== "" && { "oci-filters-applied": "artifactType" }),
+        ...(artifactTypes.length > 0 && { "oci-filters-applied": "artifactType" }),
         ...(!page.isLast && last !== undefined && nextLink(request, { last })),
       },
       body: { schemaVersion: 2, mediaType: ociIndex, manifests: page.items },

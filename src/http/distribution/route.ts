@@ -24,13 +24,15 @@ export type Route =
 export function parseRoute(path: string): Route | undefined {
   if (path !== "/v2" && !path.startsWith("/v2/")) return undefined;
   const segments = path.split("/").slice(2).map(decodeSegment);
-  const joined = segments.join("/");
-  if (joined === "") return { kind: "base" };
-  if (joined === "_catalog") return { kind: "catalog" };
-  if (joined === "_oci/ext/discover") return { kind: "extensions" };
+  const rest = path.slice("/v2/".length);
+  if (rest === "") return { kind: "base" };
+  if (rest === "_catalog") return { kind: "catalog" };
+  if (rest === "_oci/ext/discover") return { kind: "extensions" };
   const { endpoint, name, target } = readFromRight(segments) ?? fail({ code: "ROUTE_UNKNOWN" });
   const given = name.join("/");
-  const repository = parseRepositoryName(given) ?? fail({ code: "NAME_INVALID", given: given.slice(0, 255) });
+  const isPlain = name.every((segment) => !segment.includes("/"));
+  const repository = isPlain ? parseRepositoryName(given) : undefined;
+  if (repository === undefined) return fail({ code: "NAME_INVALID", given: given.slice(0, 255) });
   return { kind: "repository", endpoint, repository, target };
 }
 
@@ -40,13 +42,11 @@ interface Tail {
   readonly target: string;
 }
 
+/** Without anything left for a name there is no such endpoint. */
 function readFromRight(segments: readonly string[]): Tail | undefined {
   const [third = "", second = "", last = ""] = [segments.at(-3), segments.at(-2), segments.at(-1)];
-  const tail = (endpoint: EndpointName, taken: number): Tail => ({
-    endpoint,
-    name: segments.slice(0, -taken),
-    target: last,
-  });
+  const tail = (endpoint: EndpointName, taken: number): Tail | undefined =>
+    segments.length > taken ? { endpoint, name: segments.slice(0, -taken), target: last } : undefined;
   if (third === "blobs" && second === "uploads") return last === "" ? tail("uploads", 3) : tail("upload", 3);
   if (second === "blobs") return last === "uploads" ? tail("uploads", 2) : tail("blob", 2);
   if (second === "manifests") return tail("manifest", 2);
@@ -55,14 +55,12 @@ function readFromRight(segments: readonly string[]): Tail | undefined {
   return undefined;
 }
 
-/** Decoded once, each part by itself: an encoded slash is no slash, and belongs nowhere. */
+/** Decoded once, each part by itself: an encoded slash is no slash, and no name or reference has one. */
 function decodeSegment(segment: string): string {
   if (!segment.includes("%")) return segment;
   try {
-    const decoded = decodeURIComponent(segment);
-    if (!decoded.includes("/")) return decoded;
+    return decodeURIComponent(segment);
   } catch {
-    // Answered below, like the slash that is none.
+    return fail({ code: "NAME_INVALID", given: segment.slice(0, 255) });
   }
-  return fail({ code: "NAME_INVALID", given: segment.slice(0, 255) });
 }

@@ -29,6 +29,7 @@ const basic = (name: string, secret: string): string => `Basic ${Buffer.from(`${
 const incoming = (method: string, about: Partial<Incoming>): Incoming => ({
   method,
   path: "/token",
+  hasDotSegments: false,
   query: new URLSearchParams(),
   headers: new Map(),
   body: chunksOf(""),

@@ -6,6 +6,8 @@ export interface Incoming {
   readonly method: string;
   /** As the client sent it: not decoded, without the query. Begins with a slash. */
   readonly path: string;
+  /** Whether the client sent `.` or `..`, plain or encoded: `path` is where they lead, which no client of ours means. */
+  readonly hasDotSegments: boolean;
   readonly query: URLSearchParams;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;

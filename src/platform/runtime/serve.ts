@@ -1,5 +1,6 @@
 import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
+import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Handle, Incoming, Reply, ReplyHeaders } from "./http.ts";
 
 export interface Listening {
@@ -27,22 +28,29 @@ export function serve({ hostname, port }: ListenOptions, handle: Handle): Listen
     development: false,
     idleTimeout: idleSeconds,
     maxRequestBodySize: largestBodyBytes,
-    fetch: (request, bun) => answer(request, bun, handle),
+    routes: routesByDepth(
+      (segments) => (request: Request, bun: Server<undefined>) => answer(request, bun, { handle, segments }),
+    ),
+    fetch: (request, bun) => answer(request, bun, { handle, segments: undefined }),
     error: () => new Response(null, { status: 500 }),
   });
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return { url: `http://${host}:${server.port ?? port}`, stop: () => server.stop(false) };
 }
 
-async function answer(request: Request, server: Server<undefined>, handle: Handle): Promise<Response> {
-  const body = trackBody(request.body);
-  const reply = await handle(toIncoming(request, server, body.chunks));
-  // A client that is still sending what nobody reads must not take the rest for the next request's answer.
-  const headers = body.isRead() ? reply.headers : { ...reply.headers, connection: "close" };
-  return toResponse(request, reply, toHeaders(headers));
+interface Matched {
+  readonly handle: Handle;
+  /** Of the path as it was sent; `undefined` for one deeper than any path of ours. */
+  readonly segments: number | undefined;
 }
 
-function toIncoming(request: Request, server: Server<undefined>, body: AsyncIterable<Uint8Array>): Incoming {
+async function answer(request: Request, server: Server<undefined>, { handle, segments }: Matched): Promise<Response> {
+  // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
+  const reply = await handle(toIncoming(request, server, segments));
+  return toResponse(request, reply, toHeaders(reply.headers));
+}
+
+function toIncoming(request: Request, server: Server<undefined>, segments: number | undefined): Incoming {
   const { path, query } = splitUrl(request.url);
   const headers = new Map(request.headers);
   const length = headers.get("content-length");
@@ -50,9 +58,10 @@ function toIncoming(request: Request, server: Server<undefined>, body: AsyncIter
   return {
     method: request.method,
     path,
+    hasDotSegments: segments !== countSegments(path),
     query: new URLSearchParams(query),
     headers,
-    body,
+    body: request.body ?? noBody(),
     bodyBytes: streams ? undefined : Number(length ?? 0),
     scheme: "http",
     remoteAddress: server.requestIP(request)?.address ?? "",
@@ -69,21 +78,7 @@ function splitUrl(url: string): { readonly path: string; readonly query: string 
   return mark === -1 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
-interface TrackedBody {
-  readonly chunks: AsyncIterable<Uint8Array>;
-  /** Whether all of it has been taken from the connection. */
-  readonly isRead: () => boolean;
-}
-
-function trackBody(body: ReadableStream<Uint8Array> | null): TrackedBody {
-  let isRead = body === null;
-  async function* read(): AsyncGenerator<Uint8Array> {
-    if (body === null) return;
-    for await (const chunk of body) yield chunk;
-    isRead = true;
-  }
-  return { chunks: read(), isRead: () => isRead };
-}
+async function* noBody(): AsyncGenerator<Uint8Array> {}
 
 function toHeaders(headers: ReplyHeaders): Headers {
   const result = new Headers();
@@ -94,7 +89,7 @@ function toHeaders(headers: ReplyHeaders): Headers {
   return result;
 }
 
-function toResponse(request: Request, reply: Reply, headers: Headers): Response {
+function toResponse(request: Request, reply: Reply, headers: Headers): Response | Promise<Response> {
   const { status } = reply;
   const isHead = request.method === "HEAD";
   switch (reply.kind) {
@@ -116,19 +111,27 @@ function toResponse(request: Request, reply: Reply, headers: Headers): Response 
   }
 }
 
+/** Streams leave without their length; what is small enough to be gathered keeps it. */
+const mostGatheredBytes = 1024 * 1024;
+const byteRange = /^\s*bytes\s*=/i;
+
 /** A file leaves by sendfile, whole or as one slice; everything else is streamed. */
-function blobResponse(
+async function blobResponse(
   request: Request,
   { status, body }: Reply & { readonly kind: "blob" },
   headers: Headers,
-): Response {
+): Promise<Response> {
   if (body.kind === "file") {
     const file = Bun.file(body.path);
     if (body.range !== undefined) {
       return new Response(file.slice(body.range.start, body.range.end + 1), { status, headers });
     }
     // Bun would answer a Range header itself, also where we mean to send the whole body.
-    if (!request.headers.has("range")) return new Response(file, { status, headers });
+    if (!byteRange.test(request.headers.get("range") ?? "")) return new Response(file, { status, headers });
+  }
+  const length = headers.get("content-length");
+  if (length !== null && Number(length) <= mostGatheredBytes) {
+    return new Response(Buffer.concat(await Array.fromAsync(chunksOf(body))), { status, headers });
   }
   return new Response(toStream(chunksOf(body)), { status, headers });
 }
