@@ -1,9 +1,12 @@
-import { expect, test } from "bun:test";
-import { problemOf, openTestAccess, type TestAccess } from "../../test/support/access.ts";
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { openTestAccess, problemOf, realPasswords, type TestAccess } from "../../test/support/access.ts";
 import { describeEachDatabase } from "../../test/support/databases.ts";
 import { changePassword, deleteAccount, setDisabled } from "./accounts.ts";
 import { accessMigrations } from "./migrations.ts";
 import { mostFailuresOfPair } from "./sign-in-failures.ts";
+
+/** Passwords and databases are slow on a busy machine. */
+setDefaultTimeout(30_000);
 
 const home = "192.0.2.1";
 const elsewhere = "192.0.2.2";
@@ -15,8 +18,9 @@ const signInFrom =
     access.verifyPassword({ name, password, remoteAddress }).then(({ kind }) => kind);
 const signIn = signInFrom(home);
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+/** Steadier than the median where other processes take their share. */
+const lowerQuartile = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 4)] ?? 0;
 
 describeEachDatabase("passwordVerifier", (_dialect, open) => {
   const start = async (): Promise<TestAccess> => {
@@ -133,17 +137,20 @@ describeEachDatabase("passwordVerifier", (_dialect, open) => {
   });
 
   test("an account that does not exist takes as long as one that does", async () => {
-    const access = await start();
+    const access = await openTestAccess(await open([accessMigrations]), "standard", realPasswords());
+    await access.addAccount("ann", right);
     const times = { known: [] as number[], unknown: [] as number[] };
-    for (let round = 0; round < 16; round += 1) {
-      for (const kind of ["known", "unknown"] as const) {
+    for (let round = 0; round < 20; round += 1) {
+      const kinds = round % 2 === 0 ? (["known", "unknown"] as const) : (["unknown", "known"] as const);
+      for (const kind of kinds) {
         const started = performance.now();
         await signInFrom(`192.0.2.${String(round)}`)(access, kind === "known" ? "ann" : "nobody", "wrong");
         times[kind].push(performance.now() - started);
       }
     }
-    const ratio = median(times.unknown) / median(times.known);
-    expect(ratio).toBeGreaterThan(0.6);
-    expect(ratio).toBeLessThan(1.7);
+    // A hash that is left out makes it twenty times quicker; a machine that is busy with other things, twice as slow.
+    const ratio = lowerQuartile(times.unknown) / lowerQuartile(times.known);
+    expect(ratio).toBeGreaterThan(0.4);
+    expect(ratio).toBeLessThan(2.5);
   });
 });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,9 @@ import { describeEachDatabase } from "../../test/support/databases.ts";
 import { ConfigError } from "../platform/config/load-config.ts";
 import { ensureFirstAdministrator, type FirstAdministratorDeps, initialPasswordPath } from "./first-administrator.ts";
 import { accessMigrations } from "./migrations.ts";
+
+/** Passwords and databases are slow on a busy machine. */
+setDefaultTimeout(30_000);
 
 const remoteAddress = "192.0.2.1";
 

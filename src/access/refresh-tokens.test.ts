@@ -1,10 +1,13 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { openTestAccess } from "../../test/support/access.ts";
 import { describeEachDatabase } from "../../test/support/databases.ts";
 import { changePassword, deleteAccount, setDisabled } from "./accounts.ts";
 import { accessMigrations } from "./migrations.ts";
 import { makeOpaqueToken, parseOpaqueToken } from "./opaque-token.ts";
 import { createRefreshTokens } from "./refresh-tokens.ts";
+
+/** Passwords and databases are slow on a busy machine. */
+setDefaultTimeout(30_000);
 
 const dayMs = 24 * 60 * 60_000;
 

@@ -1,9 +1,12 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { testClock, testSecret } from "../../test/support/access.ts";
 import { describeEachDatabase } from "../../test/support/databases.ts";
 import { deriveKey } from "./instance-secret.ts";
 import { accessMigrations } from "./migrations.ts";
 import { type Attempt, createSignInFailures, mostFailuresOfNetwork } from "./sign-in-failures.ts";
+
+/** Passwords and databases are slow on a busy machine. */
+setDefaultTimeout(30_000);
 
 const attempt = (index: number): Attempt => ({
   name: `user${String(index)}`,

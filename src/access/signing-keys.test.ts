@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { calculateJwkThumbprint } from "jose";
 import { openTestAccess, testClock, testSecret } from "../../test/support/access.ts";
 import { describeEachDatabase } from "../../test/support/databases.ts";
@@ -7,6 +7,9 @@ import { ConfigError } from "../platform/config/load-config.ts";
 import { accessMigrations } from "./migrations.ts";
 import { seal, unseal } from "./sealed-text.ts";
 import { openSigningKeys, type SigningKeysDeps } from "./signing-keys.ts";
+
+/** Passwords and databases are slow on a busy machine. */
+setDefaultTimeout(30_000);
 
 const minuteMs = 60_000;
 const tokenLifetimeMs = 6 * minuteMs;

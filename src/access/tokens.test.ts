@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import {
   base64url,
@@ -14,6 +14,9 @@ import { describeEachDatabase } from "../../test/support/databases.ts";
 import { type Account, changePassword, deleteAccount, setDisabled } from "./accounts.ts";
 import { accessMigrations } from "./migrations.ts";
 import { createTokens } from "./tokens.ts";
+
+/** Passwords and databases are slow on a busy machine. */
+setDefaultTimeout(30_000);
 
 /** Claims as a token may have them, right or wrong. */
 type Claims = Readonly<Record<string, unknown>>;

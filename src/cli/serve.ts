@@ -52,8 +52,10 @@ async function run(config: Config): Promise<void> {
   handle = entranceOf(config, { registry, access, log });
   const stopCollecting = collectRegularly(registry, config.collect.intervalSeconds, log);
   warnOfOpenAccess(config, log);
+  // Before anyone learns that it listens: who stops it then must not cut it off.
+  const shutdown = untilShutdown();
   log.info("listening", { url: server.url });
-  const signal = await untilShutdown();
+  const signal = await shutdown;
   log.info("stopping", { signal });
   stopCollecting();
   await server.stop();

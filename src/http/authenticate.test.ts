@@ -1,9 +1,12 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { openTestAccess, problemOf } from "../../test/support/access.ts";
 import { describeEachDatabase } from "../../test/support/databases.ts";
 import { accessMigrations } from "../access/migrations.ts";
 import { authenticator } from "./authenticate.ts";
 import { parseAuthorization } from "./authorization-header.ts";
+
+/** Passwords and databases are slow on a busy machine. */
+setDefaultTimeout(30_000);
 
 const remoteAddress = "192.0.2.1";
 const basic = (name: string, password: string): string =>

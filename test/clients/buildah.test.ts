@@ -139,7 +139,7 @@ describeClient("buildah", ["root", "buildah", "dpkg", "/bin/busybox"], () => {
     const image = `${host}/team/base:1`;
     expect(await buildah.refused(["push", plain, image, `docker://${host}/library/new:1`])).toMatch(refused);
     expect(await buildah.refused(["push", plain, image, `docker://${host}/team/new:1`])).toMatch(refused);
-    expect(await buildah.refused(["pull", plain, `${host}/team/debian:1`])).toMatch(refused);
+    expect(await buildah.refused(["pull", plain, "--policy", "always", `${host}/team/debian:1`])).toMatch(refused);
     await seen.from(client);
   });
 });

@@ -156,15 +156,13 @@ describe("percent-encoded traversal never leaves the repository and is a 4xx", (
     expectClientError(await registry.send("GET", "/v2/_oci%2Fext%2Fdiscover"));
   });
 
-  test("dot segments are resolved before anything else looks at the path, and rights are those of what they lead to", async () => {
+  test("dot segments are refused, plain or encoded, wherever they lead", async () => {
     const repository = freshRepository("acme/inner");
     await pushIndex(registry, repository, { tag: "v1" });
-    for (const dots of ["../..", "%2e%2e/%2e%2e", ".%2e/%2E."]) {
+    for (const dots of ["../..", "%2e%2e/%2e%2e", ".%2e/%2E.", "./../app/../.."]) {
       const target = `/v2/library/app/${dots}/${repository}/tags/list`;
-      const answer = await registry.send("GET", target);
-      if (answer.status === 200) expect(answer.json()).toEqual({ name: repository, tags: ["v1"] });
-      else expectClientError(answer);
-      expect((await registry.as(undefined).send("GET", target)).status).toBe(401);
+      expectClientError(await registry.send("GET", target));
+      expectClientError(await registry.as(undefined).send("GET", target));
     }
   });
 

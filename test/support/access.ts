@@ -27,7 +27,15 @@ export interface CountedPasswords extends Passwords {
   readonly verified: () => number;
 }
 
-export function countedPasswords(passwords = createPasswords({ concurrent: 4, waiting: 100 })): CountedPasswords {
+/** The same algorithm at the least it can cost: most tests are about other things than the time it takes. */
+const cheapPasswords: Passwords = {
+  hash: (password) => Bun.password.hash(password, { algorithm: "argon2id", memoryCost: 8, timeCost: 1 }),
+  verify: (password, hash) => Bun.password.verify(password, hash),
+};
+
+export const realPasswords = (): Passwords => createPasswords({ concurrent: 4, waiting: 100 });
+
+export function countedPasswords(passwords: Passwords = cheapPasswords): CountedPasswords {
   let count = 0;
   return {
     hash: (password) => passwords.hash(password),
@@ -50,9 +58,13 @@ export interface TestAccess extends Access {
   readonly addAccount: (name: string, password: string, administrator?: boolean) => Promise<Account>;
 }
 
-export async function openTestAccess(database: Database, mode: Policy["mode"] = "standard"): Promise<TestAccess> {
+export async function openTestAccess(
+  database: Database,
+  mode: Policy["mode"] = "standard",
+  usedPasswords: Passwords = cheapPasswords,
+): Promise<TestAccess> {
   const clock = testClock();
-  const passwords = countedPasswords();
+  const passwords = countedPasswords(usedPasswords);
   const access = await openAccess({
     database,
     passwords,

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { openTestAccess, problemOf, type TestAccess } from "../../../test/support/access.ts";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
@@ -10,6 +10,9 @@ import { getJwks } from "./get-jwks.ts";
 import { getToken } from "./get-token.ts";
 import { postToken } from "./post-token.ts";
 import { tokenSite } from "./token-site.ts";
+
+/** Passwords and databases are slow on a busy machine. */
+setDefaultTimeout(30_000);
 
 const password = "correct horse";
 const home = "192.0.2.1";
