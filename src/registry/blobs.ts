@@ -37,8 +37,7 @@ export function storedKey(text: string): BlobKey {
 }
 
 /** The end of a lease that begins now, by the database's clock. */
-export const leaseEnd = ({ dialect }: Database, leaseMs: number) =>
-  sql<number>`${clock(dialect)} + ${sql.lit(leaseMs)}`;
+const leaseEnd = ({ dialect }: Database, leaseMs: number) => sql<number>`${clock(dialect)} + ${sql.lit(leaseMs)}`;
 
 /**
  * A pusher who asks for a blob and hears that it is there will not send it: what no manifest needs, and is about to

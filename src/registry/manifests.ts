@@ -25,8 +25,7 @@ export async function findManifest(
   return found;
 }
 
-export const referenceText = (reference: Reference): string =>
-  reference.kind === "tag" ? reference.tag : reference.digest;
+const referenceText = (reference: Reference): string => (reference.kind === "tag" ? reference.tag : reference.digest);
 
 /** Says which of the two is missing: the repository or the manifest in it. */
 export async function failUnknown(registry: Registry, name: RepositoryName, reference: string): Promise<never> {

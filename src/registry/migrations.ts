@@ -1,3 +1,4 @@
+import "./tables.ts";
 import type { Writer } from "../platform/database/database.ts";
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
 

@@ -74,7 +74,7 @@ export async function pushBlob(registry: Registry, repository: string, bytes: Ui
   return digest;
 }
 
-export async function pushDescribed(registry: Registry, repository: string, bytes: Uint8Array): Promise<Descriptor> {
+async function pushDescribed(registry: Registry, repository: string, bytes: Uint8Array): Promise<Descriptor> {
   return { mediaType: mediaTypes.layer, digest: await pushBlob(registry, repository, bytes), size: bytes.length };
 }
 

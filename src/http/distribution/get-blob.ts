@@ -74,6 +74,6 @@ async function partReply(
 }
 
 /** The row names bytes that are not there: damage, and no fault of the client's. */
-export const missingBytes = ({ digest, key }: StoredBlob): never => {
+const missingBytes = ({ digest, key }: StoredBlob): never => {
   throw new Error(`the bytes of ${digest} are missing from the store (key ${key})`);
 };
