@@ -69,6 +69,8 @@ export async function findNewSuite(folder: string): Promise<SuiteProgram> {
 export const newSuitePlan = (program: string, folder: string, version: string): SuitePlan => ({
   program,
   folder,
+  // Its sparse data is an image without its layers, which is refused by default.
+  settings: { BERTH_MANIFESTS_SPARSE_IMAGES: "true" },
   env: (server) => ({
     OCI_VERSION: version,
     OCI_REGISTRY: server.host,

@@ -13,12 +13,14 @@ export interface SuitePlan {
   readonly program: string;
   /** An empty folder, for its reports. */
   readonly folder: string;
+  /** Settings of the server, where the suite asks for other than the default. */
+  readonly settings?: Readonly<Record<string, string>>;
   readonly env: (server: TestServer) => Readonly<Record<string, string>>;
 }
 
 /** Runs a suite against a server of its own, as the account admin; the results are those of its JUnit file. */
-export async function runSuite({ program, folder, env }: SuitePlan): Promise<readonly TestCase[]> {
-  await using server = await startServer();
+export async function runSuite({ program, folder, settings = {}, env }: SuitePlan): Promise<readonly TestCase[]> {
+  await using server = await startServer({ env: settings });
   const { output } = await run([program], { cwd: folder, env: env(server) });
   await Bun.write(join(folder, "output.txt"), output);
   const report = Bun.file(join(folder, "junit.xml"));

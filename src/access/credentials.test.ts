@@ -109,9 +109,15 @@ describeEachDatabase("passwordVerifier", (_dialect, open) => {
     const access = await start();
     const guesses = Array.from({ length: 30 }, (_, index) => signIn(access, "ann", `wrong ${String(index)}`));
     const outcomes = await Promise.allSettled(guesses);
-    expect(outcomes.filter(({ status }) => status === "fulfilled").length).toBeLessThanOrEqual(mostFailuresOfPair);
-    expect(access.passwords.verified()).toBeLessThanOrEqual(mostFailuresOfPair);
-    expect(await problemOf(signIn(access, "ann", right))).toMatchObject({ code: "TOO_MANY_REQUESTS" });
+    const answered = outcomes.filter(({ status }) => status === "fulfilled").length;
+    expect(answered).toBeLessThanOrEqual(mostFailuresOfPair);
+    expect(access.passwords.verified()).toBe(answered);
+    // Near the limit one more may be told to wait for those under way; what is left of it is there afterwards.
+    for (let left = mostFailuresOfPair - answered; left > 0; left -= 1) {
+      expect(await signIn(access, "ann", "wrong")).toBe("refused");
+    }
+    expect(await problemOf(signIn(access, "ann", right))).toMatchObject({ retryAfterSeconds: 15 * 60 });
+    expect(access.passwords.verified()).toBe(mostFailuresOfPair);
   });
 
   test("success clears the count of the account in its network", async () => {

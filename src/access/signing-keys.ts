@@ -94,10 +94,10 @@ export async function openSigningKeys(deps: SigningKeysDeps): Promise<SigningKey
       return { keys: keys.map(({ jwk, kid }) => ({ ...jwk, kid, alg: signingAlgorithm, use: "sig" })) };
     },
     async rotate() {
-      const [newest] = await reload();
+      const [newest] = await load();
       if (newest !== undefined && newest.active_from <= now()) {
         await addGeneration(deps, { after: newest.generation });
-        await reload();
+        await load();
       }
       const [next] = ring?.keys ?? [];
       if (next === undefined) throw new Error("there is no key to sign tokens with");

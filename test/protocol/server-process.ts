@@ -1,4 +1,8 @@
+import { existsSync } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
+
+/** What the tests that look at a process need. */
+export const missingProcessTable = existsSync("/proc/net/tcp") ? undefined : "this machine has no /proc";
 
 /** The id of the process that listens on a port of this machine, from the kernel's tables. */
 export async function processListeningOn(host: string): Promise<string> {

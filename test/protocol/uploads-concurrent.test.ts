@@ -5,11 +5,12 @@ import { storedBytes } from "./data-folder.ts";
 import { freshRepository, useRegistry, withQuery } from "./registry-client.ts";
 import { describeEachDatabase } from "../support/databases.ts";
 
-async function* slowly(pieces: readonly Uint8Array[], pauseMs: number): AsyncGenerator<Uint8Array> {
-  for (const piece of pieces) {
-    yield piece;
-    await Bun.sleep(pauseMs);
-  }
+/** Half of the pieces, then a wait for the gate, then the rest. */
+async function* held(pieces: readonly Uint8Array[], gate: Promise<unknown>): AsyncGenerator<Uint8Array> {
+  const half = pieces.length / 2;
+  yield* pieces.slice(0, half);
+  await gate;
+  yield* pieces.slice(half);
 }
 
 describeEachDatabase("concurrent uploads", (dialect) => {
@@ -65,9 +66,11 @@ describeEachDatabase("concurrent uploads", (dialect) => {
     const repository = freshRepository();
     const location = await startUpload(registry, repository);
     const pieces = Array.from({ length: 8 }, () => randomBytes(10_000));
-    const stream = registry.send("PATCH", location, { body: slowly(pieces, 60) });
-    await Bun.sleep(200);
+    const gate = Promise.withResolvers<undefined>();
+    const stream = registry.send("PATCH", location, { body: held(pieces, gate.promise) });
+    await Bun.sleep(400);
     const second = await registry.send("PATCH", location, { body: randomBytes(10) });
+    gate.resolve(undefined);
     expect(second.status).toBe(416);
     const first = await stream;
     expect([first.status, first.header("range")]).toEqual([202, "0-79999"]);

@@ -10,6 +10,17 @@ export function requireReference(text: string): Reference {
   return reference;
 }
 
+/**
+ * To look for a manifest: a name that no tag can have is one that no manifest has.
+ * @throws RegistryError DIGEST_INVALID, MANIFEST_UNKNOWN
+ */
+export function findableReference(text: string): Reference {
+  const reference = parseReference(text);
+  return reference.kind === "bad-tag"
+    ? fail({ code: "MANIFEST_UNKNOWN", reference: text.slice(0, 255) })
+    : requireReference(text);
+}
+
 /** @throws RegistryError DIGEST_INVALID */
 export const requireDigest = (text: string): Digest => parseDigest(text) ?? failDigest(text);
 

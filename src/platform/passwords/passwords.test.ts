@@ -21,12 +21,12 @@ describe("passwords", () => {
   });
 
   test("empty and oversized ones never reach the hash", async () => {
-    const hash = await passwords.hash("x");
-    const started = performance.now();
-    expect(await passwords.verify("", hash)).toBe(false);
-    expect(await passwords.verify("x".repeat(1024 * 1024), hash)).toBe(false);
-    expect(await passwords.verify("ü".repeat(longestPasswordBytes / 2 + 1), hash)).toBe(false);
-    expect(performance.now() - started).toBeLessThan(10);
+    // Reached, this one would throw.
+    const noHash = "not a hash";
+    expect(await passwords.verify("", noHash)).toBe(false);
+    expect(await passwords.verify("x".repeat(1024 * 1024), noHash)).toBe(false);
+    expect(await passwords.verify("ü".repeat(longestPasswordBytes / 2 + 1), noHash)).toBe(false);
+    expect(await passwords.verify("x", noHash).catch((error: unknown) => error)).toBeInstanceOf(Error);
     expect(await passwords.hash("").catch((error: unknown) => error)).toBeInstanceOf(RangeError);
     expect(isHashablePassword("x".repeat(longestPasswordBytes))).toBe(true);
   });
