@@ -209,6 +209,17 @@ describe("what is named must be there", () => {
     const child = { mediaType: mediaTypes.image, digest: absentDigest(), size: 7 };
     await pushIndex(registry, freshRepository(), { tag: "v1", manifests: [child] });
   });
+
+  test("an index with a missing child is accepted with a Warning that names it", async () => {
+    const child = { mediaType: mediaTypes.image, digest: absentDigest(), size: 7 };
+    const repository = freshRepository();
+    const answer = await registry.send("PUT", `/v2/${repository}/manifests/v1`, {
+      headers: { "Content-Type": mediaTypes.index },
+      body: indexBytes([child]),
+    });
+    expect(answer.status).toBe(201);
+    expect(answer.headers["warning"]).toBe(`299 - "${repository} does not have ${child.digest}: some pulls will fail"`);
+  });
 });
 
 describe("an index with a missing child, where sparse indexes are switched off,", () => {

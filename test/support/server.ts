@@ -31,7 +31,7 @@ export interface ServerOptions {
   /** Data folder of an earlier server; a new temporary one otherwise. */
   readonly data?: string;
   /** Settings as environment variables: BERTH_ACCESS_MODE, ... */
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
   readonly args?: readonly string[];
   /** What to start: `bin/berth` of the checkout, or the built executable. */
   readonly binary?: string;
