@@ -31,9 +31,10 @@ export function describeClient(name: string, needs: readonly string[], body: () 
 
 /** Containers, chroots and containerd's mounts need the superuser. */
 const has = (need: string): boolean =>
+  // By itself `Bun.which` looks where PATH led at the start.
   need === "root" ? process.getuid?.() === 0 : Bun.which(need, { PATH: process.env["PATH"] ?? "" }) !== null;
 
-/** Puts crane on the path: an installed one, else one that the Go client builds in a temporary folder. */
+/** Puts crane where `Bun.which` finds it: an installed one, else one that the Go client builds in a temporary folder. */
 export async function provideCrane(): Promise<void> {
   if (has("crane") || !has("go")) return;
   const folder = join(tmpdir(), `berth-test-crane-${craneVersion}`);
