@@ -71,7 +71,8 @@ function refuseLookalikes(body: JsonObject): void {
 function agreedMediaType(body: JsonObject, contentType: string | undefined): MediaType {
   const inBody = body["mediaType"];
   if (inBody !== undefined && typeof inBody !== "string") return invalid("mediaType must be a string");
-  const header = contentType === undefined || contentType === "" ? undefined : parseMediaType(contentType);
+  const header =
+    contentType === undefined || contentType === "" ? undefined : parseMediaType(contentType.toLowerCase());
   if (contentType !== undefined && contentType !== "" && header === undefined) {
     return invalid("Content-Type is not a media type");
   }
