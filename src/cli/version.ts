@@ -4,7 +4,7 @@ declare const BERTH_VERSION: string | undefined;
 declare const BERTH_COMMIT: string | undefined;
 
 /** Set by the build; a checkout has neither. */
-const version = typeof BERTH_VERSION === "string" ? BERTH_VERSION : "checkout";
+export const version = typeof BERTH_VERSION === "string" ? BERTH_VERSION : "checkout";
 const commit = typeof BERTH_COMMIT === "string" ? BERTH_COMMIT : "unknown";
 
 /** `berth version`. */

@@ -1,19 +1,28 @@
 import { type Caller, principalName } from "../access/principal.ts";
 import { fail, RegistryError } from "../oci/problem.ts";
-import type { Handle, Incoming, Reply } from "../platform/runtime/http.ts";
+import { ClientGoneError, type Handle, type Incoming, type Reply } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
+import type { Metrics } from "../platform/telemetry/metrics.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
 import { problemReply } from "./problem-reply.ts";
 
 export interface EntranceDeps {
   readonly log: Log;
+  readonly metrics: Pick<Metrics, "request">;
   readonly challenge: Challenger;
   /** Asked in turn; the first that knows the path answers. */
   readonly sites: readonly Site[];
 }
 
+/** What a site finds out of a request, for its line in the log and its place in the metrics. */
+export interface RequestNotes {
+  caller?: Caller;
+  /** Which of our own endpoints answers: a word of the program, never of the client. */
+  handler?: string;
+}
+
 /** A part of the URL space; `undefined` where the path is not its own. */
-export type Site = (request: Incoming, onCaller: (caller: Caller) => void) => Promise<Reply | undefined>;
+export type Site = (request: Incoming, notes: RequestNotes) => Promise<Reply | undefined>;
 
 /** On every answer: docker looks for the first, and a blob is never a page. */
 const always = {
@@ -21,22 +30,27 @@ const always = {
   "x-content-type-options": "nosniff",
 } as const;
 
+/** For the log and the metrics alone, as nginx has it: nobody is there to get it. */
+const clientGone = 499;
+
 /** Every request comes in here: one answer, one line in the log. */
 export const entrance =
   (deps: EntranceDeps): Handle =>
   async (request) => {
     const started = performance.now();
-    let caller: Caller | undefined;
-    const reply = await answer(deps, request, (known) => {
-      caller = known;
-    });
+    const notes: RequestNotes = {};
+    const reply = await answer(deps, request, notes);
+    const durationMs = performance.now() - started;
+    const { method } = request;
+    const { status } = reply;
+    deps.metrics.request({ handler: notes.handler ?? "none", method, status, seconds: durationMs / 1000 });
     deps.log.info("request", {
       requestId: request.requestId,
-      method: request.method,
+      method,
       path: request.path,
-      status: reply.status,
-      durationMs: Math.round((performance.now() - started) * 1000) / 1000,
-      principal: caller && principalName(caller.principal),
+      status,
+      durationMs: Math.round(durationMs * 1000) / 1000,
+      principal: notes.caller && principalName(notes.caller.principal),
       remoteAddress: request.remoteAddress,
       userAgent: request.headers.get("user-agent"),
     });
@@ -46,13 +60,13 @@ export const entrance =
 async function answer(
   { log, challenge, sites }: EntranceDeps,
   request: Incoming,
-  onCaller: (caller: Caller) => void,
+  notes: RequestNotes,
 ): Promise<Reply> {
   try {
     requireHost(request);
     if (request.hasDotSegments) fail({ code: "NAME_INVALID", given: request.path.slice(0, 255) });
     for (const site of sites) {
-      const reply = await site(request, onCaller);
+      const reply = await site(request, notes);
       if (reply !== undefined) return reply;
     }
     return problemReply([{ code: "ROUTE_UNKNOWN" }], () => undefined);
@@ -61,6 +75,7 @@ async function answer(
       const origin = { scheme: request.scheme, host: request.headers.get("host") };
       return problemReply(error.problems, (wanted) => challenge(origin, wanted));
     }
+    if (error instanceof ClientGoneError) return { kind: "empty", status: clientGone, headers: {} };
     log.error("request failed", error, { requestId: request.requestId, method: request.method, path: request.path });
     const message = `internal error; the log has it under ${request.requestId}`;
     return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };

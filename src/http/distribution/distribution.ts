@@ -6,6 +6,7 @@ import { fail } from "../../oci/problem.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Authenticate } from "../authenticate.ts";
+import type { RequestNotes } from "../entrance.ts";
 import { deleteBlob } from "./delete-blob.ts";
 import { deleteManifest } from "./delete-manifest.ts";
 import { deleteUpload } from "./delete-upload.ts";
@@ -70,14 +71,15 @@ const reading = ["GET", "HEAD"];
 export function distribution(deps: DistributionDeps) {
   const methodsOf = endpoints(deps);
   const catalog = getCatalog(deps.registry, (caller) => listedTo(caller, deps.access.policy));
-  return async (request: Incoming, onCaller: (caller: Caller) => void): Promise<Reply | undefined> => {
+  return async (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> => {
     const route = parseRoute(request.path);
     if (route === undefined) return undefined;
+    notes.handler = route.kind === "repository" ? route.endpoint : route.kind;
     const endpoint = route.kind === "repository" ? methodsOf[route.endpoint][request.method] : undefined;
     const wanted = wantedBy(route, endpoint);
     const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need), ...mountScope(request)];
     const caller = await deps.authenticate(request.headers, request.remoteAddress, scopes);
-    onCaller(caller);
+    notes.caller = caller;
     if (wanted !== undefined) requireAccess(deps.access.authorize, caller, { ...wanted, scopes });
     switch (route.kind) {
       case "base":

@@ -13,9 +13,10 @@ export function tokenSite(access: Access): Site {
     "/token": { GET: getToken(access), POST: postToken(access) },
     "/token/jwks.json": { GET: jwks, HEAD: jwks },
   };
-  return async (request) => {
+  return async (request, notes) => {
     const methods = Object.hasOwn(paths, request.path) ? paths[request.path] : undefined;
     if (methods === undefined) return undefined;
+    notes.handler = request.path === "/token" ? "token" : "jwks";
     const handle = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
     const allow = Object.keys(methods);
     return handle?.(request) ?? fail({ code: "METHOD_UNSUPPORTED", allow, reason: "this method does nothing here" });

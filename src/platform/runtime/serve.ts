@@ -1,56 +1,149 @@
 import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
-import type { Handle, Incoming, Reply, ReplyHeaders } from "./http.ts";
+import type { Certificate } from "../certificates/certificate.ts";
+import { ClientGoneError, type Handle, type Incoming, type Reply, type ReplyHeaders } from "./http.ts";
 
 export interface Listening {
   readonly url: string;
-  /** Takes no new connection and resolves when the running requests have been answered. */
-  stop(): Promise<void>;
+  /** Requests that have no whole answer yet. */
+  pending(): number;
+  /** New connections are met with this certificate from now on; those that stand go on as they are. */
+  renew(certificate: Certificate): void;
+  /**
+   * Takes no new connection, and resolves when the running requests have been answered, or cut off after the limit.
+   * @returns how many were cut off
+   */
+  drain(limitMs: number): Promise<number>;
 }
 
 export interface ListenOptions {
   readonly hostname: string;
   /** 0: any free port. */
   readonly port: number;
+  /** With it, HTTP/1.1 and HTTP/2 over TLS; without it, plain HTTP/1.1. */
+  readonly certificate?: Certificate;
 }
 
 /** A connection on which nothing moves for this long is closed; 255 is the most that Bun takes. */
 const idleSeconds = 120;
 /** Limits are the registry's to set, endpoint by endpoint: this one is above all of them. */
 const largestBodyBytes = 2 ** 50;
+/** What a request whose connection was cut takes at most to keep what it has received. */
+const keepLimitMs = 5000;
 
-/** Serves HTTP/1.1; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
-export function serve({ hostname, port }: ListenOptions, handle: Handle): Listening {
-  const server = Bun.serve({
+/** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
+export function serve(options: ListenOptions, handle: Handle): Listening {
+  const { hostname, certificate } = options;
+  const scheme = certificate === undefined ? "http" : "https";
+  const state: ServerState = { handle, scheme, running: 0, draining: false };
+  let current = listen(options, state);
+  const port = current.port ?? options.port;
+  if (certificate !== undefined) {
+    // Two servers share a port while one certificate takes over from another, which the first must have allowed from
+    // its beginning. So the port is asked for alone, and at once taken again.
+    void current.stop(true);
+    current = listen({ ...options, port, sharesPort: true }, state);
+  }
+  const servers = new Set([current]);
+  const pending = (): number =>
+    Math.max(
+      state.running,
+      [...servers].reduce((sum, server) => sum + server.pendingRequests, 0),
+    );
+  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  return {
+    url: `${scheme}://${host}:${port}`,
+    pending,
+    renew(renewed) {
+      const old = current;
+      current = listen({ hostname, port, certificate: renewed, sharesPort: true }, state);
+      servers.add(current);
+      // Right behind the turn in which it took what had come: what comes between would be refused.
+      setImmediate(() => void old.stop(false));
+      void forget(servers, old);
+    },
+    async drain(limitMs) {
+      state.draining = true;
+      for (const server of servers) void server.stop(false);
+      await until(() => pending() === 0, limitMs);
+      const cutOff = pending();
+      // A connection without a request, or with half of one, would hold the server for ever.
+      for (const server of servers) void server.stop(true);
+      await until(() => state.running === 0, keepLimitMs);
+      return cutOff;
+    },
+  };
+}
+
+/** What all servers of one port have in common. */
+interface ServerState {
+  readonly handle: Handle;
+  readonly scheme: "http" | "https";
+  running: number;
+  draining: boolean;
+}
+
+function listen(
+  { hostname, port, certificate, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
+  state: ServerState,
+): Server<undefined> {
+  return Bun.serve({
     hostname,
     port,
+    reusePort: sharesPort,
     development: false,
     idleTimeout: idleSeconds,
     maxRequestBodySize: largestBodyBytes,
+    ...(certificate && { http2: true, tls: { cert: certificate.certPem, key: certificate.keyPem } }),
     routes: routesByDepth(
-      (segments) => (request: Request, bun: Server<undefined>) => answer(request, bun, { handle, segments }),
+      (segments) => (request: Request, bun: Server<undefined>) => answer(request, bun, { state, segments }),
     ),
-    fetch: (request, bun) => answer(request, bun, { handle, segments: undefined }),
+    fetch: (request, bun) => answer(request, bun, { state, segments: undefined }),
     error: () => new Response(null, { status: 500 }),
   });
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return { url: `http://${host}:${server.port ?? port}`, stop: () => server.stop(false) };
+}
+
+const pollMs = 20;
+
+async function until(isSo: () => boolean, limitMs: number): Promise<void> {
+  for (const deadline = performance.now() + limitMs; !isSo() && performance.now() < deadline;) await Bun.sleep(pollMs);
+}
+
+/** A server whose certificate is no longer used goes with its last request. */
+async function forget(servers: Set<Server<undefined>>, old: Server<undefined>): Promise<void> {
+  const hourMs = 3_600_000;
+  await Bun.sleep(pollMs);
+  while (old.pendingRequests > 0) await until(() => old.pendingRequests === 0, hourMs);
+  servers.delete(old);
+  await old.stop(true);
 }
 
 interface Matched {
-  readonly handle: Handle;
+  readonly state: ServerState;
   /** Of the path as it was sent; `undefined` for one deeper than any path of ours. */
   readonly segments: number | undefined;
 }
 
-async function answer(request: Request, server: Server<undefined>, { handle, segments }: Matched): Promise<Response> {
-  // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
-  const reply = await handle(toIncoming(request, server, segments));
-  return toResponse(request, reply, toHeaders(reply.headers));
+async function answer(request: Request, server: Server<undefined>, { state, segments }: Matched): Promise<Response> {
+  state.running++;
+  try {
+    // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
+    const reply = await state.handle(toIncoming(request, server, { scheme: state.scheme, segments }));
+    const headers = toHeaders(reply.headers);
+    if (state.draining) headers.set("connection", "close");
+    return await toResponse(request, reply, headers);
+  } finally {
+    state.running--;
+  }
 }
 
-function toIncoming(request: Request, server: Server<undefined>, segments: number | undefined): Incoming {
+interface Arrival {
+  readonly scheme: "http" | "https";
+  readonly segments: number | undefined;
+}
+
+function toIncoming(request: Request, server: Server<undefined>, { scheme, segments }: Arrival): Incoming {
   const { path, query } = splitUrl(request.url);
   const headers = new Map(request.headers);
   const length = headers.get("content-length");
@@ -61,9 +154,9 @@ function toIncoming(request: Request, server: Server<undefined>, segments: numbe
     hasDotSegments: segments !== countSegments(path),
     query: new URLSearchParams(query),
     headers,
-    body: request.body ?? noBody(),
+    body: request.body === null ? noBody() : fromClient(request.body),
     bodyBytes: streams ? undefined : Number(length ?? 0),
-    scheme: "http",
+    scheme,
     remoteAddress: server.requestIP(request)?.address ?? "",
     requestId: crypto.randomUUID(),
   };
@@ -79,6 +172,26 @@ function splitUrl(url: string): { readonly path: string; readonly query: string 
 }
 
 async function* noBody(): AsyncGenerator<Uint8Array> {}
+
+/** A body that breaks is the client's doing, or the network's, and no bug. */
+function fromClient(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const chunks = body[Symbol.asyncIterator]();
+      const { return: end } = chunks;
+      return {
+        async next() {
+          try {
+            return await chunks.next();
+          } catch (error) {
+            throw new ClientGoneError("the connection broke in the middle of the body", { cause: error });
+          }
+        },
+        ...(end && { return: () => end.call(chunks) }),
+      };
+    },
+  };
+}
 
 function toHeaders(headers: ReplyHeaders): Headers {
   const result = new Headers();

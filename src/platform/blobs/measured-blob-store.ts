@@ -1,0 +1,27 @@
+import type { BlobStore } from "./blob-store.ts";
+
+/** Called when an action has ended, well or not. */
+export type OnAction = (action: string, seconds: number) => void;
+
+/** The same store, each of its actions timed. */
+export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobStore {
+  const timed = async <T>(action: string, work: () => Promise<T>): Promise<T> => {
+    const started = performance.now();
+    try {
+      return await work();
+    } finally {
+      onAction(action, (performance.now() - started) / 1000);
+    }
+  };
+  const { presign } = store;
+  return {
+    begin: () => store.begin(),
+    append: (...given) => timed("append", () => store.append(...given)),
+    finish: (upload) => timed("finish", () => store.finish(upload)),
+    cancel: (upload) => timed("cancel", () => store.cancel(upload)),
+    open: (...given) => timed("open", () => store.open(...given)),
+    delete: (keys) => timed("delete", () => store.delete(keys)),
+    list: (after) => store.list(after),
+    ...(presign && { presign }),
+  };
+}

@@ -1,0 +1,107 @@
+import { write, writeSync } from "node:fs";
+
+export interface BufferedOutput {
+  write(text: string): void;
+  /** Hands on what has gathered, without waiting for the interval. */
+  flush(): void;
+  /** Resolves when everything written before has been handed to the system. */
+  drain(): Promise<void>;
+  /** For the end of the process, where nothing can be waited for any more. */
+  flushSync(): void;
+}
+
+export interface BufferLimits {
+  readonly intervalMs: number;
+  /** So many characters are handed on at once, whatever the interval says. */
+  readonly batchLength: number;
+  /** Beyond these characters, lines are left out and counted: a reader that has stopped must not take the memory. */
+  readonly mostLength: number;
+  /** The line that tells how many were left out. */
+  readonly omitted: (lines: number) => string;
+}
+
+/** How long an end of the process waits for a write that is under way; longer only where nobody reads. */
+const lastWriteMs = 50;
+const retryMs = 10;
+const isFull = (error: NodeJS.ErrnoException | null): boolean => error?.code === "EAGAIN";
+
+/** Gathers text and writes it in batches off the event loop, in order, one write at a time. */
+export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput {
+  let gathered: string[] = [];
+  let gatheredLength = 0;
+  let omittedLines = 0;
+  let writing: Buffer | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let drained = Promise.withResolvers<undefined>();
+
+  const take = (): Buffer | undefined => {
+    if (omittedLines > 0) gathered.push(limits.omitted(omittedLines));
+    if (gathered.length === 0) return undefined;
+    const batch = Buffer.from(gathered.join(""));
+    [gathered, gatheredLength, omittedLines] = [[], 0, 0];
+    return batch;
+  };
+  const writeOn = (batch: Buffer): void => {
+    writing = batch;
+    write(fd, batch, (error, written) => {
+      // Without a reader (EPIPE) there is nobody to tell.
+      const rest = error === null ? batch.subarray(written) : isFull(error) ? batch : undefined;
+      if (rest !== undefined && rest.length > 0) {
+        if (error === null) writeOn(rest);
+        else setTimeout(() => writeOn(rest), retryMs);
+        return;
+      }
+      writing = undefined;
+      flush();
+    });
+  };
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (writing !== undefined) return;
+    const batch = take();
+    if (batch !== undefined) return writeOn(batch);
+    drained.resolve(undefined);
+    drained = Promise.withResolvers();
+  };
+  return {
+    write(text) {
+      if (gatheredLength + text.length > limits.mostLength) {
+        omittedLines++;
+        return;
+      }
+      gathered.push(text);
+      gatheredLength += text.length;
+      if (gatheredLength >= limits.batchLength) flush();
+      else timer ??= setTimeout(flush, limits.intervalMs);
+    },
+    flush,
+    async drain() {
+      const { promise } = drained;
+      flush();
+      await promise;
+    },
+    flushSync() {
+      clearTimeout(timer);
+      // The write that is under way ends in its own thread; what comes after it must not overtake it.
+      if (writing !== undefined) sleepSync(lastWriteMs);
+      const batch = take();
+      if (batch !== undefined) writeAllSync(fd, batch);
+    },
+  };
+}
+
+function writeAllSync(fd: number, batch: Buffer): void {
+  let full = 0;
+  for (let offset = 0; offset < batch.length && full * retryMs < 1000;) {
+    try {
+      offset += writeSync(fd, batch, offset);
+    } catch (error) {
+      if (!(error instanceof Error) || !isFull(error)) return;
+      full++;
+      sleepSync(retryMs);
+    }
+  }
+}
+
+const sleepSync = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

@@ -1,0 +1,106 @@
+import { readdir, readFile } from "node:fs/promises";
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Labels come from the program alone, never from what a client sends: there are only so many series. */
+export interface MeasuredRequest {
+  readonly handler: string;
+  readonly method: string;
+  readonly status: number;
+  readonly seconds: number;
+}
+
+export interface Metrics {
+  request(measured: MeasuredRequest): void;
+  storageAction(driver: string, action: string, seconds: number): void;
+  /** A number that is asked for whenever the metrics are read; `undefined` leaves it out. */
+  gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void;
+  /** In the text format of Prometheus. */
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+/** From a manifest out of memory to a layer that takes minutes. */
+const requestBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const storageBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
+
+/** The names are those that operators of other registries have their dashboards and alarms on. */
+export function openMetrics(version: string): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const requests = new Counter({
+    name: "registry_http_requests_total",
+    help: "Requests answered.",
+    labelNames: ["code", "handler", "method"],
+    registers,
+  });
+  const durations = new Histogram({
+    name: "registry_http_request_duration_seconds",
+    help: "Time until the answer was ready to be sent; the time that its body takes is not in it.",
+    labelNames: ["handler", "method"],
+    buckets: requestBuckets,
+    registers,
+  });
+  const storage = new Histogram({
+    name: "registry_storage_action_seconds",
+    help: "Time of the blob store's actions; append waits for the client's bytes too.",
+    labelNames: ["driver", "action"],
+    buckets: storageBuckets,
+    registers,
+  });
+  new Gauge({ name: "berth_build_info", help: "The build that runs.", labelNames: ["version"], registers })
+    .labels({ version })
+    .set(1);
+  const gauge: Metrics["gauge"] = (name, help, read) => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      async collect() {
+        const value = await read();
+        if (value === undefined) this.remove();
+        else this.set(value);
+      },
+    });
+  };
+  addProcessMetrics(registry, gauge);
+  return {
+    request({ handler, method: given, status, seconds }) {
+      const method = methods.has(given) ? given : "other";
+      requests.inc({ code: status, handler, method });
+      durations.observe({ handler, method }, seconds);
+    },
+    storageAction: (driver, action, seconds) => storage.observe({ driver, action }, seconds),
+    gauge,
+    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  };
+}
+
+/** Those of prom-client's defaults that tell the truth on this runtime; the others are always 0 here. */
+function addProcessMetrics(registry: Registry, gauge: Metrics["gauge"]): void {
+  const startedAt = Date.now() / 1000 - process.uptime();
+  new Counter({
+    name: "process_cpu_seconds_total",
+    help: "User and system processor time.",
+    registers: [registry],
+    collect() {
+      const { user, system } = process.cpuUsage();
+      this.reset();
+      this.inc((user + system) / 1_000_000);
+    },
+  });
+  gauge("process_start_time_seconds", "Start of the process since 1970.", () => startedAt);
+  gauge("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss());
+  gauge("process_open_fds", "Open file descriptors.", openFiles);
+  gauge("process_max_fds", "Most file descriptors that may be open.", mostFiles);
+}
+
+async function openFiles(): Promise<number | undefined> {
+  const entries = await readdir("/proc/self/fd").catch(() => undefined);
+  return entries?.length;
+}
+
+async function mostFiles(): Promise<number | undefined> {
+  const limits = await readFile("/proc/self/limits", "utf8").catch(() => "");
+  const [, soft] = /^Max open files\s+(\d+)/m.exec(limits) ?? [];
+  return soft === undefined ? undefined : Number(soft);
+}
