@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { withoutSettings } from "../../test/support/server.ts";
@@ -16,7 +16,6 @@ export interface BlockResult {
 export interface DocServer extends AsyncDisposable {
   readonly host: string;
   readonly data: string;
-  readonly admin: { readonly password: string };
 }
 
 export interface DocRunOptions {
@@ -66,7 +65,9 @@ async function execute(blocks: readonly DocBlock[], options: DocRunOptions): Pro
   const folder = await mkdtemp(join(tmpdir(), "berth-docs-"));
   try {
     await using server = await options.startServer();
-    await Bun.write(join(folder, "work/.keep"), "");
+    // Where a server of the reader's own has its data: in the folder of its start.
+    await mkdir(join(folder, "work"));
+    await symlink(server.data, join(folder, "work/data"));
     for (const [index, { commands }] of blocks.entries())
       await Bun.write(join(folder, `${String(index)}.sh`), `${commands.replaceAll(documentedAddress, server.host)}\n`);
     await Bun.write(join(folder, "all.sh"), shellScript(folder, blocks.length));
@@ -98,9 +99,8 @@ async function runShell(
       ...withoutSettings(process.env),
       ...env,
       HOME: folder,
+      XDG_RUNTIME_DIR: folder,
       PATH: [join(root, "bin"), process.env["PATH"] ?? ""].join(delimiter),
-      BERTH_ADMIN_PASSWORD: server.admin.password,
-      BERTH_DATA: server.data,
     },
   });
   const group = shell.pid;
