@@ -25,7 +25,11 @@ export async function checkDocs(root: string): Promise<DocsResult> {
   await using storage = await makeContainersStorage();
   const env = {
     ...storage.env,
-    ...(engine && { DOCKER_HOST: engine.host, CONTAINERD_ADDRESS: engine.containerd, CONTAINERD_SNAPSHOTTER: "native" }),
+    ...(engine && {
+      DOCKER_HOST: engine.host,
+      CONTAINERD_ADDRESS: engine.containerd,
+      CONTAINERD_SNAPSHOTTER: "native",
+    }),
   };
   const missing = await findMissingTools(tools, env);
   const results: BlockResult[] = [];

@@ -33,7 +33,7 @@ async function runMarkdown(lines: readonly string[], missing: readonly string[] 
 it("runs the blocks of a document in one shell, against its own server", async () => {
   const { problems, results } = await runMarkdown([
     `${fence}sh`,
-    'url=http://localhost:5000; test -d data',
+    "url=http://localhost:5000; test -d data",
     fence,
     `${fence}yaml`,
     "not: a command",

@@ -71,7 +71,7 @@ async function execute(blocks: readonly DocBlock[], options: DocRunOptions): Pro
     for (const [index, { commands }] of blocks.entries())
       await Bun.write(join(folder, `${String(index)}.sh`), `${commands.replaceAll(documentedAddress, server.host)}\n`);
     await Bun.write(join(folder, "all.sh"), shellScript(folder, blocks.length));
-    const overran = await runShell(folder, server, options);
+    const overran = await runShell(folder, options);
     return await Promise.all(blocks.map(async (block, index) => readResult({ folder, block, index, overran })));
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -86,11 +86,7 @@ function shellScript(folder: string, count: number): string {
   return ["set -euo pipefail", `cd "${folder}/work"`, ...steps, ""].join("\n");
 }
 
-async function runShell(
-  folder: string,
-  server: DocServer,
-  { root, env, limitSeconds }: DocRunOptions,
-): Promise<boolean> {
+async function runShell(folder: string, { root, env, limitSeconds }: DocRunOptions): Promise<boolean> {
   // A session of its own, so that what a block left running ends with it.
   const shell = spawn("bash", [join(folder, "all.sh")], {
     detached: true,
