@@ -2,12 +2,14 @@ import { Command } from "commander";
 import { addServe } from "./cli/serve.ts";
 import { StartError } from "./cli/start-error.ts";
 import { addUploads } from "./cli/uploads.ts";
+import { addUser } from "./cli/user.ts";
 import { addVersion } from "./cli/version.ts";
 import { ConfigError } from "./platform/config/load-config.ts";
 
 const program = new Command("berth").description("a container registry in one process");
 addServe(program);
 addUploads(program);
+addUser(program);
 addVersion(program);
 
 try {

@@ -38,7 +38,7 @@ export async function checkDocs(root: string): Promise<DocsResult> {
       ...(await runDocument(blocks, {
         root,
         env,
-        startServer: () => startServer({ makesPassword: true }),
+        startServer: () => startServer({ env: { BERTH_ADMIN_PASSWORD: undefined } }),
         missingTool: (tool) => missing.get(tool),
         limitSeconds: 180,
       })),

@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { ConfigError } from "../platform/config/load-config.ts";
 import type { Database } from "../platform/database/database.ts";
-import { isHashablePassword, type Passwords } from "../platform/passwords/passwords.ts";
+import type { Passwords } from "../platform/passwords/passwords.ts";
 import { parseAccountName } from "./account-name.ts";
 import { createAccount, findAccountByName } from "./accounts.ts";
+import { weaknessOf } from "./password-rules.ts";
 import { createPrivateFile, removePrivateFile } from "./private-file.ts";
 
 export interface FirstAdministratorDeps {
@@ -20,8 +21,6 @@ export type FirstAdministrator =
   | { readonly kind: "created"; readonly name: string }
   /** To be printed once; the file keeps it until it is changed. */
   | { readonly kind: "created-with-password"; readonly name: string; readonly password: string; readonly path: string };
-
-const shortestPasswordCharacters = 8;
 
 /**
  * Makes the account `admin` on the first start; of several servers that start at once, one does.
@@ -40,7 +39,8 @@ export async function ensureFirstAdministrator(
     return deps.database.write((tx) => createAccount(tx, account));
   };
   if (configuredPassword !== undefined) {
-    refuseWeak(configuredPassword);
+    const weakness = weaknessOf(configuredPassword);
+    if (weakness !== undefined) throw new ConfigError([`BERTH_ADMIN_PASSWORD: ${weakness}; unset, one is made`]);
     return (await create(configuredPassword)) ? { kind: "created", name } : { kind: "exists" };
   }
   const password = randomBytes(24).toString("base64url");
@@ -52,13 +52,6 @@ export async function ensureFirstAdministrator(
   if (await create(password)) return { kind: "created-with-password", name, password, path };
   await removePrivateFile(path);
   return { kind: "exists" };
-}
-
-function refuseWeak(password: string): void {
-  if (password.trim().length < shortestPasswordCharacters) {
-    throw new ConfigError(["BERTH_ADMIN_PASSWORD: it has fewer than 8 characters; leave it unset to have one made"]);
-  }
-  if (!isHashablePassword(password)) throw new ConfigError(["BERTH_ADMIN_PASSWORD: it is longer than 1024 bytes"]);
 }
 
 export const initialPasswordPath = (dataFolder: string): string => join(dataFolder, "initial-admin-password");

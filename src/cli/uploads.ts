@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import type { Registry } from "../registry/registry.ts";
 import { cancelUploadById } from "../registry/uploads/cancel-upload.ts";
 import { listUploads } from "../registry/uploads/list-uploads.ts";
-import { openRegistry } from "./open-registry.ts";
-import { type CommonOptions, readSettings, withCommonOptions } from "./settings.ts";
+import { type CommonOptions, withCommonOptions } from "./settings.ts";
 import { StartError } from "./start-error.ts";
+import { withRegistry } from "./with-registry.ts";
 
 const pageSize = 1000;
 
@@ -27,15 +27,6 @@ export function addUploads(program: Command): void {
         process.stdout.write(`cancelled ${id}\n`);
       }),
     );
-}
-
-async function withRegistry(options: CommonOptions, work: (registry: Registry) => Promise<void>): Promise<void> {
-  const registry = await openRegistry(readSettings(options));
-  try {
-    await work(registry);
-  } finally {
-    await registry.database.close();
-  }
 }
 
 async function printUploads(registry: Registry, { json }: ListOptions): Promise<void> {

@@ -1,4 +1,3 @@
-import "./tables.ts";
 import type { Writer } from "../platform/database/database.ts";
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
 

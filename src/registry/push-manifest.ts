@@ -1,5 +1,5 @@
 import type { Digest } from "../oci/digest.ts";
-import type { Manifest } from "../oci/manifest.ts";
+import type { EdgeKind, Manifest } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/names.ts";
 import { fail, type Problem } from "../oci/problem.ts";
 import { clock } from "../platform/database/clock.ts";
@@ -33,20 +33,26 @@ export type PushCondition =
   | { readonly kind: "exists" }
   | { readonly kind: "is-absent" };
 
+export interface PushedManifest {
+  /** What the manifest names and the repository does not have, where the settings allow that. */
+  readonly absent: readonly Digest[];
+}
+
 /**
  * Stores a manifest, its edges and its tags in one transaction.
  * @throws RegistryError MANIFEST_BLOB_UNKNOWN (one a digest), PRECONDITION_FAILED, DENIED, or a write rule's problem
  */
-export async function pushManifest(registry: Registry, push: ManifestPush): Promise<void> {
+export async function pushManifest(registry: Registry, push: ManifestPush): Promise<PushedManifest> {
   const { database } = registry;
-  await database.write(async (tx) => {
+  return database.write(async (tx) => {
     const repositoryId = await ensureRepository(tx, database, push.repository);
-    await checkContent(registry, tx, { push, repositoryId });
+    const absent = await checkContent(registry, tx, { push, repositoryId });
     await storeManifest(registry, tx, push);
     const isNew = await addToRepository(registry, tx, { push, repositoryId });
     if (isNew) await storeEdges(tx, repositoryId, push);
     if (push.tags.length === 0) checkCondition(push.condition, isNew ? undefined : push.digest);
     await moveTags(registry, tx, { push, repositoryId });
+    return { absent };
   });
 }
 
@@ -55,16 +61,17 @@ interface InRepository {
   readonly repositoryId: number;
 }
 
-/** Everything the manifest needs is in the repository, and stays: the rows are locked against the collector. */
+/** What the manifest needs is in the repository, and stays: the rows are locked against the collector. */
 async function checkContent(
   { database, settings }: Registry,
   tx: Writer,
   { push, repositoryId }: InRepository,
-): Promise<void> {
-  const needed = push.manifest.edges.filter(
-    ({ kind }) => (kind === "content" && !settings.sparseImages) || (kind === "child" && !settings.sparseIndexes),
-  );
-  const digests = [...new Set(needed.map(({ digest }) => digest))].toSorted();
+): Promise<readonly Digest[]> {
+  const edges = push.manifest.edges.filter(({ kind }) => kind !== "foreign");
+  const mayBeAbsent = (kind: EdgeKind): boolean =>
+    kind === "content" ? settings.sparseImages : settings.sparseIndexes;
+  const needed = new Set(edges.filter(({ kind }) => !mayBeAbsent(kind)).map(({ digest }) => digest));
+  const digests = [...new Set(edges.map(({ digest }) => digest))].toSorted();
   const present = new Set<string>();
   for (const some of inChunks(digests)) {
     await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: some });
@@ -83,10 +90,12 @@ async function checkContent(
       .execute();
     for (const { digest } of [...blobs, ...manifests]) present.add(digest);
   }
-  const [first, ...more] = digests
-    .filter((digest) => !present.has(digest))
+  const absent = digests.filter((digest) => !present.has(digest));
+  const [first, ...more] = absent
+    .filter((digest) => needed.has(digest))
     .map((digest): Problem => ({ code: "MANIFEST_BLOB_UNKNOWN", digest }));
   if (first !== undefined) fail(first, ...more);
+  return absent;
 }
 
 /** Digest, media types and size of a descriptor have no more than this, even in sha512. */

@@ -6,7 +6,7 @@ import { attempt } from "./run.ts";
 const craneModule = "github.com/google/go-containerregistry/cmd/crane";
 const craneVersion = "v0.20.6";
 
-/** Without the path said, `Bun.which` goes by the one that the process began with. */
+/** By itself `Bun.which` looks where PATH led at the start. */
 export const isInstalled = (program: string): boolean =>
   Bun.which(program, { PATH: process.env["PATH"] ?? "" }) !== null;
 

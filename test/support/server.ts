@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -31,10 +31,8 @@ export interface ServerOptions {
   /** Data folder of an earlier server; a new temporary one otherwise. */
   readonly data?: string;
   /** Settings as environment variables: BERTH_ACCESS_MODE, ... */
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
   readonly args?: readonly string[];
-  /** Leaves the administrator's password to the first start, which keeps it in the data folder. */
-  readonly makesPassword?: boolean;
   /** What to start: `bin/berth` of the checkout, or the built executable. */
   readonly binary?: string;
   readonly addr?: string;
@@ -47,11 +45,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const data = options.data ?? (await mkdtemp(join(tmpdir(), "berth-test-")));
   const command = [options.binary ?? join(root, "bin/berth"), "serve", "--addr", options.addr ?? "127.0.0.1:0"];
   const child = Bun.spawn([...command, "--data", data, ...(options.args ?? [])], {
-    env: {
-      ...withoutSettings(process.env),
-      ...(options.makesPassword !== true && { BERTH_ADMIN_PASSWORD: password }),
-      ...options.env,
-    },
+    env: { ...withoutSettings(process.env), BERTH_ADMIN_PASSWORD: password, ...options.env },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -72,9 +66,6 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     listening.reject(new Error(`the server stopped with ${String(code)} before it listened:\n${text.join("\n")}`));
   });
   const url = await listening.promise;
-  const given = options.env?.["BERTH_ADMIN_PASSWORD"] ?? password;
-  const made = async (): Promise<string> => (await readFile(join(data, "initial-admin-password"), "utf8")).trim();
-  const admin = { username: "admin", password: options.makesPassword === true ? await made() : given } as const;
   const stop = async (signal: NodeJS.Signals = "SIGTERM"): Promise<number> => {
     child.kill(signal);
     return child.exited;
@@ -83,7 +74,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     url,
     host: new URL(url).host,
     data,
-    admin,
+    admin: { username: "admin", password: options.env?.["BERTH_ADMIN_PASSWORD"] ?? password },
     log: () => lines,
     requests: () => lines.filter((line) => line.event === "request"),
     stop,

@@ -8,6 +8,7 @@ import type { Reference } from "../../oci/reference.ts";
 import type { Incoming } from "../../platform/runtime/http.ts";
 import { pushManifest } from "../../registry/push-manifest.ts";
 import type { Registry } from "../../registry/registry.ts";
+import { warningHeaders } from "../warning.ts";
 import { readPushCondition } from "./conditional.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { readWhole } from "./read-whole.ts";
@@ -28,7 +29,7 @@ export const putManifest = (registry: Registry, authorize: Authorize): Endpoint 
     const condition = readPushCondition(request);
     const may = (verb: "create" | "update"): boolean =>
       authorize(caller, verb, { kind: "repository", name: repository }).allowed;
-    await pushManifest(registry, {
+    const { absent } = await pushManifest(registry, {
       repository,
       digest,
       bytes,
@@ -46,10 +47,20 @@ export const putManifest = (registry: Registry, authorize: Authorize): Endpoint 
         "content-length": 0,
         ...(manifest.subject && { "oci-subject": manifest.subject }),
         ...(reference.kind === "digest" && tags.length > 0 && { "oci-tag": tags }),
+        ...warningHeaders(
+          absent.length === 0 ? [] : [`${repository} does not have ${listed(absent)}: some pulls will fail`],
+        ),
       },
     };
   },
 });
+
+const mostListed = 3;
+
+const listed = (digests: readonly Digest[]): string =>
+  digests.length <= mostListed
+    ? digests.join(", ")
+    : `${digests.slice(0, mostListed).join(", ")} and ${digests.length - mostListed} more`;
 
 /** The tag of the path, or those of `?tag=`, which go with a digest alone. */
 function readTags({ query }: Incoming, reference: Reference): readonly Tag[] {

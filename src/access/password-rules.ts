@@ -1,0 +1,9 @@
+import { isHashablePassword } from "../platform/passwords/passwords.ts";
+
+const shortestPasswordCharacters = 8;
+
+/** Why nobody may choose this password; `undefined` for one that will do. */
+export function weaknessOf(password: string): string | undefined {
+  if (password.trim().length < shortestPasswordCharacters) return "it has fewer than 8 characters";
+  return isHashablePassword(password) ? undefined : "it is longer than 1024 bytes";
+}
