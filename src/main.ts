@@ -1,14 +1,19 @@
 import { Command } from "commander";
 import { addServe } from "./cli/serve.ts";
 import { StartError } from "./cli/start-error.ts";
+import { addTls } from "./cli/tls.ts";
 import { addUploads } from "./cli/uploads.ts";
 import { addUser } from "./cli/user.ts";
 import { addVersion } from "./cli/version.ts";
 import { ConfigError } from "./platform/config/load-config.ts";
 
+// The data folder holds password hashes and private images: files that Berth makes are not everyone's to read.
+process.umask(0o027);
+
 const program = new Command("berth").description("a container registry in one process");
 addServe(program);
 addUploads(program);
+addTls(program);
 addUser(program);
 addVersion(program);
 

@@ -1,4 +1,5 @@
 import { mkdir } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
@@ -8,18 +9,23 @@ import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
 import { entrance } from "../http/entrance.ts";
 import { tokenSite } from "../http/token/token-site.ts";
+import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
+import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
+import { databaseProblem } from "../platform/database/database-problem.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
-import { serve } from "../platform/runtime/serve.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
-import { type Log, openLog } from "../platform/telemetry/log.ts";
+import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
+import type { Metrics } from "../platform/telemetry/metrics.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
+import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
+import { type Operation, openOperation, startingEntrance } from "./operation.ts";
 import { type CommonOptions, readSettings, withCommonOptions } from "./settings.ts";
-import { StartError } from "./start-error.ts";
+import { StartError, startStep } from "./start-error.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -37,42 +43,60 @@ export const addServe = (program: Command): void => {
     .action(async (options: ServeOptions) => run(readSettings(options, { "http.addr": options.addr })));
 };
 
-const notReady: Handle = async () => ({ kind: "empty", status: 503, headers: { "retry-after": 1 } });
-
 async function run(config: Config): Promise<void> {
   const log = openLog(config.log.level);
-  let handle: Handle = notReady;
+  flushAtEnd(log);
+  const operation = openOperation(config, log);
+  const { readiness, metrics } = operation;
+  let handle = startingEntrance(operation);
   // The port comes first: a server that cannot have it must not touch the data.
-  const server = listen(config, (request) => handle(request));
-  await mkdir(config.data, { recursive: true, mode: 0o750 });
-  const lock = lockDataFolder(config.data);
+  const server = await listen(config, operation, (request) => handle(request));
+  const lock = await startStep(`data: ${config.data}`, async () => {
+    await mkdir(config.data, { recursive: true, mode: 0o750 });
+    return lockDataFolder(config.data);
+  });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
-  const registry = await openRegistry(config);
+  const registry = measured(await openRegistry(config), metrics);
   const access = await openAccessOf(config, registry, log);
-  handle = entranceOf(config, { registry, access, log });
+  handle = entranceOf(config, { registry, access, operation });
   const stopCollecting = collectRegularly(registry, config.collect.intervalSeconds, log);
   warnOfOpenAccess(config, log);
+  readiness.enter("running", [
+    { name: "database", problem: () => databaseProblem(registry.database) },
+    { name: "store", problem: () => blobStoreProblem(registry.blobs) },
+  ]);
   // Before anyone learns that it listens: who stops it then must not cut it off.
   const shutdown = untilShutdown();
   log.info("listening", { url: server.url });
-  const signal = await shutdown;
-  log.info("stopping", { signal });
-  stopCollecting();
-  await server.stop();
+  log.flush();
+  log.info("stopping", { signal: await shutdown, requests: server.pending() });
+  const { noticeSeconds, drainSeconds } = config.shutdown;
+  readiness.enter("stopping");
+  exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
+  await sleep(noticeSeconds * 1000);
+  const [cutOff] = await Promise.all([server.stop(drainSeconds * 1000), stopCollecting()]);
+  if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
   await registry.database.close();
   lock.release();
+  log.info("stopped");
+  await log.drain();
   process.exit(0);
 }
 
-function listen({ http: { addr } }: Config, handle: Handle) {
-  const colon = addr.lastIndexOf(":");
-  const host = addr.slice(0, colon).replaceAll(/[[\]]/g, "");
-  try {
-    return serve({ hostname: host === "" ? "0.0.0.0" : host, port: Number(addr.slice(colon + 1)) }, handle);
-  } catch (error) {
-    throw new StartError(`http.addr: cannot listen on ${addr}: ${error instanceof Error ? error.message : ""}`);
-  }
+/** What hangs then is not waited for: whoever asked for the end would kill the process soon. */
+function exitAtLast(limitMs: number, log: Log): void {
+  const marginMs = 7000;
+  void sleep(limitMs + marginMs).then(() => {
+    log.warn("stopped before everything had ended");
+    process.exit(0);
+  });
 }
+
+/** The registry with its store's actions timed. */
+const measured = (registry: Registry, metrics: Metrics): Registry => ({
+  ...registry,
+  blobs: measuredBlobStore(registry.blobs, (action, seconds) => metrics.storageAction("filesystem", action, seconds)),
+});
 
 async function openAccessOf(config: Config, { database }: Registry, log: Log): Promise<Access> {
   const passwords = createPasswords(passwordLimits);
@@ -102,22 +126,30 @@ async function openAccessOf(config: Config, { database }: Registry, log: Log): P
 interface Parts {
   readonly registry: Registry;
   readonly access: Access;
-  readonly log: Log;
+  readonly operation: Operation;
 }
 
-function entranceOf({ http, delete: { enabled } }: Config, { registry, access, log }: Parts): Handle {
+function entranceOf({ http, delete: { enabled } }: Config, { registry, access, operation }: Parts): Handle {
   const authenticate = authenticator(access);
+  const { log, metrics, site } = operation;
   return entrance({
     log,
+    metrics,
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
-    sites: [distribution({ registry, access, authenticate, deletesEnabled: enabled }), tokenSite(access)],
+    sites: [distribution({ registry, access, authenticate, deletesEnabled: enabled }), tokenSite(access), site],
   });
 }
 
 /** One pass after the other, with a rest between; a pass that fails is tried again at the next turn. */
-function collectRegularly(registry: Registry, intervalSeconds: number, log: Log): () => void {
+function collectRegularly(registry: Registry, intervalSeconds: number, log: Log): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
+  let running = Promise.resolve();
+  const schedule = (): void => {
+    timer = setTimeout(() => {
+      running = turn();
+    }, intervalSeconds * 1000);
+  };
   const turn = async (): Promise<void> => {
     try {
       const collected = await collect(registry);
@@ -125,12 +157,13 @@ function collectRegularly(registry: Registry, intervalSeconds: number, log: Log)
     } catch (error) {
       log.error("collect failed", error);
     }
-    if (!stopped) timer = setTimeout(() => void turn(), intervalSeconds * 1000);
+    if (!stopped) schedule();
   };
-  timer = setTimeout(() => void turn(), intervalSeconds * 1000);
+  schedule();
   return () => {
     stopped = true;
     clearTimeout(timer);
+    return running;
   };
 }
 

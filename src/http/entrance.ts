@@ -1,5 +1,6 @@
 import { type Caller, principalName } from "../access/principal.ts";
 import { fail, RegistryError } from "../oci/problem.ts";
+import { storageRefusal } from "../platform/data-folder/storage-refusal.ts";
 import { ClientGoneError, type Handle, type Incoming, type Reply } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
@@ -24,14 +25,14 @@ export interface RequestNotes {
 /** A part of the URL space; `undefined` where the path is not its own. */
 export type Site = (request: Incoming, notes: RequestNotes) => Promise<Reply | undefined>;
 
+/** A full disk is seldom emptied sooner. */
+const retryAfterSeconds = 30;
+
 /** On every answer: docker looks for the first, and a blob is never a page. */
 const always = {
   "docker-distribution-api-version": "registry/2.0",
   "x-content-type-options": "nosniff",
 } as const;
-
-/** For the log and the metrics alone, as nginx has it: nobody is there to get it. */
-const clientGone = 499;
 
 /** Every request comes in here: one answer, one line in the log. */
 export const entrance =
@@ -57,11 +58,7 @@ export const entrance =
     return { ...reply, headers: { ...always, "x-request-id": request.requestId, ...reply.headers } };
   };
 
-async function answer(
-  { log, challenge, sites }: EntranceDeps,
-  request: Incoming,
-  notes: RequestNotes,
-): Promise<Reply> {
+async function answer({ log, challenge, sites }: EntranceDeps, request: Incoming, notes: RequestNotes): Promise<Reply> {
   try {
     requireHost(request);
     if (request.hasDotSegments) fail({ code: "NAME_INVALID", given: request.path.slice(0, 255) });
@@ -75,7 +72,13 @@ async function answer(
       const origin = { scheme: request.scheme, host: request.headers.get("host") };
       return problemReply(error.problems, (wanted) => challenge(origin, wanted));
     }
-    if (error instanceof ClientGoneError) return { kind: "empty", status: clientGone, headers: {} };
+    // Nobody reads this answer; the status is for the log, as many proxies write it.
+    if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
+    const refusal = storageRefusal(error);
+    if (refusal !== undefined) {
+      log.error("storage refused a write", error, { requestId: request.requestId });
+      return problemReply([{ code: "UNAVAILABLE", reason: refusal, retryAfterSeconds }], () => undefined);
+    }
     log.error("request failed", error, { requestId: request.requestId, method: request.method, path: request.path });
     const message = `internal error; the log has it under ${request.requestId}`;
     return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };

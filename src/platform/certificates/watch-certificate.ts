@@ -2,6 +2,9 @@ import { stat } from "node:fs/promises";
 import { type Certificate, type CertificateFiles, readCertificate } from "./certificate.ts";
 
 export interface CertificateWatch {
+  readonly everyMs: number;
+  /** What is in use now. */
+  readonly current: Certificate;
   /** A new pair stands in the files, and is whole. */
   readonly onRenewed: (certificate: Certificate) => void;
   /** The files have changed and cannot be used; told once for each change. */
@@ -13,14 +16,15 @@ export interface CertificateWatch {
  * are switched. Certificate and key are two files, so for a moment they may not fit: the next look sees whether they do.
  * @returns a function that ends the watch
  */
-export async function watchCertificate(
+export function watchCertificate(
   files: CertificateFiles,
-  everyMs: number,
-  { onRenewed, onProblem }: CertificateWatch,
-): Promise<() => void> {
-  let used = await stateOf(files);
-  let failed = used;
-  let told = used;
+  { everyMs, current, onRenewed, onProblem }: CertificateWatch,
+): () => void {
+  let { certPem, keyPem } = current;
+  // Unknown at first: they may have changed since `current` was read.
+  let used: string | undefined;
+  let failed: string | undefined;
+  let told: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
   const look = async (): Promise<void> => {
@@ -30,8 +34,10 @@ export async function watchCertificate(
       const certificate = await readCertificate(files);
       // What changed while it was read is looked at again.
       if ((await stateOf(files)) !== now || stopped) return;
-      onRenewed(certificate);
       used = now;
+      if (certificate.certPem === certPem && certificate.keyPem === keyPem) return;
+      ({ certPem, keyPem } = certificate);
+      onRenewed(certificate);
     } catch (error) {
       // A first look may have come between the two files; a second one at the same has not.
       if (failed === now && told !== now) {

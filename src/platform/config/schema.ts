@@ -25,6 +25,18 @@ export const configSchema = z.strictObject({
       publicUrl: publicUrl.optional(),
     })
     .prefault({}),
+  tls: z
+    .strictObject({
+      /** The certificate in PEM, the chain behind it. With it and its key the server speaks HTTPS alone. */
+      certFile: z.string().min(1).optional(),
+      keyFile: z.string().min(1).optional(),
+      /** How often the two are looked at for a renewal. */
+      checkSeconds: seconds(10, 3600),
+    })
+    .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+      error: "certFile and keyFile go together",
+    })
+    .prefault({}),
   database: z
     .strictObject({
       url: z
@@ -70,6 +82,15 @@ export const configSchema = z.strictObject({
       intervalSeconds: seconds(60, daySeconds),
       /** How long a blob that no manifest names is kept. */
       leaseSeconds: seconds(daySeconds, 365 * daySeconds),
+    })
+    .prefault({}),
+  metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
+  shutdown: z
+    .strictObject({
+      /** How long requests are still taken while /readyz already says no, so that a balancer sees it. */
+      noticeSeconds: z.number().int().min(0).max(600).default(0),
+      /** How long running requests may take then; docker kills 10 seconds after it has asked. */
+      drainSeconds: seconds(8, 3600),
     })
     .prefault({}),
   log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),

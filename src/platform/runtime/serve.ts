@@ -11,10 +11,11 @@ export interface Listening {
   /** New connections are met with this certificate from now on; those that stand go on as they are. */
   renew(certificate: Certificate): void;
   /**
-   * Takes no new connection, and resolves when the running requests have been answered, or cut off after the limit.
-   * @returns how many were cut off
+   * Takes no new connection and resolves when the running requests have been answered. Those that take longer than
+   * `drainMs` lose their connection, which their handlers hear of and which they save their work at.
+   * @returns how many lost it
    */
-  drain(limitMs: number): Promise<number>;
+  stop(drainMs: number): Promise<number>;
 }
 
 export interface ListenOptions {
@@ -25,12 +26,12 @@ export interface ListenOptions {
   readonly certificate?: Certificate;
 }
 
+/** How long handlers may take to end once their connections are gone; then the process ends without them. */
+const abandonMs = 5000;
 /** A connection on which nothing moves for this long is closed; 255 is the most that Bun takes. */
 const idleSeconds = 120;
 /** Limits are the registry's to set, endpoint by endpoint: this one is above all of them. */
 const largestBodyBytes = 2 ** 50;
-/** What a request whose connection was cut takes at most to keep what it has received. */
-const keepLimitMs = 5000;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
@@ -63,14 +64,16 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
       setImmediate(() => void old.stop(false));
       void forget(servers, old);
     },
-    async drain(limitMs) {
+    async stop(drainMs) {
       state.draining = true;
       for (const server of servers) void server.stop(false);
-      await until(() => pending() === 0, limitMs);
+      // Time for what has come and has not been read.
+      await Bun.sleep(pollMs);
+      await until(() => pending() === 0, drainMs);
       const cutOff = pending();
       // A connection without a request, or with half of one, would hold the server for ever.
       for (const server of servers) void server.stop(true);
-      await until(() => state.running === 0, keepLimitMs);
+      await until(() => state.running === 0, abandonMs);
       return cutOff;
     },
   };
@@ -91,8 +94,9 @@ function listen(
   return Bun.serve({
     hostname,
     port,
-    reusePort: sharesPort,
     development: false,
+    // Without `development` Bun shares the port, and a second server would take every other connection of the first.
+    reusePort: sharesPort,
     idleTimeout: idleSeconds,
     maxRequestBodySize: largestBodyBytes,
     ...(certificate && { http2: true, tls: { cert: certificate.certPem, key: certificate.keyPem } }),
@@ -110,11 +114,10 @@ async function until(isSo: () => boolean, limitMs: number): Promise<void> {
   for (const deadline = performance.now() + limitMs; !isSo() && performance.now() < deadline;) await Bun.sleep(pollMs);
 }
 
-/** A server whose certificate is no longer used goes with its last request. */
+/** A server whose certificate is no longer used goes with its last request, and nobody is cut off in a handshake. */
 async function forget(servers: Set<Server<undefined>>, old: Server<undefined>): Promise<void> {
-  const hourMs = 3_600_000;
-  await Bun.sleep(pollMs);
-  while (old.pendingRequests > 0) await until(() => old.pendingRequests === 0, hourMs);
+  do await Bun.sleep(idleSeconds * 1000);
+  while (old.pendingRequests > 0);
   servers.delete(old);
   await old.stop(true);
 }
@@ -154,8 +157,8 @@ function toIncoming(request: Request, server: Server<undefined>, { scheme, segme
     hasDotSegments: segments !== countSegments(path),
     query: new URLSearchParams(query),
     headers,
-    body: request.body === null ? noBody() : fromClient(request.body),
-    bodyBytes: streams ? undefined : Number(length ?? 0),
+    body: request.body === null ? noBody() : bodyOf(request.body),
+    bodyBytes: streams ? undefined : toBytes(length ?? "0"),
     scheme,
     remoteAddress: server.requestIP(request)?.address ?? "",
     requestId: crypto.randomUUID(),
@@ -171,26 +174,17 @@ function splitUrl(url: string): { readonly path: string; readonly query: string 
   return mark === -1 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
+/** The same length given twice is one length (RFC 9110, 8.6), which Bun hands on as `3, 3`; it refuses all else. */
+const toBytes = (contentLength: string): number => Number.parseInt(contentLength, 10);
+
 async function* noBody(): AsyncGenerator<Uint8Array> {}
 
-/** A body that breaks is the client's doing, or the network's, and no bug. */
-function fromClient(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-  return {
-    [Symbol.asyncIterator]() {
-      const chunks = body[Symbol.asyncIterator]();
-      const { return: end } = chunks;
-      return {
-        async next() {
-          try {
-            return await chunks.next();
-          } catch (error) {
-            throw new ClientGoneError("the connection broke in the middle of the body", { cause: error });
-          }
-        },
-        ...(end && { return: () => end.call(chunks) }),
-      };
-    },
-  };
+async function* bodyOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw new ClientGoneError("the client went away before its body had ended", { cause: error });
+  }
 }
 
 function toHeaders(headers: ReplyHeaders): Headers {

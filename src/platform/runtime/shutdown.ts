@@ -1,10 +1,14 @@
+/** A terminal and npm both hand one Ctrl-C to the process: what comes so close together is one. */
+const togetherMs = 500;
+
 /** Resolves with the signal that asks this process to end; a second one ends it at once. */
 export function untilShutdown(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let asked = false;
+    let askedAt: number | undefined;
     const onSignal = (signal: NodeJS.Signals): void => {
-      if (asked) process.exit(130);
-      asked = true;
+      const now = performance.now();
+      if (askedAt !== undefined && now - askedAt > togetherMs) process.exit(130);
+      askedAt ??= now;
       resolve(signal);
     };
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, onSignal);

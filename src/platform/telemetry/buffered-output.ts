@@ -30,7 +30,7 @@ export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput
   let gathered: string[] = [];
   let gatheredLength = 0;
   let omittedLines = 0;
-  let writing: Buffer | undefined;
+  let isWriting = false;
   let timer: NodeJS.Timeout | undefined;
   let drained = Promise.withResolvers<undefined>();
 
@@ -41,28 +41,21 @@ export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput
     [gathered, gatheredLength, omittedLines] = [[], 0, 0];
     return batch;
   };
-  const writeOn = (batch: Buffer): void => {
-    writing = batch;
-    write(fd, batch, (error, written) => {
-      // Without a reader (EPIPE) there is nobody to tell.
-      const rest = error === null ? batch.subarray(written) : isFull(error) ? batch : undefined;
-      if (rest !== undefined && rest.length > 0) {
-        if (error === null) writeOn(rest);
-        else setTimeout(() => writeOn(rest), retryMs);
-        return;
-      }
-      writing = undefined;
-      flush();
-    });
-  };
   const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    if (writing !== undefined) return;
+    if (isWriting) return;
     const batch = take();
-    if (batch !== undefined) return writeOn(batch);
-    drained.resolve(undefined);
-    drained = Promise.withResolvers();
+    if (batch === undefined) {
+      drained.resolve(undefined);
+      drained = Promise.withResolvers();
+      return;
+    }
+    isWriting = true;
+    writeAll(fd, batch, () => {
+      isWriting = false;
+      flush();
+    });
   };
   return {
     write(text) {
@@ -84,11 +77,20 @@ export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput
     flushSync() {
       clearTimeout(timer);
       // The write that is under way ends in its own thread; what comes after it must not overtake it.
-      if (writing !== undefined) sleepSync(lastWriteMs);
+      if (isWriting) sleepSync(lastWriteMs);
       const batch = take();
       if (batch !== undefined) writeAllSync(fd, batch);
     },
   };
+}
+
+function writeAll(fd: number, batch: Buffer, done: () => void): void {
+  write(fd, batch, (error, written) => {
+    if (isFull(error)) return void setTimeout(() => writeAll(fd, batch, done), retryMs);
+    // Without a reader (EPIPE) there is nobody to tell.
+    if (error !== null || written === batch.length) return done();
+    return writeAll(fd, batch.subarray(written), done);
+  });
 }
 
 function writeAllSync(fd: number, batch: Buffer): void {

@@ -12,9 +12,11 @@ export interface Log {
   warn(event: string, fields?: LogFields): void;
   /** With the error's stack: for what is a bug, or broken below us. */
   error(event: string, error: unknown, fields?: LogFields): void;
-  /** Writes what has gathered; resolves when it is out. */
+  /** Hands on what has gathered, without waiting for more. */
+  flush(): void;
+  /** The same, and resolves when it is out. */
   drain(): Promise<void>;
-  /** The same for the end of the process, where nothing can be waited for. */
+  /** For the end of the process, where nothing can be waited for. */
   flushSync(): void;
 }
 
@@ -52,6 +54,7 @@ export function openLog(level: LogLevel, output: BufferedOutput = bufferedOutput
       logger.error({ ...fields, error: stack, cause }, event);
       output.flush();
     },
+    flush: () => output.flush(),
     drain: () => output.drain(),
     flushSync: () => output.flushSync(),
   };

@@ -51,16 +51,17 @@ export function openMetrics(version: string): Metrics {
     .labels({ version })
     .set(1);
   const gauge: Metrics["gauge"] = (name, help, read) => {
-    new Gauge({
+    const one = new Gauge({
       name,
       help,
-      registers,
+      registers: [],
       async collect() {
         const value = await read();
         if (value === undefined) this.remove();
         else this.set(value);
       },
     });
+    registry.registerMetric(one);
   };
   addProcessMetrics(registry, gauge);
   return {
@@ -78,16 +79,17 @@ export function openMetrics(version: string): Metrics {
 /** Those of prom-client's defaults that tell the truth on this runtime; the others are always 0 here. */
 function addProcessMetrics(registry: Registry, gauge: Metrics["gauge"]): void {
   const startedAt = Date.now() / 1000 - process.uptime();
-  new Counter({
+  const cpu = new Counter({
     name: "process_cpu_seconds_total",
     help: "User and system processor time.",
-    registers: [registry],
+    registers: [],
     collect() {
       const { user, system } = process.cpuUsage();
       this.reset();
       this.inc((user + system) / 1_000_000);
     },
   });
+  registry.registerMetric(cpu);
   gauge("process_start_time_seconds", "Start of the process since 1970.", () => startedAt);
   gauge("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss());
   gauge("process_open_fds", "Open file descriptors.", openFiles);

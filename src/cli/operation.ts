@@ -1,0 +1,32 @@
+import { entrance } from "../http/entrance.ts";
+import { operationsSite } from "../http/operations/operations-site.ts";
+import { type Readiness, trackReadiness } from "../http/operations/readiness.ts";
+import type { Site } from "../http/entrance.ts";
+import { fail } from "../oci/problem.ts";
+import type { Config } from "../platform/config/schema.ts";
+import type { Handle } from "../platform/runtime/http.ts";
+import type { Log } from "../platform/telemetry/log.ts";
+import { type Metrics, openMetrics } from "../platform/telemetry/metrics.ts";
+import { version } from "./version.ts";
+
+/** What watches over the server, from before it has a registry until after it. */
+export interface Operation {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly readiness: Readiness;
+  readonly site: Site;
+}
+
+export function openOperation(config: Config, log: Log): Operation {
+  const metrics = openMetrics(version);
+  const readiness = trackReadiness(log);
+  const site = operationsSite({ readiness, metrics: config.metrics.enabled ? metrics : undefined });
+  return { log, metrics, readiness, site };
+}
+
+/** Answers while the registry is being opened. */
+export const startingEntrance = ({ log, metrics, site }: Operation): Handle =>
+  entrance({ log, metrics, challenge: () => undefined, sites: [site, starting] });
+
+const starting: Site = async () =>
+  fail({ code: "UNAVAILABLE", reason: "the server is starting", retryAfterSeconds: 1 });
