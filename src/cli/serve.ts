@@ -73,6 +73,7 @@ async function run(config: Config): Promise<void> {
   const { noticeSeconds, drainSeconds } = config.shutdown;
   readiness.enter("stopping");
   exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
+  server.sendAway();
   await sleep(noticeSeconds * 1000);
   const [cutOff] = await Promise.all([server.stop(drainSeconds * 1000), stopCollecting()]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });

@@ -2,10 +2,11 @@ import { expect, it } from "bun:test";
 import type { Log } from "../../platform/telemetry/log.ts";
 import { type ReadinessCheck, trackReadiness } from "./readiness.ts";
 
+const nothing = (): void => undefined;
+
 function track(freshMs: number, timeoutMs: number) {
   const events: string[] = [];
   const note = (event: string): void => void events.push(event);
-  const nothing = (): void => undefined;
   const log: Log = {
     debug: note,
     info: note,

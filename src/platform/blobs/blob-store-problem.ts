@@ -8,11 +8,9 @@ import { errorCode } from "../telemetry/error-code.ts";
 export async function blobStoreProblem(store: BlobStore): Promise<string | undefined> {
   try {
     const upload = await store.begin();
-    try {
-      await store.append(upload, 0, fewBytes());
-    } finally {
-      await store.cancel(upload);
-    }
+    const [appended] = await Promise.allSettled([store.append(upload, 0, fewBytes())]);
+    const [cancelled] = await Promise.allSettled([store.cancel(upload)]);
+    for (const outcome of [appended, cancelled]) if (outcome.status === "rejected") throw outcome.reason;
     return undefined;
   } catch (error) {
     return `the blob store takes no bytes (${errorCode(error)})`;

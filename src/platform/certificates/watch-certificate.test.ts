@@ -70,18 +70,20 @@ it("waits for the key that belongs to the certificate, and tells once where it d
   expect(renewed[0]?.keyPem).toBe(second.keyPem);
 });
 
+/** Puts other files in place by their links alone. */
+const link = async (name: string): Promise<void> => {
+  for (const end of ["crt", "key"]) {
+    await symlink(join(folder, `${name}.${end}`), join(folder, `new.${end}`));
+    await rename(join(folder, `new.${end}`), join(folder, `tls.${end}`));
+  }
+};
+
 it("sees a link that is switched, as Kubernetes switches it", async () => {
   const [first, second] = [make(), make()];
   for (const [name, pair] of Object.entries({ first, second })) {
     await writeFile(join(folder, `${name}.crt`), pair.certPem);
     await writeFile(join(folder, `${name}.key`), pair.keyPem);
   }
-  const link = async (name: string): Promise<void> => {
-    for (const end of ["crt", "key"]) {
-      await symlink(join(folder, `${name}.${end}`), join(folder, `new.${end}`));
-      await rename(join(folder, `new.${end}`), join(folder, `tls.${end}`));
-    }
-  };
   await link("first");
   await begin();
   await link("second");

@@ -8,8 +8,10 @@ export interface Listening {
   readonly url: string;
   /** Requests that have no whole answer yet. */
   pending(): number;
-  /** New connections are met with this certificate from now on; those that stand go on as they are. */
+  /** New connections are met with this certificate within some seconds; those that stand end by and by. */
   renew(certificate: Certificate): void;
+  /** From now on every answer ends its connection, so that clients come with their next request to where they should. */
+  sendAway(): void;
   /**
    * Takes no new connection and resolves when the running requests have been answered. Those that take longer than
    * `drainMs` lose their connection, which their handlers hear of and which they save their work at.
@@ -37,7 +39,7 @@ const largestBodyBytes = 2 ** 50;
 export function serve(options: ListenOptions, handle: Handle): Listening {
   const { hostname, certificate } = options;
   const scheme = certificate === undefined ? "http" : "https";
-  const state: ServerState = { handle, scheme, running: 0, draining: false };
+  const state: ServerState = { handle, scheme, running: 0, leaving: new Set() };
   let current = listen(options, state);
   const port = current.port ?? options.port;
   if (certificate !== undefined) {
@@ -60,12 +62,13 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
       const old = current;
       current = listen({ hostname, port, certificate: renewed, sharesPort: true }, state);
       servers.add(current);
-      // Right behind the turn in which it took what had come: what comes between would be refused.
-      setImmediate(() => void old.stop(false));
-      void forget(servers, old);
+      void retire(old, state).then(() => servers.delete(old));
+    },
+    sendAway() {
+      for (const server of servers) state.leaving.add(server);
     },
     async stop(drainMs) {
-      state.draining = true;
+      this.sendAway();
       for (const server of servers) void server.stop(false);
       // Time for what has come and has not been read.
       await Bun.sleep(pollMs);
@@ -84,7 +87,8 @@ interface ServerState {
   readonly handle: Handle;
   readonly scheme: "http" | "https";
   running: number;
-  draining: boolean;
+  /** Those whose answers end their connections. */
+  readonly leaving: Set<Server<undefined>>;
 }
 
 function listen(
@@ -114,12 +118,35 @@ async function until(isSo: () => boolean, limitMs: number): Promise<void> {
   for (const deadline = performance.now() + limitMs; !isSo() && performance.now() < deadline;) await Bun.sleep(pollMs);
 }
 
-/** A server whose certificate is no longer used goes with its last request, and nobody is cut off in a handshake. */
-async function forget(servers: Set<Server<undefined>>, old: Server<undefined>): Promise<void> {
+/** How long a server whose certificate is renewed goes on beside the new one. */
+const handOverMs = 2000;
+
+/**
+ * Ends a server that another has taken over from, so that no client notices. To stop closes the connections that wait
+ * for their next request, and one may be on its way: so first each is told with an answer that it ends.
+ */
+async function retire(old: Server<undefined>, { leaving }: ServerState): Promise<void> {
+  leaving.add(old);
+  await Bun.sleep(handOverMs);
+  await quietTurn(old);
+  void old.stop(false);
+  // Who is in a handshake then, or in a request, has the time to end it.
   do await Bun.sleep(idleSeconds * 1000);
   while (old.pendingRequests > 0);
-  servers.delete(old);
   await old.stop(true);
+  leaving.delete(old);
+}
+
+const quietLimitMs = 200;
+
+/**
+ * Resolves right behind a turn of the event loop in which the server took what had come and had little else to do: what
+ * comes between that and its end the kernel refuses, unless net.ipv4.tcp_migrate_req says otherwise.
+ */
+async function quietTurn(server: Server<undefined>): Promise<void> {
+  const deadline = performance.now() + quietLimitMs;
+  do await new Promise((resolve) => setImmediate(resolve));
+  while (server.pendingRequests > 0 && performance.now() < deadline);
 }
 
 interface Matched {
@@ -134,7 +161,7 @@ async function answer(request: Request, server: Server<undefined>, { state, segm
     // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
     const reply = await state.handle(toIncoming(request, server, { scheme: state.scheme, segments }));
     const headers = toHeaders(reply.headers);
-    if (state.draining) headers.set("connection", "close");
+    if (state.leaving.has(server)) headers.set("connection", "close");
     return await toResponse(request, reply, headers);
   } finally {
     state.running--;

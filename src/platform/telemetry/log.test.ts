@@ -4,7 +4,9 @@ import { resolve } from "node:path";
 const log = resolve(import.meta.dir, "log.ts");
 
 /** Runs a program that logs a line and then comes to its end in some way; gives back the lines and the exit code. */
-async function end(how: string): Promise<{ readonly lines: readonly Record<string, unknown>[]; readonly code: number }> {
+async function end(
+  how: string,
+): Promise<{ readonly lines: readonly Record<string, unknown>[]; readonly code: number }> {
   const program = `import { flushAtEnd, openLog } from ${JSON.stringify(log)};
     const log = openLog("info"); flushAtEnd(log); log.info("before", { at: 1 }); ${how}`;
   const child = Bun.spawn([process.execPath, "-e", program], { stdout: "pipe", stderr: "ignore" });

@@ -79,6 +79,8 @@ export async function openWire(client: Client): Promise<Wire> {
       return reply;
     },
     async [Symbol.asyncDispose]() {
+      // An orderly stop writes the whole log.
+      await server.stop();
       const strangers = server.requests().filter((line) => line.userAgent !== client.userAgent);
       await server[Symbol.asyncDispose]();
       expect(strangers).toEqual([]);
