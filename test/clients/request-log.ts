@@ -34,11 +34,12 @@ export interface Watch {
 
 /** Begins to watch; a client's requests count from here. */
 export function watch(server: TestServer): Watch {
-  const start = server.requests().length;
+  // By the clock: the lines of requests before it may be written after it.
+  const start = new Date().toISOString();
   return {
     async from(client) {
       await settle(server);
-      const seen = server.requests().slice(start);
+      const seen = server.requests().filter(({ time }) => String(time) >= start);
       const requests = seen.filter((line) => !(line.userAgent ?? "").startsWith(testUserAgent));
       expect(requests.length).toBeGreaterThan(0);
       const others = requests.filter((line) => !client.test(line.userAgent ?? ""));

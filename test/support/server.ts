@@ -22,7 +22,7 @@ export interface TestServer {
   readonly admin: { readonly username: "admin"; readonly password: string };
   log(): readonly LogLine[];
   requests(): readonly LogLine[];
-  /** SIGTERM (or the given signal), then waits for the exit. The data folder stays until `dispose`. */
+  /** SIGTERM (or the given signal), then waits for the exit and the last of the log. The data folder stays until `dispose`. */
   stop(signal?: NodeJS.Signals): Promise<number>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -60,15 +60,16 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     lines.push(parsed);
     if (parsed.event === "listening") listening.resolve(parsed["url"] as string);
   };
-  void readLines(child.stdout, readLine);
-  void readLines(child.stderr, readLine);
+  const reading = Promise.all([readLines(child.stdout, readLine), readLines(child.stderr, readLine)]);
   void child.exited.then((code) => {
     listening.reject(new Error(`the server stopped with ${String(code)} before it listened:\n${text.join("\n")}`));
   });
   const url = await listening.promise;
   const stop = async (signal: NodeJS.Signals = "SIGTERM"): Promise<number> => {
     child.kill(signal);
-    return child.exited;
+    const code = await child.exited;
+    await reading;
+    return code;
   };
   return {
     url,
