@@ -12,9 +12,12 @@ import { startStep } from "./start-error.ts";
 /** A link to bytes lives 20 minutes; bytes go a quarter of an hour after the last one can be used. */
 const deleteDelayMs = 35 * 60 * 1000;
 
-/** Opens the registry of a data folder, which is there, brought up to this build's schema. */
+/** The embedded database; another is named by `database.url`. */
+export const databasePath = ({ data }: Config): string => join(data, "berth.sqlite");
+
+/** Opens the data folder's registry, brought up to this build's schema. */
 export async function openRegistry(config: Config): Promise<Registry> {
-  const url = config.database.url ?? `sqlite:${join(config.data, "berth.sqlite")}`;
+  const url = config.database.url ?? `sqlite:${databasePath(config)}`;
   const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
   const database = await startStep(setting, async () => {
     const opened = await openDatabase({ url });
