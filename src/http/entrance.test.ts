@@ -31,6 +31,10 @@ function listen() {
 
 const challenge = (): string => 'Bearer realm="http://localhost/token"';
 
+const broken = async (): Promise<never> => {
+  throw new Error("secret detail");
+};
+
 it("names forwarding headers once, however many requests bring them", async () => {
   const { log, lines } = listen();
   const handle = entrance({ log, challenge, sites: [] });
@@ -43,9 +47,6 @@ it("names forwarding headers once, however many requests bring them", async () =
 
 it("answers a bug with 500 and the request's id, and keeps the rest for the log", async () => {
   const { log, lines } = listen();
-  const broken = async (): Promise<never> => {
-    throw new Error("secret detail");
-  };
   const reply = await entrance({ log, challenge, sites: [broken] })(request({ host: "a" }));
   expect(reply.status).toBe(500);
   expect(JSON.stringify(reply)).toContain("request-1");
