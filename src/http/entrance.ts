@@ -1,6 +1,7 @@
 import { type Caller, principalName } from "../access/principal.ts";
 import { fail, RegistryError } from "../oci/problem.ts";
-import type { Handle, Incoming, Reply } from "../platform/runtime/http.ts";
+import { storageRefusal } from "../platform/data-folder/storage-refusal.ts";
+import { ClientGoneError, type Handle, type Incoming, type Reply } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
 import { problemReply } from "./problem-reply.ts";
@@ -14,6 +15,9 @@ export interface EntranceDeps {
 
 /** A part of the URL space; `undefined` where the path is not its own. */
 export type Site = (request: Incoming, onCaller: (caller: Caller) => void) => Promise<Reply | undefined>;
+
+/** A full disk is seldom emptied sooner. */
+const retryAfterSeconds = 30;
 
 /** On every answer: docker looks for the first, and a blob is never a page. */
 const always = {
@@ -60,6 +64,13 @@ async function answer(
     if (error instanceof RegistryError) {
       const origin = { scheme: request.scheme, host: request.headers.get("host") };
       return problemReply(error.problems, (wanted) => challenge(origin, wanted));
+    }
+    // Nobody reads this answer; the status is for the log, as many proxies write it.
+    if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
+    const refusal = storageRefusal(error);
+    if (refusal !== undefined) {
+      log.error("storage refused a write", error, { requestId: request.requestId });
+      return problemReply([{ code: "UNAVAILABLE", reason: refusal, retryAfterSeconds }], () => undefined);
     }
     log.error("request failed", error, { requestId: request.requestId, method: request.method, path: request.path });
     const message = `internal error; the log has it under ${request.requestId}`;

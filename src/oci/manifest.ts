@@ -41,6 +41,7 @@ const invalid = (reason: string): never => fail({ code: "MANIFEST_INVALID", reas
  */
 export function parseManifest(bytes: Uint8Array, contentType: string | undefined): Manifest {
   const body = parseJsonObject(bytes) ?? invalid("the manifest is not a JSON object in UTF-8, or is nested too deep");
+  refuseLookalikes(body);
   const mediaType = agreedMediaType(body, contentType);
   if (body["schemaVersion"] !== 2) invalid("schemaVersion must be 2; push the image with a current client");
   switch (mediaType) {
@@ -55,11 +56,23 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   }
 }
 
+const fields = ["schemaVersion", "mediaType", "config", "layers", "manifests", "subject", "artifactType"];
+const spellings = new Map(fields.map((field) => [field.toLowerCase(), field]));
+
+/** Clients written in Go read `Layers` as `layers`: what we would overlook, they would act on. */
+function refuseLookalikes(body: JsonObject): void {
+  for (const key of Object.keys(body)) {
+    const field = spellings.get(key.toLowerCase());
+    if (field !== undefined && field !== key) invalid(`${key} looks like ${field}, and is not`);
+  }
+}
+
 /** The same bytes must never mean two things (CVE-2021-41190), so header and body have to agree. */
 function agreedMediaType(body: JsonObject, contentType: string | undefined): MediaType {
   const inBody = body["mediaType"];
   if (inBody !== undefined && typeof inBody !== "string") return invalid("mediaType must be a string");
-  const header = contentType === undefined || contentType === "" ? undefined : parseMediaType(contentType);
+  const header =
+    contentType === undefined || contentType === "" ? undefined : parseMediaType(contentType.toLowerCase());
   if (contentType !== undefined && contentType !== "" && header === undefined) {
     return invalid("Content-Type is not a media type");
   }
@@ -100,6 +113,9 @@ function readIndex(body: JsonObject, mediaType: MediaType): Manifest {
   };
 }
 
+/** With parameters, which a descriptor's type may have. */
+const longestTypeCharacters = 512;
+
 interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
@@ -111,6 +127,8 @@ const edgeKind = (descriptor: Descriptor): EdgeKind =>
 const asContent = (descriptor: Descriptor): Edge => ({ digest: descriptor.digest, kind: edgeKind(descriptor) });
 
 function readDescriptors(value: JsonValue | undefined, where: string): readonly Descriptor[] {
+  // What Go writes for a list without entries.
+  if (value === null) return [];
   if (!Array.isArray(value)) return invalid(`${where} must be a list of descriptors`);
   return value.map((entry, index) => readDescriptor(entry, `${where}[${index}]`));
 }
@@ -118,7 +136,11 @@ function readDescriptors(value: JsonValue | undefined, where: string): readonly 
 function readDescriptor(value: JsonValue | undefined, where: string): Descriptor {
   if (!isObject(value)) return invalid(`${where} must be a descriptor`);
   const { mediaType, digest, size, urls } = value;
-  if (typeof mediaType !== "string" || parseMediaType(mediaType) !== mediaType) {
+  if (
+    typeof mediaType !== "string" ||
+    parseMediaType(mediaType) === undefined ||
+    mediaType.length > longestTypeCharacters
+  ) {
     return invalid(`${where}.mediaType must be a media type`);
   }
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {

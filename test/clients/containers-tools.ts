@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Fixture } from "./fixture.ts";
 import { attempt, type Outcome, run, type RunOptions, runRefused } from "./run.ts";
@@ -17,12 +17,30 @@ export function containersTool(program: string, fixture: Fixture, global: readon
   const env = {
     REGISTRY_AUTH_FILE: credentials,
     TMPDIR: folder,
+    XDG_DATA_HOME: join(folder, "data"),
     XDG_RUNTIME_DIR: join(folder, "runtime"),
   };
+  const command = [...withOwnBlobCache(folder), program, ...global];
   return {
-    run: (args, options) => run([program, ...global, ...args], { env, ...options }),
-    refused: (args, options) => runRefused([program, ...global, ...args], { env, ...options }),
+    run: (args, options) => run([...command, ...args], { env, ...options }),
+    refused: (args, options) => runRefused([...command, ...args], { env, ...options }),
   };
+}
+
+const sharedBlobCache = "/var/lib/containers/cache";
+
+/**
+ * What these programs know of blobs in registries decides what they try to mount, and the superuser's knowledge lies
+ * where no option moves it: a mount of the command's own puts the fixture's in its place. All others keep it below
+ * XDG_DATA_HOME.
+ */
+function withOwnBlobCache(folder: string): readonly string[] {
+  if (process.getuid?.() !== 0) return [];
+  const own = join(folder, "blob-cache");
+  mkdirSync(own, { recursive: true });
+  mkdirSync(sharedBlobCache, { recursive: true });
+  const script = `mount --bind "$0" ${sharedBlobCache} && exec "$@"`;
+  return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, own];
 }
 
 /** Storage that needs no kernel module; unmounted at the end, before the folder goes. */

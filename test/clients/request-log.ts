@@ -73,7 +73,7 @@ export const count = (
 
 /**
  * Proves that `layers` layers came into the repository by a mount: that many POSTs were answered 201, and no more
- * uploads were opened, written or finished than `uploaded`, the number of blobs the client does not try to mount.
+ * uploads were opened, written or finished than `uploaded`, the number of blobs the client does not mount.
  */
 export function expectMounts(
   requests: readonly LogLine[],

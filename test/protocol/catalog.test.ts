@@ -24,7 +24,7 @@ describeEachDatabase("catalog", (dialect) => {
 
   beforeAll(async () => {
     for (const repository of sorted) await pushIndex(registry, repository, { tag: "v1" });
-  }, 30_000);
+  }, 60_000);
 
   test("answers repositories, sorted bytewise", async () => {
     const answer = await catalog("?n=1000");

@@ -36,7 +36,7 @@ describeEachDatabase("garbage collection", (dialect) => {
     // And what was removed can be pushed again.
     const bytes = randomBytes(100);
     expect(await pushBlob(registry, repository, bytes)).toBe(digestOf(bytes));
-  }, 15_000);
+  }, 60_000);
 
   test.concurrent("GC keeps images, children of indexes, referrers of live subjects, and the bytes of active sessions", async () => {
     const repository = freshRepository();
@@ -62,7 +62,7 @@ describeEachDatabase("garbage collection", (dialect) => {
     expect(referrers.text).toContain(referrer.digest);
     const put = await registry.send("PUT", withQuery(location, `digest=${digestOf(staged)}`), { body: "" });
     expect(put.status).toBe(201);
-  }, 15_000);
+  }, 60_000);
 
   test.concurrent("a blob that HEAD has just found is there for the manifest, however old it was", async () => {
     const repository = freshRepository();
@@ -85,7 +85,7 @@ describeEachDatabase("garbage collection", (dialect) => {
       }),
     );
     expect(new Set(outcomes)).toEqual(new Set(["manifest 201, blob 200", "collected before HEAD"]));
-  }, 15_000);
+  }, 60_000);
 
   test.concurrent("blobs of a deleted image stay for a lease, so that a push which counts on them finds them, and then go", async () => {
     const repository = freshRepository();
@@ -97,5 +97,5 @@ describeEachDatabase("garbage collection", (dialect) => {
     expect(await statusOf(blob, "GET")).toBe(200);
     await Bun.sleep(longAfterTheLeaseMs);
     expect(await statusOf(blob, "GET")).toBe(404);
-  }, 20_000);
+  }, 60_000);
 });

@@ -205,9 +205,24 @@ describe("what is named must be there", () => {
     await pushImage(registry, freshRepository(), { fields: { subject } });
   });
 
-  test("an index with a missing child is accepted by default", async () => {
-    const child = { mediaType: mediaTypes.image, digest: absentDigest(), size: 7 };
-    await pushIndex(registry, freshRepository(), { tag: "v1", manifests: [child] });
+  test("an index with missing children is accepted by default, with a Warning that names what is not there", async () => {
+    const repository = freshRepository();
+    const here = await pushIndex(registry, repository);
+    const missing = Array.from({ length: 200 }, () => ({
+      mediaType: mediaTypes.image,
+      digest: absentDigest(),
+      size: 7,
+    }));
+    const sparse = indexBytes([here.descriptor, ...missing.slice(0, 2)]);
+    const answer = await put(repository, "sparse", { type: mediaTypes.index, body: sparse });
+    expect(answer.status).toBe(201);
+    // The client checks the form and the length of every Warning.
+    for (const { digest } of missing.slice(0, 2)) expect(answer.header("warning")).toContain(digest);
+    expect(answer.header("warning")).not.toContain(here.digest);
+    const large = await put(repository, "large", { type: mediaTypes.index, body: indexBytes(missing) });
+    expect([large.status, large.header("warning") === undefined]).toEqual([201, false]);
+    const whole = await put(repository, "whole", { type: mediaTypes.index, body: indexBytes([here.descriptor]) });
+    expect([whole.status, whole.header("warning")]).toEqual([201, undefined]);
   });
 
   test("an index with a missing child is accepted with a Warning that names it", async () => {

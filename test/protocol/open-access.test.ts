@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { digestOf, mediaTypes, pushBlob, pushImage, startUpload } from "./content.ts";
-import { freshRepository, useRegistry } from "./registry-client.ts";
+import { expectProblem, freshRepository, useRegistry } from "./registry-client.ts";
 
 const served = useRegistry({ env: { BERTH_ACCESS_MODE: "open" } });
 const anonymous = () => served.as(undefined);
@@ -34,6 +34,27 @@ test("an upload that an anonymous caller began is finished by an anonymous calle
   const location = await startUpload(anonymous(), repository);
   const answer = await anonymous().send("PUT", `${location}?digest=${digestOf("x")}`, { body: "x" });
   expect(answer.status).toBe(201);
+});
+
+test("an upload session is bound to who began it: for everyone else it is 404 BLOB_UPLOAD_UNKNOWN", async () => {
+  const repository = freshRepository();
+  const digest = digestOf("x");
+  for (const [owner, other] of [
+    [served, anonymous()],
+    [anonymous(), served],
+  ] as const) {
+    const location = await startUpload(owner, repository);
+    for (const [method, target] of [
+      ["GET", location],
+      ["PATCH", location],
+      ["PUT", `${location}?digest=${digest}`],
+      ["DELETE", location],
+    ] as const) {
+      const answer = await other.send(method, target, method === "GET" || method === "DELETE" ? {} : { body: "y" });
+      expectProblem(answer, 404, "BLOB_UPLOAD_UNKNOWN");
+    }
+    expect((await owner.send("PUT", `${location}?digest=${digest}`, { body: "x" })).status).toBe(201);
+  }
 });
 
 test("clients that sign in all the same are served", async () => {

@@ -51,7 +51,7 @@ test("beyond 4 MiB there is a Link, and following it gives every referrer once, 
       expect(page.header("oci-filters-applied")).toBe(query === "" ? undefined : "artifactType");
     }
   }
-}, 30_000);
+}, 60_000);
 
 test("paging while referrers are added neither repeats nor loses old ones", async () => {
   const repository = freshRepository();
@@ -69,7 +69,7 @@ test("paging while referrers are added neither repeats nor loses old ones", asyn
   }
   expect(new Set(found).size).toBe(found.length);
   for (const digest of old) expect(found).toContain(digest);
-}, 30_000);
+}, 60_000);
 
 test("a referrer as large as a manifest may be is listed", async () => {
   const repository = freshRepository();
@@ -78,7 +78,7 @@ test("a referrer as large as a manifest may be is listed", async () => {
   const large = await pushReferrer(repository, subject, pageLimitBytes - 1000);
   const pages = await allPages(registry, `/v2/${repository}/referrers/${subject.digest}`);
   expect(pages.flatMap(digestsIn).toSorted()).toEqual([small, large].toSorted());
-}, 30_000);
+}, 60_000);
 
 test("n bounds the page or is ignored, and nothing gets lost by it", async () => {
   const repository = freshRepository();

@@ -71,7 +71,7 @@ export function useRegistry({ dialect, ...options }: ServedOptions = {}): Served
     const database = dialect === undefined ? undefined : used.use(await createTestDatabase(dialect));
     const env = { ...options.env, ...(database && { BERTH_DATABASE_URL: database.url }) };
     started = used.use(await startServer({ ...options, env }));
-  }, 30_000);
+  }, 60_000);
   afterAll(() => used.disposeAsync());
   const asAdmin = (): Registry => registryOf(server());
   return {

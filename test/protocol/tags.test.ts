@@ -105,7 +105,7 @@ describeEachDatabase("tags", (dialect) => {
       expect(pages.flatMap(tagsIn)).toEqual(tags);
       const byDefault = await allPages(registry, `/v2/${many}/tags/list`);
       expect(byDefault.flatMap(tagsIn)).toEqual(tags);
-    }, 20_000);
+    }, 60_000);
 
     test("a last page that is exactly full has no Link, or one that leads to an empty list", async () => {
       const answer = await list(repository, `?n=${String(sorted.length)}`);

@@ -97,7 +97,7 @@ describe("401 with error=invalid_token", () => {
     } finally {
       await rm(data, { recursive: true, force: true });
     }
-  }, 20_000);
+  }, 60_000);
 });
 
 test("a token outlives a restart of its registry", async () => {
@@ -111,4 +111,4 @@ test("a token outlives a restart of its registry", async () => {
   } finally {
     await rm(data, { recursive: true, force: true });
   }
-}, 20_000);
+}, 60_000);

@@ -30,7 +30,7 @@ describe("a 201 is durable", () => {
     expect([manifest.status, digestOf(manifest.bytes)]).toEqual([200, image.digest]);
     const layer = await registry.send("GET", `/v2/${repository}/blobs/${image.layers[0]?.digest ?? "none"}`);
     expect([layer.status, digestOf(layer.bytes)]).toEqual([200, image.layers[0]?.digest ?? "none"]);
-  }, 20_000);
+  }, 60_000);
 });
 
 describe("upload sessions survive a restart", () => {
@@ -55,7 +55,7 @@ describe("upload sessions survive a restart", () => {
       expect(put.status).toBe(201);
       const blob = await registry.send("GET", `/v2/${repository}/blobs/${digestOf(whole)}`);
       expect(blob.bytes.equals(whole)).toBe(true);
-    }, 20_000);
+    }, 60_000);
   }
 
   test("an empty PUT after a restart verifies the bytes of before it", async () => {
@@ -77,7 +77,7 @@ describe("upload sessions survive a restart", () => {
     expect(await finish(0, digestOf("other bytes"))).toBe(400);
     expect(await finish(1, digestOf(bytes))).toBe(201);
     expect(await finish(2, digestOf(bytes, "sha512"))).toBe(201);
-  }, 20_000);
+  }, 60_000);
 });
 
 describe("disk full", () => {
@@ -102,5 +102,5 @@ describe("disk full", () => {
     expect((await registry.send("HEAD", `/v2/${repository}/blobs/${digest}`)).status).toBe(404);
     expect((await registry.send("GET", `/v2/${repository}/blobs/${small}`)).status).toBe(200);
     await pushBlob(registry, repository, randomBytes(1000));
-  }, 20_000);
+  }, 60_000);
 });

@@ -113,7 +113,7 @@ describe("idle sessions", () => {
     expectProblem(await registry.send("PATCH", idle, { body: "x" }), 404, "BLOB_UPLOAD_UNKNOWN");
     const put = await registry.send("PUT", withQuery(used, `digest=${digestOf("x".repeat(9))}`), { body: "" });
     expect(put.status).toBe(201);
-  }, 15_000);
+  }, 60_000);
 
   test.concurrent("are not those that are slow but active: one request may outlive the limit", async () => {
     const repository = freshRepository();
@@ -123,7 +123,7 @@ describe("idle sessions", () => {
     const whole = Buffer.concat(Array.from({ length: 9 }, (_, piece) => Buffer.alloc(1000, piece)));
     const put = await registry.send("PUT", withQuery(locationOf(patch), `digest=${digestOf(whole)}`), { body: "" });
     expect(put.status).toBe(201);
-  }, 15_000);
+  }, 60_000);
 });
 
 test("cancelling frees the staged bytes", async () => {
