@@ -12,10 +12,13 @@ import { startStep } from "./start-error.ts";
 /** A link to bytes lives 20 minutes; bytes go a quarter of an hour after the last one can be used. */
 const deleteDelayMs = 35 * 60 * 1000;
 
+/** A server that dies keeps its uploads from going on elsewhere for as long. */
+const uploadHoldMs = 30_000;
+
 /** The embedded database; another is named by `database.url`. */
 export const databasePath = ({ data }: Config): string => join(data, "berth.sqlite");
 
-/** Opens the data folder's registry, brought up to this build's schema. */
+/** Opens the registry of a data folder, which is there, brought up to this build's schema. */
 export async function openRegistry(config: Config): Promise<Registry> {
   const url = config.database.url ?? `sqlite:${databasePath(config)}`;
   const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
@@ -35,6 +38,7 @@ export async function openRegistry(config: Config): Promise<Registry> {
       deleteDelayMs,
       ...config.manifests,
       uploads: {
+        holdMs: uploadHoldMs,
         idleMs: config.uploads.idleSeconds * 1000,
         maxBytes: config.uploads.maxBytes,
         maxSessions: config.uploads.maxSessions,
