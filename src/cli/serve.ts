@@ -17,6 +17,7 @@ import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { type Log, openLog } from "../platform/telemetry/log.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
+import { releaseHolds } from "../registry/uploads/release-holds.ts";
 import { openRegistry } from "./open-registry.ts";
 import { type CommonOptions, readSettings, withCommonOptions } from "./settings.ts";
 import { StartError, startStep } from "./start-error.ts";
@@ -50,6 +51,8 @@ async function run(config: Config): Promise<void> {
   });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = await openRegistry(config);
+  // The lock shows that whoever wrote to the embedded database before is no more.
+  if (registry.database.dialect === "sqlite") await releaseHolds(registry);
   const access = await openAccessOf(config, registry, log);
   handle = entranceOf(config, { registry, access, log });
   const stopCollecting = collectRegularly(registry, config.collect.intervalSeconds, log);
