@@ -8,7 +8,7 @@ export async function withRegistry(
   options: CommonOptions,
   work: (registry: Registry, config: Config) => Promise<void>,
 ): Promise<void> {
-  const config = readSettings(options);
+  const { config } = readSettings(options);
   const registry = await openRegistry(config);
   try {
     await work(registry, config);
