@@ -12,10 +12,13 @@ import { runningHashes } from "../registry/uploads/running-hashes.ts";
 /** A link to bytes lives 20 minutes; bytes go a quarter of an hour after the last one can be used. */
 const deleteDelayMs = 35 * 60 * 1000;
 
+/** The embedded database; another is named by `database.url`. */
+export const databasePath = ({ data }: Config): string => join(data, "berth.sqlite");
+
 /** Opens the data folder's registry, brought up to this build's schema. */
 export async function openRegistry(config: Config): Promise<Registry> {
   await mkdir(config.data, { recursive: true, mode: 0o750 });
-  const url = config.database.url ?? `sqlite:${join(config.data, "berth.sqlite")}`;
+  const url = config.database.url ?? `sqlite:${databasePath(config)}`;
   const database = await openDatabase({ url });
   await migrate(database, [registryMigrations, accessMigrations]);
   return {

@@ -53,7 +53,7 @@ export function inspectConfig({ file, environment, flags }: ConfigSources): Conf
   const read = file === undefined ? noFile : readConfigFile(file, (tree) => isDistributionFile(tree, registry));
   const isTheirs = read.of === "distribution";
   const fileName = file ?? "";
-  const given: Tree = isTheirs ? {} : read.tree;
+  const given: Tree = isTheirs ? {} : structuredClone(read.tree);
   const ofFile = settingsOfFile(given, fileName);
   const ofVariables = settingsOfVariables(environment);
   const ofFlags = settingsOfFlags(flags);

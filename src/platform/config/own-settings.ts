@@ -1,4 +1,4 @@
-import { isServiceLink } from "./service-links.ts";
+import { isClusterLink } from "./cluster-links.ts";
 import { settingPaths, toValue, variableName } from "./setting-paths.ts";
 import { type Tree, valueAt } from "./tree.ts";
 
@@ -50,7 +50,7 @@ export function settingsOfVariables(environment: Texts): {
     if (otherVariables.has(name) || name.startsWith(testPrefix)) continue;
     const path = paths.get(name);
     if (path !== undefined) settings.push({ path, value: toValue(path, text), origin: { kind: "environment", name } });
-    else if (!isServiceLink(name.slice(prefix.length), text)) problems.push(`${name}: there is no such setting`);
+    else if (!isClusterLink(name.slice(prefix.length), text)) problems.push(`${name}: there is no such setting`);
   }
   return { settings, problems };
 }

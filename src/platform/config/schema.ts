@@ -10,7 +10,8 @@ const address = z
 
 const publicUrl = z
   .url({ protocol: /^https?$/ })
-  .refine((text) => new URL(text).pathname === "/", "must be an origin without a path");
+  // What is no URL at all has been refused before, and would throw here.
+  .refine((text) => !URL.canParse(text) || new URL(text).pathname === "/", "must be an origin without a path");
 
 /** Every setting, its limits and its default. Unknown keys are refused: a wrong configuration does not start. */
 export const configSchema = z.strictObject({
@@ -28,7 +29,7 @@ export const configSchema = z.strictObject({
     .strictObject({
       url: z
         .string()
-        .regex(/^(?:sqlite|postgres|postgresql):/, "must start with sqlite: or postgres://")
+        .regex(/^(?:sqlite:|postgres(?:ql)?:\/\/)/, "must start with sqlite: or postgres://")
         .optional(),
     })
     .prefault({}),

@@ -1,5 +1,5 @@
 import { parse as parseYaml } from "yaml";
-import { isServiceLink } from "../service-links.ts";
+import { isClusterLink } from "../cluster-links.ts";
 import { isTree, type Tree } from "../tree.ts";
 import { variableAliases } from "./table.ts";
 
@@ -25,7 +25,7 @@ export function registryVariables(
     .filter(([name]) => name.startsWith(prefix) && name !== configurationPath)
     .flatMap(([name, text = ""]) => {
       const key = name.slice(prefix.length);
-      return isServiceLink(key, text) ? [] : [{ name, path: keyOf(key), value: valueOf(text) }];
+      return isClusterLink(key, text) ? [] : [{ name, path: keyOf(key), value: valueOf(text) }];
     })
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -6,5 +6,5 @@ const address = /^(?:tcp|udp|sctp):\/\//;
  * `BERTH_SERVICE_HOST` and `BERTH_PORT=tcp://10.0.0.7:5000`. They are no settings, and nobody's mistake.
  * @param name without the prefix
  */
-export const isServiceLink = (name: string, value: string): boolean =>
+export const isClusterLink = (name: string, value: string): boolean =>
   names.test(name) || (name === "PORT" && address.test(value));
