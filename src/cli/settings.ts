@@ -30,8 +30,9 @@ export function inspectSettings(options: CommonOptions, flags: Flags = {}): Conf
   const data = report.config?.data ?? valueAt(report.given, ["data"]);
   if (typeof data !== "string" || !holdsDistributionData(data)) return report;
   const problem =
-    `data: ${data} holds the images of a registry of distribution (docker/registry/v2), which would not be seen; ` +
-    "bring them over with `berth migrate distribution`, or name another folder with --data or BERTH_DATA";
+    `data: ${data} holds the images of a registry of distribution (docker/registry/v2), which would not be seen here: ` +
+    "bring them over with `berth migrate distribution` (in a build that has it) or with skopeo, " +
+    "and name another folder with --data or BERTH_DATA";
   return { ...report, config: undefined, problems: [...report.problems, problem] };
 }
 
