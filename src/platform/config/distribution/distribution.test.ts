@@ -133,9 +133,9 @@ proxy: {remoteurl: ''}
   });
 });
 
-describe("who may come in", () => {
-  const on = (addr: string): string => smallest.replace("localhost:5000", addr);
+const on = (addr: string): string => smallest.replace("localhost:5000", addr);
 
+describe("who may come in", () => {
   it.each(["localhost:5000", "127.0.0.1:5000", "127.8.9.1:5000", "[::1]:5000"])(
     "everyone, without auth on the loopback %s",
     async (addr) => {
