@@ -57,7 +57,7 @@ describe("a configuration", () => {
       await writeFile(file, "secret: canary\nsecret: canary\n");
       const { problems } = inspect({ BERTH_DATTA: "/srv" }, file);
       expect(problems).toEqual([
-        `${file}: Map keys must be unique at line 2, column 1`,
+        `${file}:2:1: Map keys must be unique`,
         "BERTH_DATTA: there is no such setting",
       ]);
     } finally {

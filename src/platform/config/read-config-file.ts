@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { parse as parseYaml, YAMLParseError } from "yaml";
+import { LineCounter, parse as parseYaml, parseDocument, visit } from "yaml";
 import { yamlOfDistribution } from "./distribution/variables.ts";
 import { isTree, type Tree } from "./tree.ts";
 
@@ -12,23 +12,39 @@ export interface ConfigFile {
 
 /** @param isDistributions tells a file of distribution's from one of Berth's */
 export function readConfigFile(file: string, isDistributions: (tree: Tree) => boolean): ConfigFile {
+  let text: string;
   try {
-    const text = readFileSync(file, "utf8");
-    const theirs = asDistributionReadsIt(text);
-    if (isTree(theirs) && isDistributions(theirs)) return { of: "distribution", tree: theirs, problems: [] };
-    const value: unknown = parseYaml(text, { maxAliasCount: 0 }) ?? {};
-    if (isTree(value)) return { of: "berth", tree: value, problems: [] };
-    return failed(`${file}: must be a mapping of settings`);
+    text = readFileSync(file, "utf8");
   } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    // What stands below the first line is the text of the file, which may hold a secret.
-    const [reason = ""] = error.message.split("\n", 1);
-    const isSyntax = error instanceof YAMLParseError;
-    return failed(isSyntax ? `${file}: ${reason.replace(/:$/, "")}` : `${file}: cannot be read: ${reason}`);
+    return failed([`${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}`]);
   }
+  const theirs = asDistributionReadsIt(text);
+  return isTree(theirs) && isDistributions(theirs)
+    ? { of: "distribution", tree: theirs, problems: [] }
+    : readOwn(file, text);
 }
 
-const failed = (problem: string): ConfigFile => ({ of: "berth", tree: {}, problems: [problem] });
+const failed = (problems: readonly string[]): ConfigFile => ({ of: "berth", tree: {}, problems });
+
+function readOwn(file: string, text: string): ConfigFile {
+  const lines = new LineCounter();
+  // Pretty errors quote the lines around them, and a line may hold a secret.
+  const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
+  const mistakes = [...document.errors, ...document.warnings].map(({ message, pos: [start] }) => {
+    const { line, col } = lines.linePos(start);
+    return `${file}:${line}:${col}: ${message}`;
+  });
+  visit(document, {
+    Alias: () => {
+      mistakes.push(`${file}: aliases are not understood`);
+    },
+  });
+  if (mistakes.length > 0) return failed(mistakes);
+  const value: unknown = document.toJS() ?? {};
+  return isTree(value)
+    ? { of: "berth", tree: value, problems: [] }
+    : failed([`${file}: must be a mapping of settings`]);
+}
 
 /** Only to see whose file it is: what is wrong with it is told by the reading that counts. */
 function asDistributionReadsIt(text: string): unknown {

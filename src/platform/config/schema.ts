@@ -23,6 +23,8 @@ export const configSchema = z.strictObject({
       addr: address.default("127.0.0.1:5000"),
       /** Where clients reach the registry, when that is not what their Host header says. */
       publicUrl: publicUrl.optional(),
+      /** How long a server that is told to stop waits for running requests; docker kills after 10 seconds. */
+      drainSeconds: seconds(8, 3600),
     })
     .prefault({}),
   database: z

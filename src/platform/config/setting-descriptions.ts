@@ -4,6 +4,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   secret: "Encrypts what must be read back; 32 bytes or more. Without it, a random one is kept in the data folder.",
   "http.addr": "Where the server listens, <host>:<port>. An empty host is every IPv4 address.",
   "http.publicUrl": "Where clients reach the registry, when that is not what their Host header says.",
+  "http.drainSeconds": "How long a server that is told to stop waits for running requests.",
   "database.url": "postgres://... or sqlite:<file>. Without it, the metadata is in the data folder.",
   "access.mode": "open lets everyone push, pull and delete without signing in.",
   "access.service": "Name of this registry in tokens.",

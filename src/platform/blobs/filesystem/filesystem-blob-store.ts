@@ -35,6 +35,10 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
         const size = await writeAll(file, offset, chunks);
         await file.datasync();
         return { state, size };
+      } catch (error) {
+        // What nobody acknowledged goes at once: on a full disk it would be the room that the database needs.
+        await Promise.allSettled([file.truncate(offset)]);
+        throw error;
       } finally {
         await file.close();
       }

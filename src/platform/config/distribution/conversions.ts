@@ -11,14 +11,15 @@ const unitSeconds: Readonly<Record<string, number>> = {
   h: 3600,
 };
 
-/** A duration as Go writes it, `1h30m`, in whole seconds; a number alone is nanoseconds. What is none stays. */
+/** A duration as Go writes it, `1h30m`, in whole seconds, one at least; a number is nanoseconds. What is none stays. */
 export function durationToSeconds(value: unknown): unknown {
-  if (typeof value === "number") return Math.ceil(value * 1e-9);
+  if (typeof value === "number") return Math.max(1, Math.ceil(value * 1e-9));
+  if (value === "0") return 1;
   if (typeof value !== "string" || !/^(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$/.test(value)) return value;
   let seconds = 0;
   for (const [, count = "", unit = ""] of value.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g))
     seconds += Number(count) * (unitSeconds[unit] ?? 0);
-  return Math.ceil(seconds);
+  return Math.max(1, Math.ceil(seconds));
 }
 
 export const toLowerCase = (value: unknown): unknown => (typeof value === "string" ? value.toLowerCase() : value);

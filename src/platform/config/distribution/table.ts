@@ -118,7 +118,7 @@ export const distributionTable: readonly Row[] = [
   },
   { key: "http.secret", fate: noEffect("the state of an upload stays in the database") },
   { key: "http.relativeurls", fate: noEffect("a `Location` is always relative") },
-  { key: "http.draintimeout", fate: noEffect("what runs is finished") },
+  { key: "http.draintimeout", fate: { kind: "maps", to: "http.drainSeconds", convert: durationToSeconds } },
   { key: "http.tls.certificate", fate: noTls },
   { key: "http.tls.key", fate: noTls },
   { key: "http.tls.letsencrypt", fate: noTls },
