@@ -59,7 +59,7 @@ it("with the file of distribution's image on the loopback, everyone pushes, pull
   expect([pulled.status, await pulled.text()]).toEqual([200, body]);
   expect((await fetch(`${server.url}/v2/my-app/blobs/${digest}`, { method: "DELETE" })).status).toBe(202);
   const warnings = server.log().filter(({ level }) => level === "warn");
-  expect(warnings.map(({ event }) => event)).toEqual([
+  expect(warnings.map(({ event, warning }) => warning ?? event)).toEqual([
     "settings of distribution's that have no effect here: log.fields, storage.cache, " +
       "storage.maintenance.uploadpurging.enabled, storage.tag, http.debug, http.headers, health",
     `access.mode is open, because ${file} has no auth and http.addr is on the loopback`,

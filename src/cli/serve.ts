@@ -41,7 +41,7 @@ const notReady: Handle = async () => ({ kind: "empty", status: 503, headers: { "
 
 async function run({ config, warnings }: Settings): Promise<void> {
   const log = openLog(config.log.level);
-  for (const warning of warnings) log.warn(warning);
+  for (const warning of warnings) log.warn("configuration", { warning });
   let handle: Handle = notReady;
   // The port comes first: a server that cannot have it must not touch the data.
   const server = listen(config, (request) => handle(request));

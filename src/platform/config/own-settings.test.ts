@@ -56,10 +56,19 @@ describe("a configuration", () => {
       const file = join(folder, "berth.yaml");
       await writeFile(file, "secret: canary\nsecret: canary\n");
       const { problems } = inspect({ BERTH_DATTA: "/srv" }, file);
-      expect(problems).toEqual([
-        `${file}:2:1: Map keys must be unique`,
-        "BERTH_DATTA: there is no such setting",
-      ]);
+      expect(problems).toEqual([`${file}:2:1: Map keys must be unique`, "BERTH_DATTA: there is no such setting"]);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("with something else in the place of a section is refused, whatever a variable says", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "berth-config-"));
+    try {
+      const file = join(folder, "berth.yaml");
+      await writeFile(file, "http: 5000\n");
+      const { problems } = inspect({ BERTH_HTTP_ADDR: "127.0.0.1:1" }, file);
+      expect(problems).toEqual(["http: Invalid input: expected object, received number"]);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }

@@ -19,8 +19,9 @@ export function assign(tree: Tree, path: readonly string[], value: unknown): voi
     tree[key] = value;
     return;
   }
-  const child = Object.hasOwn(tree, key) ? tree[key] : undefined;
-  const next: Tree = isTree(child) ? child : {};
-  tree[key] = next;
-  assign(next, rest, value);
+  const child = Object.hasOwn(tree, key) ? tree[key] : {};
+  // What stands in the place of a section stays, and the schema refuses it.
+  if (!isTree(child)) return;
+  tree[key] = child;
+  assign(child, rest, value);
 }

@@ -253,13 +253,14 @@ describe("REGISTRY_ variables", () => {
     ]);
   });
 
-  it("that distribution does not know are ignored with a warning, and those of a cluster without", () => {
+  it("that distribution does not know are ignored with a warning, and those of others without", () => {
     const { warnings, problems } = inspectVariables({
       REGISTRY_DUCKS: "quack",
       REGISTRY_PORT: "tcp://10.0.0.1:5000",
       REGISTRY_SERVICE_HOST: "10.0.0.1",
       REGISTRY_PORT_5000_TCP_ADDR: "10.0.0.1",
       REGISTRY_CONFIGURATION_PATH: "/etc/docker/registry/config.yml",
+      REGISTRY_AUTH_FILE: "/run/containers/auth.json",
     });
     expect([problems, warnings]).toEqual([[], ["not settings of distribution's, and ignored: REGISTRY_DUCKS"]]);
   });

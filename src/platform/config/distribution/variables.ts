@@ -14,15 +14,15 @@ export interface RegistryVariable {
 export const yamlOfDistribution = { version: "1.1", logLevel: "error" } as const;
 
 const prefix = "REGISTRY_";
-/** Names the file; it is no key of it. */
-const configurationPath = "REGISTRY_CONFIGURATION_PATH";
+/** The first names the file and is no key of it; the second is of podman, skopeo and buildah. */
+const otherVariables = new Set(["REGISTRY_CONFIGURATION_PATH", "REGISTRY_AUTH_FILE"]);
 
 /** In the order in which distribution reads them: `REGISTRY_STORAGE` before what is below it. */
 export function registryVariables(
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly RegistryVariable[] {
   return Object.entries(environment)
-    .filter(([name]) => name.startsWith(prefix) && name !== configurationPath)
+    .filter(([name]) => name.startsWith(prefix) && !otherVariables.has(name))
     .flatMap(([name, text = ""]) => {
       const key = name.slice(prefix.length);
       return isClusterLink(key, text) ? [] : [{ name, path: keyOf(key), value: valueOf(text) }];
