@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { addConfig } from "./cli/config.ts";
 import { addServe } from "./cli/serve.ts";
 import { StartError } from "./cli/start-error.ts";
 import { addUploads } from "./cli/uploads.ts";
@@ -10,6 +11,7 @@ import { ConfigError } from "./platform/config/load-config.ts";
 process.umask(0o027);
 
 const program = new Command("berth").description("a container registry in one process");
+addConfig(program);
 addServe(program);
 addUploads(program);
 addUser(program);

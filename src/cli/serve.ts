@@ -19,7 +19,7 @@ import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
 import { openRegistry } from "./open-registry.ts";
-import { type CommonOptions, readSettings, withCommonOptions } from "./settings.ts";
+import { type CommonOptions, readSettings, type Settings, withCommonOptions } from "./settings.ts";
 import { StartError, startStep } from "./start-error.ts";
 
 const tokenSeconds = 300;
@@ -40,8 +40,9 @@ export const addServe = (program: Command): void => {
 
 const notReady: Handle = async () => ({ kind: "empty", status: 503, headers: { "retry-after": 1 } });
 
-async function run(config: Config): Promise<void> {
+async function run({ config, warnings }: Settings): Promise<void> {
   const log = openLog(config.log.level);
+  for (const warning of warnings) log.warn("configuration", { warning });
   let handle: Handle = notReady;
   // The port comes first: a server that cannot have it must not touch the data.
   const server = listen(config, (request) => handle(request));
