@@ -1,8 +1,8 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { accessMigrations } from "../access/migrations.ts";
 import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
+import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
 import { migrate } from "../platform/database/migrations.ts";
 import { openDatabase } from "../platform/database/open-database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
@@ -14,7 +14,7 @@ const deleteDelayMs = 35 * 60 * 1000;
 
 /** Opens the data folder's registry, brought up to this build's schema. */
 export async function openRegistry(config: Config): Promise<Registry> {
-  await mkdir(config.data, { recursive: true, mode: 0o750 });
+  await makeDataFolder(config.data);
   const url = config.database.url ?? `sqlite:${join(config.data, "berth.sqlite")}`;
   const database = await openDatabase({ url });
   await migrate(database, [registryMigrations, accessMigrations]);

@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import type { Command } from "commander";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
@@ -10,6 +9,7 @@ import { entrance } from "../http/entrance.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
+import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import { serve } from "../platform/runtime/serve.ts";
@@ -44,7 +44,7 @@ async function run(config: Config): Promise<void> {
   let handle: Handle = notReady;
   // The port comes first: a server that cannot have it must not touch the data.
   const server = listen(config, (request) => handle(request));
-  await mkdir(config.data, { recursive: true, mode: 0o750 });
+  await makeDataFolder(config.data);
   const lock = lockDataFolder(config.data);
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = await openRegistry(config);
