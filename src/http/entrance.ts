@@ -1,6 +1,7 @@
 import { type Caller, principalName } from "../access/principal.ts";
 import { fail, RegistryError } from "../oci/problem.ts";
 import type { Handle, Incoming, Reply } from "../platform/runtime/http.ts";
+import { storageProblem } from "../platform/storage/storage-problem.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
 import { problemReply } from "./problem-reply.ts";
@@ -62,6 +63,8 @@ async function answer(
       return problemReply(error.problems, (wanted) => challenge(origin, wanted));
     }
     log.error("request failed", error, { requestId: request.requestId, method: request.method, path: request.path });
+    const problem = storageProblem(error);
+    if (problem !== undefined) return problemReply([problem], () => undefined);
     const message = `internal error; the log has it under ${request.requestId}`;
     return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
   }

@@ -16,9 +16,10 @@ export function memoryBlobStore(): BlobStore {
       uploads.set(key, bytes);
       return { state, size: bytes.byteLength };
     },
-    async finish({ key }) {
-      const bytes = uploads.get(key) ?? blobs.get(key);
-      if (bytes === undefined) throw new UploadLostError(`the bytes of upload ${key} are gone`);
+    async finish({ key }, sizeBytes) {
+      const bytes = (uploads.get(key) ?? blobs.get(key))?.subarray(0, sizeBytes);
+      if (bytes === undefined || bytes.byteLength < sizeBytes)
+        throw new UploadLostError(`the bytes of upload ${key} are gone`);
       uploads.delete(key);
       blobs.set(key, bytes);
       return { key, sizeBytes: bytes.byteLength };
@@ -34,6 +35,9 @@ export function memoryBlobStore(): BlobStore {
     },
     async delete(keys) {
       for (const key of keys) blobs.delete(key);
+    },
+    async *unfinished() {
+      yield* uploads.keys();
     },
     async *list(after) {
       for (const key of [...blobs.keys()].toSorted()) {
