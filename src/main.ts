@@ -6,6 +6,9 @@ import { addUser } from "./cli/user.ts";
 import { addVersion } from "./cli/version.ts";
 import { ConfigError } from "./platform/config/load-config.ts";
 
+// The data folder holds password hashes and private images: files that Berth makes are not everyone's to read.
+process.umask(0o027);
+
 const program = new Command("berth").description("a container registry in one process");
 addServe(program);
 addUploads(program);

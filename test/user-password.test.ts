@@ -47,3 +47,10 @@ test("berth user password says what is wrong, and changes nothing", async () => 
   expect(unknown).toEqual({ code: 2, error: "berth: there is no account nobody\n" });
   expect(await statusOf(server.url, basic(server.admin.password))).toBe(200);
 });
+
+test("a data folder that is none is named, not made", async () => {
+  const data = join(tmpdir(), `berth-none-${crypto.randomUUID()}`);
+  const refused = await setPassword(data, "admin", "long enough for anyone");
+  expect(refused).toEqual({ code: 2, error: `berth: data: there is no registry in ${data}; berth serve makes one\n` });
+  expect(existsSync(data)).toBe(false);
+});

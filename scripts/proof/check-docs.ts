@@ -1,5 +1,7 @@
 import { resolve } from "node:path";
 import { startServer } from "../../test/support/server.ts";
+import { provideCrane } from "../../test/clients/provide-crane.ts";
+import { makeContainersStorage } from "./containers-storage.ts";
 import { parseDocument, toolsOf } from "./doc-blocks.ts";
 import { findMissingTools } from "./doc-tools.ts";
 import { canStartDockerEngine, startDockerEngine } from "./docker-engine.ts";
@@ -10,15 +12,25 @@ export interface DocsResult {
   readonly problems: readonly string[];
 }
 
-/** Executes the shell blocks of the README and of everything below docs/. */
+/** Executes the shell blocks of the documents at the top of the checkout and below docs/. */
 export async function checkDocs(root: string): Promise<DocsResult> {
   const documents = [];
-  for await (const file of new Bun.Glob("{*.md,docs/**/*.md}").scan({ cwd: root }))
+  for (const file of await findDocuments(root))
     documents.push(parseDocument(file, await Bun.file(resolve(root, file)).text()));
   const tools = documents.flatMap(({ blocks }) => blocks.filter(({ notRun }) => notRun === undefined).flatMap(toolsOf));
-  const usesDocker = tools.includes("docker") && (await findMissingTools(["docker"])).size > 0;
-  await using engine = usesDocker && canStartDockerEngine() ? await startDockerEngine() : undefined;
-  const env = engine === undefined ? {} : { DOCKER_HOST: engine.host };
+  if (tools.includes("crane")) await provideCrane();
+  const daemons = tools.filter((tool) => tool === "docker" || tool === "ctr");
+  const needsEngine = (await findMissingTools(daemons)).size > 0;
+  await using engine = needsEngine && canStartDockerEngine() ? await startDockerEngine() : undefined;
+  await using storage = await makeContainersStorage();
+  const env = {
+    ...storage.env,
+    ...(engine && {
+      DOCKER_HOST: engine.host,
+      CONTAINERD_ADDRESS: engine.containerd,
+      CONTAINERD_SNAPSHOTTER: "native",
+    }),
+  };
   const missing = await findMissingTools(tools, env);
   const results: BlockResult[] = [];
   for (const { blocks } of documents)
@@ -26,7 +38,7 @@ export async function checkDocs(root: string): Promise<DocsResult> {
       ...(await runDocument(blocks, {
         root,
         env,
-        startServer,
+        startServer: () => startServer({ env: { BERTH_ADMIN_PASSWORD: undefined } }),
         missingTool: (tool) => missing.get(tool),
         limitSeconds: 180,
       })),
@@ -40,6 +52,12 @@ export async function checkDocs(root: string): Promise<DocsResult> {
         .map(({ block, detail }) => `${block.file}:${String(block.line)}: the block failed:\n${detail}`),
     ],
   };
+}
+
+/** Relative to the root. Two patterns, for Bun finds nothing by one with both in braces. */
+export async function findDocuments(root: string): Promise<readonly string[]> {
+  const found = ["*.md", "docs/**/*.md"].map((pattern) => Array.fromAsync(new Bun.Glob(pattern).scan({ cwd: root })));
+  return (await Promise.all(found)).flat().toSorted();
 }
 
 /** What stands in the run's summary. */

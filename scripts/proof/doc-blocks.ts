@@ -2,6 +2,8 @@
  * How a document marks its blocks. A fenced block of `sh`, `bash` or `console` is executed; the blocks of one document
  * run in their order in one shell, against a server of their own. A block that must not run says why behind the
  * language: ```` ```sh not-run: needs a domain of yours ````. Of a `console` block the lines behind `$ ` are run.
+ * `localhost:5000` is that server, `data` in the folder of the start its data folder, with the password that its first
+ * start made in `data/initial-admin-password`; `berth` is on the path, and the home folder is empty.
  */
 export interface DocBlock {
   readonly file: string;

@@ -1,3 +1,4 @@
+import { isInstalled } from "../../test/clients/provide-crane.ts";
 import { run } from "./run.ts";
 
 /** Clients that are of no use without their daemon, and how to ask for it. */
@@ -13,7 +14,7 @@ export async function findMissingTools(
 ): Promise<ReadonlyMap<string, string>> {
   const missing = new Map<string, string>();
   for (const tool of new Set(tools)) {
-    if (Bun.which(tool) === null) missing.set(tool, `${tool} is not installed`);
+    if (!isInstalled(tool)) missing.set(tool, `${tool} is not installed`);
     else {
       const question = daemons[tool];
       if (question === undefined) continue;

@@ -9,6 +9,8 @@ import { run } from "./run.ts";
 export interface DockerEngine extends AsyncDisposable {
   /** For DOCKER_HOST. */
   readonly host: string;
+  /** Of the engine's own containerd, for CONTAINERD_ADDRESS. */
+  readonly containerd: string;
 }
 
 /** It keeps its hands off the machine's network and storage. */
@@ -35,7 +37,7 @@ export async function startDockerEngine(): Promise<DockerEngine> {
     }
     await Bun.sleep(200);
   }
-  return { host, [Symbol.asyncDispose]: dispose };
+  return { host, containerd: `${folder}/exec/containerd/containerd.sock`, [Symbol.asyncDispose]: dispose };
 }
 
 /** Whether there is all that it takes. */

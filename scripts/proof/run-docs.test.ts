@@ -22,7 +22,6 @@ async function runMarkdown(lines: readonly string[], missing: readonly string[] 
       Promise.resolve({
         host: "127.0.0.1:41234",
         data,
-        admin: { password: "secret" },
         [Symbol.asyncDispose]: () => Promise.resolve(),
       }),
     missingTool: (tool) => (missing.includes(tool) ? `${tool} is not installed` : undefined),
@@ -34,7 +33,7 @@ async function runMarkdown(lines: readonly string[], missing: readonly string[] 
 it("runs the blocks of a document in one shell, against its own server", async () => {
   const { problems, results } = await runMarkdown([
     `${fence}sh`,
-    'url=http://localhost:5000; test "$BERTH_ADMIN_PASSWORD" = secret',
+    "url=http://localhost:5000; test -d data",
     fence,
     `${fence}yaml`,
     "not: a command",

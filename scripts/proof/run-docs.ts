@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { withoutSettings } from "../../test/support/server.ts";
@@ -16,7 +16,6 @@ export interface BlockResult {
 export interface DocServer extends AsyncDisposable {
   readonly host: string;
   readonly data: string;
-  readonly admin: { readonly password: string };
 }
 
 export interface DocRunOptions {
@@ -66,11 +65,13 @@ async function execute(blocks: readonly DocBlock[], options: DocRunOptions): Pro
   const folder = await mkdtemp(join(tmpdir(), "berth-docs-"));
   try {
     await using server = await options.startServer();
-    await Bun.write(join(folder, "work/.keep"), "");
+    // Where a server of the reader's own has its data: in the folder of its start.
+    await mkdir(join(folder, "work"));
+    await symlink(server.data, join(folder, "work/data"));
     for (const [index, { commands }] of blocks.entries())
       await Bun.write(join(folder, `${String(index)}.sh`), `${commands.replaceAll(documentedAddress, server.host)}\n`);
     await Bun.write(join(folder, "all.sh"), shellScript(folder, blocks.length));
-    const overran = await runShell(folder, server, options);
+    const overran = await runShell(folder, options);
     return await Promise.all(blocks.map(async (block, index) => readResult({ folder, block, index, overran })));
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -85,11 +86,7 @@ function shellScript(folder: string, count: number): string {
   return ["set -euo pipefail", `cd "${folder}/work"`, ...steps, ""].join("\n");
 }
 
-async function runShell(
-  folder: string,
-  server: DocServer,
-  { root, env, limitSeconds }: DocRunOptions,
-): Promise<boolean> {
+async function runShell(folder: string, { root, env, limitSeconds }: DocRunOptions): Promise<boolean> {
   // A session of its own, so that what a block left running ends with it.
   const shell = spawn("bash", [join(folder, "all.sh")], {
     detached: true,
@@ -98,9 +95,8 @@ async function runShell(
       ...withoutSettings(process.env),
       ...env,
       HOME: folder,
+      XDG_RUNTIME_DIR: folder,
       PATH: [join(root, "bin"), process.env["PATH"] ?? ""].join(delimiter),
-      BERTH_ADMIN_PASSWORD: server.admin.password,
-      BERTH_DATA: server.data,
     },
   });
   const group = shell.pid;

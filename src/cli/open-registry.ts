@@ -2,25 +2,34 @@ import { join } from "node:path";
 import { accessMigrations } from "../access/migrations.ts";
 import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
-import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
 import { migrate } from "../platform/database/migrations.ts";
 import { openDatabase } from "../platform/database/open-database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
 import type { Registry } from "../registry/registry.ts";
 import { runningHashes } from "../registry/uploads/running-hashes.ts";
+import { startStep } from "./start-error.ts";
 
 /** A link to bytes lives 20 minutes; bytes go a quarter of an hour after the last one can be used. */
 const deleteDelayMs = 35 * 60 * 1000;
 
-/** Opens the data folder's registry, brought up to this build's schema. */
+/** A server that dies keeps its uploads from going on elsewhere for as long. */
+const uploadHoldMs = 30_000;
+
+/** The embedded database; another is named by `database.url`. */
+export const databasePath = ({ data }: Config): string => join(data, "berth.sqlite");
+
+/** Opens the registry of a data folder, which is there, brought up to this build's schema. */
 export async function openRegistry(config: Config): Promise<Registry> {
-  await makeDataFolder(config.data);
-  const url = config.database.url ?? `sqlite:${join(config.data, "berth.sqlite")}`;
-  const database = await openDatabase({ url });
-  await migrate(database, [registryMigrations, accessMigrations]);
+  const url = config.database.url ?? `sqlite:${databasePath(config)}`;
+  const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
+  const database = await startStep(setting, async () => {
+    const opened = await openDatabase({ url });
+    await migrate(opened, [registryMigrations, accessMigrations]);
+    return opened;
+  });
   return {
     database,
-    blobs: await openFilesystemBlobStore(config.data),
+    blobs: await startStep(`data: ${config.data}`, () => openFilesystemBlobStore(config.data)),
     writeRules: [],
     readGates: [],
     hashes: runningHashes(),
@@ -29,6 +38,7 @@ export async function openRegistry(config: Config): Promise<Registry> {
       deleteDelayMs,
       ...config.manifests,
       uploads: {
+        holdMs: uploadHoldMs,
         idleMs: config.uploads.idleSeconds * 1000,
         maxBytes: config.uploads.maxBytes,
         maxSessions: config.uploads.maxSessions,

@@ -19,7 +19,7 @@ import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
 import { openRegistry } from "./open-registry.ts";
 import { type CommonOptions, readSettings, withCommonOptions } from "./settings.ts";
-import { StartError } from "./start-error.ts";
+import { StartError, startStep } from "./start-error.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -44,8 +44,10 @@ async function run(config: Config): Promise<void> {
   let handle: Handle = notReady;
   // The port comes first: a server that cannot have it must not touch the data.
   const server = listen(config, (request) => handle(request));
-  await makeDataFolder(config.data);
-  const lock = lockDataFolder(config.data);
+  const lock = await startStep(`data: ${config.data}`, async () => {
+    await makeDataFolder(config.data);
+    return lockDataFolder(config.data);
+  });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = await openRegistry(config);
   const access = await openAccessOf(config, registry, log);
@@ -57,8 +59,7 @@ async function run(config: Config): Promise<void> {
   log.info("listening", { url: server.url });
   const signal = await shutdown;
   log.info("stopping", { signal });
-  stopCollecting();
-  await server.stop();
+  await Promise.all([stopCollecting(), server.stop(config.http.drainSeconds * 1000)]);
   await registry.database.close();
   lock.release();
   process.exit(0);
@@ -115,9 +116,15 @@ function entranceOf({ http, delete: { enabled } }: Config, { registry, access, l
 }
 
 /** One pass after the other, with a rest between; a pass that fails is tried again at the next turn. */
-function collectRegularly(registry: Registry, intervalSeconds: number, log: Log): () => void {
+function collectRegularly(registry: Registry, intervalSeconds: number, log: Log): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
+  let running = Promise.resolve();
+  const schedule = (): void => {
+    timer = setTimeout(() => {
+      running = turn();
+    }, intervalSeconds * 1000);
+  };
   const turn = async (): Promise<void> => {
     try {
       const collected = await collect(registry);
@@ -125,12 +132,13 @@ function collectRegularly(registry: Registry, intervalSeconds: number, log: Log)
     } catch (error) {
       log.error("collect failed", error);
     }
-    if (!stopped) timer = setTimeout(() => void turn(), intervalSeconds * 1000);
+    if (!stopped) schedule();
   };
-  timer = setTimeout(() => void turn(), intervalSeconds * 1000);
+  schedule();
   return () => {
     stopped = true;
     clearTimeout(timer);
+    return running;
   };
 }
 

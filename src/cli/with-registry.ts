@@ -1,7 +1,9 @@
+import { existsSync } from "node:fs";
 import type { Config } from "../platform/config/schema.ts";
 import type { Registry } from "../registry/registry.ts";
-import { openRegistry } from "./open-registry.ts";
+import { databasePath, openRegistry } from "./open-registry.ts";
 import { type CommonOptions, readSettings } from "./settings.ts";
+import { StartError } from "./start-error.ts";
 
 /** Opens the data folder for one command, beside a server that may be running on it. */
 export async function withRegistry(
@@ -9,6 +11,9 @@ export async function withRegistry(
   work: (registry: Registry, config: Config) => Promise<void>,
 ): Promise<void> {
   const config = readSettings(options);
+  if (config.database.url === undefined && !existsSync(databasePath(config))) {
+    throw new StartError(`data: there is no registry in ${config.data}; berth serve makes one`);
+  }
   const registry = await openRegistry(config);
   try {
     await work(registry, config);

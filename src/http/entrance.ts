@@ -1,6 +1,6 @@
 import { type Caller, principalName } from "../access/principal.ts";
 import { fail, RegistryError } from "../oci/problem.ts";
-import type { Handle, Incoming, Reply } from "../platform/runtime/http.ts";
+import { ClientGoneError, type Handle, type Incoming, type Reply } from "../platform/runtime/http.ts";
 import { storageProblem } from "../platform/storage/storage-problem.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
@@ -62,10 +62,16 @@ async function answer(
       const origin = { scheme: request.scheme, host: request.headers.get("host") };
       return problemReply(error.problems, (wanted) => challenge(origin, wanted));
     }
-    log.error("request failed", error, { requestId: request.requestId, method: request.method, path: request.path });
+    // Nobody reads this answer; the status is for the log, as many proxies write it.
+    if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
+    const { requestId, method, path } = request;
     const problem = storageProblem(error);
-    if (problem !== undefined) return problemReply([problem], () => undefined);
-    const message = `internal error; the log has it under ${request.requestId}`;
+    if (problem !== undefined) {
+      log.error("storage refused", error, { requestId, method, path });
+      return problemReply([problem], () => undefined);
+    }
+    log.error("request failed", error, { requestId, method, path });
+    const message = `internal error; the log has it under ${requestId}`;
     return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
   }
 }

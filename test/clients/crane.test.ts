@@ -5,9 +5,10 @@ import { type Fixture, openFixture } from "./fixture.ts";
 import type { Layout } from "./images/layout.ts";
 import { busyboxGreeting, hostArchitecture, makeBusyboxImage, makeDebianImage } from "./images/make.ts";
 import { makeForeignImage, makeLargeImage, otherArchitecture } from "./images/make.ts";
+import { provideCrane } from "./provide-crane.ts";
 import { count, digestOf, expectMounts, watch } from "./request-log.ts";
 import { type Outcome, run, type RunOptions, runRefused } from "./run.ts";
-import { describeClient, provideCrane } from "./tools.ts";
+import { describeClient } from "./tools.ts";
 
 const client = /^crane\//;
 

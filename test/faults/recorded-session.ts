@@ -28,7 +28,6 @@ export async function runSession(registry: Registry, repository: string): Promis
     const last = told.pop();
     if (last !== undefined) told.push({ ...last, after: state });
   };
-  const without = (set: ReadonlySet<string>, value: string): ReadonlySet<string> => set.difference(new Set([value]));
 
   const pushBlob = async (bytes: Buffer): Promise<void> => {
     const location = await send("POST", "blobs/uploads/", { body: "" });
@@ -65,6 +64,8 @@ export async function runSession(registry: Registry, repository: string): Promis
   });
   return told;
 }
+
+const without = (set: ReadonlySet<string>, value: string): ReadonlySet<string> => set.difference(new Set([value]));
 
 const imageOf = (config: Buffer, name: string): Buffer =>
   jsonBytes({

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { parse as parseYaml, YAMLParseError } from "yaml";
+import { LineCounter, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { type Config, configSchema } from "./schema.ts";
 
@@ -58,14 +58,29 @@ type Tree = { [key: string]: unknown };
 const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
 
 function readFile(file: string): Tree {
+  const lines = new LineCounter();
+  // Pretty errors quote the lines around them, and a line may hold a secret.
+  const document = parseDocument(readText(file), { prettyErrors: false, lineCounter: lines });
+  const mistakes = [...document.errors, ...document.warnings].map(({ message, pos: [start] }) => {
+    const { line, col } = lines.linePos(start);
+    return `${file}:${line}:${col}: ${message}`;
+  });
+  visit(document, {
+    Alias: () => {
+      mistakes.push(`${file}: aliases are not understood`);
+    },
+  });
+  if (mistakes.length > 0) throw new ConfigError(mistakes);
+  const value: unknown = document.toJS() ?? {};
+  if (!isTree(value)) throw new ConfigError([`${file}: must be a mapping of settings`]);
+  return value;
+}
+
+function readText(file: string): string {
   try {
-    const value: unknown = parseYaml(readFileSync(file, "utf8"), { maxAliasCount: 0 }) ?? {};
-    if (isTree(value)) return value;
-    throw new ConfigError([`${file}: must be a mapping of settings`]);
+    return readFileSync(file, "utf8");
   } catch (error) {
-    if (error instanceof YAMLParseError) throw new ConfigError([`${file}: ${error.message}`]);
-    if (error instanceof ConfigError || !(error instanceof Error)) throw error;
-    throw new ConfigError([`${file}: cannot be read: ${error.message}`]);
+    throw new ConfigError([`${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}`]);
   }
 }
 

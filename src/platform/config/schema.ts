@@ -10,7 +10,8 @@ const address = z
 
 const publicUrl = z
   .url({ protocol: /^https?$/ })
-  .refine((text) => new URL(text).pathname === "/", "must be an origin without a path");
+  // What is no URL at all has been refused before, and would throw here.
+  .refine((text) => !URL.canParse(text) || new URL(text).pathname === "/", "must be an origin without a path");
 
 /** Every setting, its limits and its default. Unknown keys are refused: a wrong configuration does not start. */
 export const configSchema = z.strictObject({
@@ -22,13 +23,15 @@ export const configSchema = z.strictObject({
       addr: address.default("127.0.0.1:5000"),
       /** Where clients reach the registry, when that is not what their Host header says. */
       publicUrl: publicUrl.optional(),
+      /** How long a server that is told to stop waits for running requests; docker kills after 10 seconds. */
+      drainSeconds: seconds(8, 3600),
     })
     .prefault({}),
   database: z
     .strictObject({
       url: z
         .string()
-        .regex(/^(?:sqlite|postgres|postgresql):/, "must start with sqlite: or postgres://")
+        .regex(/^(?:sqlite:|postgres(?:ql)?:\/\/)/, "must start with sqlite: or postgres://")
         .optional(),
     })
     .prefault({}),

@@ -47,12 +47,17 @@ declare module "./database.ts" {
   }
 }
 
+/** This build must not run on what a newer one made of the tables. */
+export class NewerSchemaError extends Error {
+  override readonly name = "NewerSchemaError";
+}
+
 /** Any two servers that start at once take turns (PostgreSQL; SQLite has one writer anyway). */
 const migrationLock = 7_021_155_319;
 
 /**
  * Brings the schema up to this build, all steps of an owner in one transaction.
- * @throws Error when the schema is newer than this build can run on
+ * @throws NewerSchemaError
  */
 export async function migrate(database: Database, owners: readonly Migrations[]): Promise<void> {
   const columns = columnTypes[database.dialect];
@@ -81,7 +86,9 @@ async function migrateOwner(
   const known = new Set(steps.map((step) => step.name));
   const tooNew = rows.find((row) => row.breaks_older_builds === 1 && !known.has(row.name));
   if (tooNew !== undefined) {
-    throw new Error(`the database was changed by a newer Berth (${owner} ${tooNew.name}); start that version or newer`);
+    throw new NewerSchemaError(
+      `the database was changed by a newer Berth (${owner} ${tooNew.name}); start that version or newer`,
+    );
   }
   const applied = new Set(rows.map((row) => row.name));
   for (const step of steps.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {

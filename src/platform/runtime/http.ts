@@ -11,7 +11,7 @@ export interface Incoming {
   readonly query: URLSearchParams;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Ends with an error where the client goes away in the middle. */
+  /** Ends with a ClientGoneError where the client goes away in the middle. */
   readonly body: AsyncIterable<Uint8Array>;
   /** Bytes of the body, 0 without one; `undefined` when it streams. */
   readonly bodyBytes: number | undefined;
@@ -19,6 +19,11 @@ export interface Incoming {
   readonly scheme: "http" | "https";
   readonly remoteAddress: string;
   readonly requestId: string;
+}
+
+/** Nobody is there to read an answer, and nobody here is at fault. */
+export class ClientGoneError extends Error {
+  override readonly name = "ClientGoneError";
 }
 
 export type ReplyHeaders = Readonly<Record<string, string | number | readonly string[]>>;

@@ -1,12 +1,15 @@
 import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
-import type { Handle, Incoming, Reply, ReplyHeaders } from "./http.ts";
+import { ClientGoneError, type Handle, type Incoming, type Reply, type ReplyHeaders } from "./http.ts";
 
 export interface Listening {
   readonly url: string;
-  /** Takes no new connection and resolves when the running requests have been answered. */
-  stop(): Promise<void>;
+  /**
+   * Takes no new connection and resolves when the running requests have been answered. Those that take longer than
+   * `drainMs` lose their connection, which their handlers hear of and which they save their work at.
+   */
+  stop(drainMs: number): Promise<void>;
 }
 
 export interface ListenOptions {
@@ -15,6 +18,8 @@ export interface ListenOptions {
   readonly port: number;
 }
 
+/** How long handlers may take to end once their connections are gone; then the process ends without them. */
+const abandonMs = 5000;
 /** A connection on which nothing moves for this long is closed; 255 is the most that Bun takes. */
 const idleSeconds = 120;
 /** Limits are the registry's to set, endpoint by endpoint: this one is above all of them. */
@@ -22,20 +27,45 @@ const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP/1.1; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve({ hostname, port }: ListenOptions, handle: Handle): Listening {
+  const running = new Set<Promise<unknown>>();
+  const tracked: Handle = async (request) => {
+    const reply = handle(request);
+    running.add(reply);
+    try {
+      return await reply;
+    } finally {
+      running.delete(reply);
+    }
+  };
   const server = Bun.serve({
     hostname,
     port,
     development: false,
+    // Without `development` Bun shares the port, and a second server would take every other connection of the first.
+    reusePort: false,
     idleTimeout: idleSeconds,
     maxRequestBodySize: largestBodyBytes,
     routes: routesByDepth(
-      (segments) => (request: Request, bun: Server<undefined>) => answer(request, bun, { handle, segments }),
+      (segments) => (request: Request, bun: Server<undefined>) => answer(request, bun, { handle: tracked, segments }),
     ),
-    fetch: (request, bun) => answer(request, bun, { handle, segments: undefined }),
+    fetch: (request, bun) => answer(request, bun, { handle: tracked, segments: undefined }),
     error: () => new Response(null, { status: 500 }),
   });
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return { url: `http://${host}:${server.port ?? port}`, stop: () => server.stop(false) };
+  return {
+    url: `http://${host}:${server.port ?? port}`,
+    async stop(drainMs) {
+      if (await isDoneWithin(drainMs, server.stop(false))) return;
+      await isDoneWithin(abandonMs, Promise.allSettled([server.stop(true), ...running]));
+    },
+  };
+}
+
+async function isDoneWithin(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
+  const { promise: timeout, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), milliseconds);
+  const done = work.then(() => true);
+  return Promise.race([done, timeout]).finally(() => clearTimeout(timer));
 }
 
 interface Matched {
@@ -61,8 +91,8 @@ function toIncoming(request: Request, server: Server<undefined>, segments: numbe
     hasDotSegments: segments !== countSegments(path),
     query: new URLSearchParams(query),
     headers,
-    body: request.body ?? noBody(),
-    bodyBytes: streams ? undefined : Number(length ?? 0),
+    body: request.body === null ? noBody() : bodyOf(request.body),
+    bodyBytes: streams ? undefined : toBytes(length ?? "0"),
     scheme: "http",
     remoteAddress: server.requestIP(request)?.address ?? "",
     requestId: crypto.randomUUID(),
@@ -78,7 +108,18 @@ function splitUrl(url: string): { readonly path: string; readonly query: string 
   return mark === -1 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
+/** The same length given twice is one length (RFC 9110, 8.6), which Bun hands on as `3, 3`; it refuses all else. */
+const toBytes = (contentLength: string): number => Number.parseInt(contentLength, 10);
+
 async function* noBody(): AsyncGenerator<Uint8Array> {}
+
+async function* bodyOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw new ClientGoneError("the client went away before its body had ended", { cause: error });
+  }
+}
 
 function toHeaders(headers: ReplyHeaders): Headers {
   const result = new Headers();

@@ -48,7 +48,6 @@ async function finishSession(
   if (isKnown(progress, digest) && progress.digest !== digest) return refuse(registry, session, digest);
   const stat = await registry.blobs.finish({ key: session.upload.key, state: progress.state }, progress.sizeBytes);
   if (!isKnown(progress, digest) && (await hashAgain(registry, stat, digest)) !== digest) {
-    await registry.blobs.delete([stat.key]);
     return refuse(registry, session, digest);
   }
   await commitBlob(registry, session, { digest, stat });

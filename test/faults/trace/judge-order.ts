@@ -36,9 +36,10 @@ export function stepsOfBlobPush(events: readonly DiskEvent[], bytes: Buffer): re
 export const stepsOfManifestPush = (events: readonly DiskEvent[], bytes: Buffer): readonly Step[] =>
   stepsOfCommit(events, bytes);
 
+const isLog = ({ path }: { readonly path: string }): boolean => path.endsWith(".sqlite-wal");
+
 /** The last commit whose part of the database's log has `content` in it, and the answer behind it. */
 function stepsOfCommit(events: readonly DiskEvent[], content: string | Buffer): readonly Step[] {
-  const isLog = ({ path }: { readonly path: string }): boolean => path.endsWith(".sqlite-wal");
   const writes = ofKind(events, "write").filter(isLog);
   const syncs = ofKind(events, "sync").filter(isLog);
   const carrier = writes.findLast((event) => event.bytes.includes(content));

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type BlobKey,
@@ -39,6 +39,10 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
         const size = await writeAll(file, offset, chunks);
         await syncs.run(() => file.datasync());
         return { state, size };
+      } catch (error) {
+        // What nobody acknowledged goes at once: on a full disk it would be the room that the database needs.
+        await Promise.allSettled([file.truncate(offset)]);
+        throw error;
       } finally {
         await file.close();
       }
@@ -56,8 +60,7 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
     },
 
     async cancel({ key }) {
-      await rm(uploadPath(key), { force: true });
-      await syncFolder(uploads);
+      if (await remove(uploadPath(key))) await syncFolder(uploads);
     },
 
     async open(key, range) {
@@ -67,9 +70,10 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
     },
 
     async delete(keys) {
-      for (const key of keys) await rm(blobPath(key), { force: true });
+      const changed = new Set<string>();
+      for (const key of keys) if (await remove(blobPath(key))) changed.add(shardPath(key));
       // What is told to be gone must not come back with the next power loss: nobody would know of it any more.
-      for (const shard of new Set(keys.map(shardPath))) await syncFolder(shard);
+      for (const shard of changed) await syncFolder(shard);
     },
 
     list: (after) => listBlobs(join(folder, "blobs"), after),
@@ -170,6 +174,9 @@ async function* listKeys(folder: string): AsyncGenerator<BlobKey> {
 }
 
 const isAbsent = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
+
+/** Whether it was there. */
+const remove = async (path: string): Promise<boolean> => (await unlessAbsent(unlink(path).then(() => true))) ?? false;
 
 async function unlessAbsent<T>(promise: Promise<T>): Promise<T | undefined> {
   try {

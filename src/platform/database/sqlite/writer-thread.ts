@@ -3,11 +3,13 @@ import { Database } from "bun:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { type Answer, type Order, writerPragmas } from "./writer-protocol.ts";
 
-const path = String(workerData);
-const database = new Database(path, { create: true, readwrite: true });
-for (const pragma of writerPragmas) database.run(pragma);
+function open(path: string): Database {
+  const database = new Database(path, { create: true, readwrite: true });
+  for (const pragma of writerPragmas) database.run(pragma);
+  return database;
+}
 
-function answer({ id, sql, parameters }: Order): Answer {
+function answer(database: Database, { id, sql, parameters }: Order): Answer {
   try {
     const statement = database.query(sql);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Kysely's values are what bun:sqlite binds
@@ -15,16 +17,28 @@ function answer({ id, sql, parameters }: Order): Answer {
     if (statement.columnNames.length > 0) return { id, rows: statement.all(...bound), changes: 0 };
     return { id, rows: [], changes: statement.run(...bound).changes };
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "UNKNOWN";
-    return { id, message: error instanceof Error ? error.message : String(error), code };
+    return failed(id, error);
   }
 }
 
-parentPort?.on("message", (order: Order) => {
-  if (order.sql === "close") {
-    database.close();
-    process.exit(0);
-  }
-  parentPort?.postMessage(answer(order));
-});
-parentPort?.postMessage({ id: 0, rows: [], changes: 0 } satisfies Answer);
+function failed(id: number, error: unknown): Answer {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "UNKNOWN";
+  return { id, message: error instanceof Error ? error.message : String(error), code };
+}
+
+function serve(database: Database): void {
+  parentPort?.on("message", (order: Order) => {
+    if (order.sql === "close") {
+      database.close();
+      process.exit(0);
+    }
+    parentPort?.postMessage(answer(database, order));
+  });
+  parentPort?.postMessage({ id: 0, rows: [], changes: 0 } satisfies Answer);
+}
+
+try {
+  serve(open(String(workerData)));
+} catch (error) {
+  parentPort?.postMessage(failed(0, error));
+}
