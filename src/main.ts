@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { addCheck } from "./cli/check.ts";
 import { addServe } from "./cli/serve.ts";
 import { StartError } from "./cli/start-error.ts";
 import { addUploads } from "./cli/uploads.ts";
@@ -11,6 +12,7 @@ process.umask(0o027);
 
 const program = new Command("berth").description("a container registry in one process");
 addServe(program);
+addCheck(program);
 addUploads(program);
 addUser(program);
 addVersion(program);

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
+import { sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -127,7 +128,7 @@ function collectRegularly(registry: Registry, intervalSeconds: number, log: Log)
   };
   const turn = async (): Promise<void> => {
     try {
-      const collected = await collect(registry);
+      const collected = { ...(await collect(registry)), swept: await sweepUploads(registry) };
       if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
     } catch (error) {
       log.error("collect failed", error);

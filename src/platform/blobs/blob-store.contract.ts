@@ -118,8 +118,8 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       for (let index = 0; index < 5; index++) keys.push((await push(store, "x".repeat(index))).key);
       const unfinished = await store.begin();
       await store.append(unfinished, 0, bytes("unfinished"));
-      expect(await Array.fromAsync(store.unfinished())).toContain(unfinished.key);
-      expect(await Array.fromAsync(store.unfinished())).not.toContain(keys[0]);
+      const begun = (await Array.fromAsync(store.unfinished())).map(({ key }) => key);
+      expect([begun.includes(unfinished.key), begun.some((key) => keys.includes(key))]).toEqual([true, false]);
       const sorted = keys.toSorted();
       expect((await Array.fromAsync(store.list())).map((stat) => stat.key)).toEqual(sorted);
       expect((await Array.fromAsync(store.list(sorted[2]))).map((stat) => stat.key)).toEqual(sorted.slice(3));

@@ -48,8 +48,8 @@ export interface BlobStore {
   delete(keys: readonly BlobKey[]): Promise<void>;
   /** Finished keys, in the order of their names; for check, scrub and rebuild alone. */
   list(after?: BlobKey): AsyncIterable<BlobStat>;
-  /** Keys of uploads that hold bytes and are not finished, in any order. */
-  unfinished(): AsyncIterable<BlobKey>;
+  /** Uploads that hold bytes and are not finished, in any order; fit for `cancel` alone. */
+  unfinished(): AsyncIterable<Upload>;
 
   /** Present only on drivers that can hand out URLs; without it, callers send the body. */
   readonly presign?: (key: BlobKey, ttlSeconds: number) => Promise<URL>;

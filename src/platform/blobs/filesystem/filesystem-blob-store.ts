@@ -77,7 +77,9 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
     },
 
     list: (after) => listBlobs(join(folder, "blobs"), after),
-    unfinished: () => listKeys(uploads),
+    async *unfinished() {
+      for await (const key of listKeys(uploads)) yield { key, state: noState };
+    },
   };
 }
 
