@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { addConfig } from "./cli/config.ts";
+import { addCheck } from "./cli/check.ts";
 import { addServe } from "./cli/serve.ts";
 import { StartError } from "./cli/start-error.ts";
 import { addUploads } from "./cli/uploads.ts";
@@ -13,6 +14,7 @@ process.umask(0o027);
 const program = new Command("berth").description("a container registry in one process");
 addConfig(program);
 addServe(program);
+addCheck(program);
 addUploads(program);
 addUser(program);
 addVersion(program);

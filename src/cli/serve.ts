@@ -1,8 +1,8 @@
-import { mkdir } from "node:fs/promises";
 import type { Command } from "commander";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
+import { sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -10,6 +10,7 @@ import { entrance } from "../http/entrance.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
+import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import { serve } from "../platform/runtime/serve.ts";
@@ -47,7 +48,7 @@ async function run({ config, warnings }: Settings): Promise<void> {
   // The port comes first: a server that cannot have it must not touch the data.
   const server = listen(config, (request) => handle(request));
   const lock = await startStep(`data: ${config.data}`, async () => {
-    await mkdir(config.data, { recursive: true, mode: 0o750 });
+    await makeDataFolder(config.data);
     return lockDataFolder(config.data);
   });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
@@ -131,7 +132,7 @@ function collectRegularly(registry: Registry, intervalSeconds: number, log: Log)
   };
   const turn = async (): Promise<void> => {
     try {
-      const collected = await collect(registry);
+      const collected = { ...(await collect(registry)), swept: await sweepUploads(registry) };
       if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
     } catch (error) {
       log.error("collect failed", error);
