@@ -12,6 +12,9 @@ import { startStep } from "./start-error.ts";
 /** A link to bytes lives 20 minutes; bytes go a quarter of an hour after the last one can be used. */
 const deleteDelayMs = 35 * 60 * 1000;
 
+/** A server that dies keeps its uploads from going on elsewhere for as long. */
+const uploadHoldMs = 30_000;
+
 /** The embedded database; another is named by `database.url`. */
 export const databasePath = ({ data }: Config): string => join(data, "berth.sqlite");
 
@@ -35,6 +38,7 @@ export async function openRegistry(config: Config): Promise<Registry> {
       deleteDelayMs,
       ...config.manifests,
       uploads: {
+        holdMs: uploadHoldMs,
         idleMs: config.uploads.idleSeconds * 1000,
         maxBytes: config.uploads.maxBytes,
         maxSessions: config.uploads.maxSessions,

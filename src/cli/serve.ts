@@ -1,9 +1,9 @@
-import { mkdir } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
+import { sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -13,6 +13,7 @@ import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
+import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
 import { databaseProblem } from "../platform/database/database-problem.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
@@ -21,10 +22,11 @@ import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
+import { releaseHolds } from "../registry/uploads/release-holds.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
 import { type Operation, openOperation, startingEntrance } from "./operation.ts";
-import { type CommonOptions, readSettings, withCommonOptions } from "./settings.ts";
+import { type CommonOptions, readSettings, type Settings, withCommonOptions } from "./settings.ts";
 import { StartError, startStep } from "./start-error.ts";
 
 const tokenSeconds = 300;
@@ -43,20 +45,23 @@ export const addServe = (program: Command): void => {
     .action(async (options: ServeOptions) => run(readSettings(options, { "http.addr": options.addr })));
 };
 
-async function run(config: Config): Promise<void> {
+async function run({ config, warnings }: Settings): Promise<void> {
   const log = openLog(config.log.level);
   flushAtEnd(log);
+  for (const warning of warnings) log.warn("configuration", { warning });
   const operation = openOperation(config, log);
   const { readiness, metrics } = operation;
   let handle = startingEntrance(operation);
   // The port comes first: a server that cannot have it must not touch the data.
   const server = await listen(config, operation, (request) => handle(request));
   const lock = await startStep(`data: ${config.data}`, async () => {
-    await mkdir(config.data, { recursive: true, mode: 0o750 });
+    await makeDataFolder(config.data);
     return lockDataFolder(config.data);
   });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = measured(await openRegistry(config), metrics);
+  // The lock shows that whoever wrote to the embedded database before is no more.
+  if (registry.database.dialect === "sqlite") await releaseHolds(registry);
   const access = await openAccessOf(config, registry, log);
   handle = entranceOf(config, { registry, access, operation });
   const stopCollecting = collectRegularly(registry, config.collect.intervalSeconds, log);
@@ -153,7 +158,7 @@ function collectRegularly(registry: Registry, intervalSeconds: number, log: Log)
   };
   const turn = async (): Promise<void> => {
     try {
-      const collected = await collect(registry);
+      const collected = { ...(await collect(registry)), swept: await sweepUploads(registry) };
       if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
     } catch (error) {
       log.error("collect failed", error);

@@ -1,7 +1,7 @@
 import { type Caller, principalName } from "../access/principal.ts";
 import { fail, RegistryError } from "../oci/problem.ts";
-import { storageRefusal } from "../platform/data-folder/storage-refusal.ts";
 import { ClientGoneError, type Handle, type Incoming, type Reply } from "../platform/runtime/http.ts";
+import { storageProblem } from "../platform/storage/storage-problem.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
@@ -25,9 +25,6 @@ export interface RequestNotes {
 /** A part of the URL space; `undefined` where the path is not its own. */
 export type Site = (request: Incoming, notes: RequestNotes) => Promise<Reply | undefined>;
 
-/** A full disk is seldom emptied sooner. */
-const retryAfterSeconds = 30;
-
 /** On every answer: docker looks for the first, and a blob is never a page. */
 const always = {
   "docker-distribution-api-version": "registry/2.0",
@@ -35,10 +32,11 @@ const always = {
 } as const;
 
 /** Every request comes in here: one answer, one line in the log. */
-export const entrance =
-  (deps: EntranceDeps): Handle =>
-  async (request) => {
+export function entrance(deps: EntranceDeps): Handle {
+  const noticeForwarding = forwardingNotice(deps.log);
+  return async (request) => {
     const started = performance.now();
+    noticeForwarding(request);
     const notes: RequestNotes = {};
     const reply = await answer(deps, request, notes);
     const durationMs = performance.now() - started;
@@ -57,6 +55,21 @@ export const entrance =
     });
     return { ...reply, headers: { ...always, "x-request-id": request.requestId, ...reply.headers } };
   };
+}
+
+const forwardingHeaders = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
+
+/** Anyone can send these, so they count for nothing; whoever runs a proxy learns of it from the log, once. */
+function forwardingNotice(log: Log): (request: Incoming) => void {
+  let given = false;
+  return ({ headers, remoteAddress }) => {
+    if (given) return;
+    const header = forwardingHeaders.find((name) => headers.has(name));
+    if (header === undefined) return;
+    given = true;
+    log.warn("forwarding headers are ignored; set http.publicUrl behind a proxy", { header, remoteAddress });
+  };
+}
 
 async function answer({ log, challenge, sites }: EntranceDeps, request: Incoming, notes: RequestNotes): Promise<Reply> {
   try {
@@ -74,13 +87,14 @@ async function answer({ log, challenge, sites }: EntranceDeps, request: Incoming
     }
     // Nobody reads this answer; the status is for the log, as many proxies write it.
     if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
-    const refusal = storageRefusal(error);
-    if (refusal !== undefined) {
-      log.error("storage refused a write", error, { requestId: request.requestId });
-      return problemReply([{ code: "UNAVAILABLE", reason: refusal, retryAfterSeconds }], () => undefined);
+    const { requestId, method, path } = request;
+    const problem = storageProblem(error);
+    if (problem !== undefined) {
+      log.error("storage refused", error, { requestId, method, path });
+      return problemReply([problem], () => undefined);
     }
-    log.error("request failed", error, { requestId: request.requestId, method: request.method, path: request.path });
-    const message = `internal error; the log has it under ${request.requestId}`;
+    log.error("request failed", error, { requestId, method, path });
+    const message = `internal error; the log has it under ${requestId}`;
     return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
   }
 }

@@ -5,7 +5,9 @@ import { fail } from "../oci/problem.ts";
 import { type BlobKey, parseBlobKey } from "../platform/blobs/blob-store.ts";
 import { clock } from "../platform/database/clock.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
+import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
+import { isNamed, leaseEnd } from "./edges.ts";
 import { checkReadGates, type Registry } from "./registry.ts";
 import { ensureRepository } from "./repositories.ts";
 
@@ -36,46 +38,52 @@ export function storedKey(text: string): BlobKey {
   return key;
 }
 
-/** The end of a lease that begins now, by the database's clock. */
-const leaseEnd = ({ dialect }: Database, leaseMs: number) => sql<number>`${clock(dialect)} + ${sql.lit(leaseMs)}`;
+/** A lease that begins now, unless a longer one is running. */
+const extendedLease = (database: Database, leaseMs: number) => {
+  const end = leaseEnd(database, leaseMs);
+  const current = sql.ref("repository_blobs.leased_until");
+  return sql<number>`case when ${current} < ${end} then ${end} else ${current} end`;
+};
 
 /**
  * A pusher who asks for a blob and hears that it is there will not send it: what no manifest needs, and is about to
  * run out, gets a new lease before the answer. Most questions change nothing.
+ * @throws RegistryError BLOB_UNKNOWN, also where it went since the caller found it
  */
 export async function renewLease(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
   const { database, settings } = registry;
-  const half = sql<number>`${clock(database.dialect)} + ${sql.lit(Math.floor(settings.leaseMs / 2))}`;
-  const due = await database.read
-    .selectFrom("repositories")
-    .innerJoin("repository_blobs", "repository_blobs.repository_id", "repositories.id")
-    .select("repositories.id")
-    .where("repositories.name", "=", repository)
-    .where("repository_blobs.digest", "=", digest)
-    .where("repository_blobs.leased_until", "<", half)
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("edges")
-            .select("edges.child")
-            .whereRef("edges.repository_id", "=", "repositories.id")
-            .where("edges.child", "=", digest),
-        ),
-      ),
+  const half = leaseEnd(database, Math.floor(settings.leaseMs / 2));
+  const found = await database.read
+    .selectFrom("repository_blobs")
+    .select((expression) => [
+      "repository_id",
+      expression.and([expression("leased_until", "<", half), expression.not(isNamed(expression))]).as("isDue"),
+    ])
+    .where("repository_id", "in", (expression) =>
+      expression.selectFrom("repositories").select("id").where("name", "=", repository),
     )
+    .where("digest", "=", digest)
     .executeTakeFirst();
-  if (due === undefined) return;
+  if (found === undefined) return fail({ code: "BLOB_UNKNOWN", digest });
+  if (!found.isDue) return;
   const renewed = await database.write(async (tx) => {
-    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: [digest] });
+    await keepBlobs(tx, database, [digest]);
     return tx
       .updateTable("repository_blobs")
-      .set({ leased_until: leaseEnd(database, settings.leaseMs) })
-      .where("repository_id", "=", due.id)
+      .set({ leased_until: extendedLease(database, settings.leaseMs) })
+      .where("repository_id", "=", found.repository_id)
       .where("digest", "=", digest)
       .returning("digest")
       .execute();
   });
   if (renewed.length === 0) fail({ code: "BLOB_UNKNOWN", digest });
+}
+
+/** Locks blobs against their removal until the transaction ends; others may lock them likewise. */
+export async function keepBlobs(tx: Writer, { dialect }: Database, digests: readonly Digest[]): Promise<void> {
+  for (const values of inChunks([...new Set(digests)].toSorted())) {
+    await lockRows(tx, dialect, { table: "blobs", column: "digest", values, against: "removal" });
+  }
 }
 
 /** Makes a blob readable in a repository, or renews its lease there. The blob's row must be locked or new. */
@@ -85,11 +93,14 @@ export async function addBlobToRepository(
   { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<void> {
   const repositoryId = await ensureRepository(tx, database, repository);
-  const leased_until = leaseEnd(database, settings.leaseMs);
   await tx
     .insertInto("repository_blobs")
-    .values({ repository_id: repositoryId, digest, leased_until })
-    .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doUpdateSet({ leased_until }))
+    .values({ repository_id: repositoryId, digest, leased_until: leaseEnd(database, settings.leaseMs) })
+    .onConflict((conflict) =>
+      conflict
+        .columns(["repository_id", "digest"])
+        .doUpdateSet({ leased_until: extendedLease(database, settings.leaseMs) }),
+    )
     .execute();
 }
 
@@ -105,7 +116,7 @@ export async function mountBlob(registry: Registry, { repository, digest, source
   const { database } = registry;
   if (sources.length === 0) return false;
   return database.write(async (tx) => {
-    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: [digest] });
+    await keepBlobs(tx, database, [digest]);
     const source = await tx
       .selectFrom("repository_blobs")
       .innerJoin("repositories", "repositories.id", "repository_blobs.repository_id")
@@ -126,15 +137,49 @@ export async function mountBlob(registry: Registry, { repository, digest, source
  */
 export async function deleteBlob(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
   const { database } = registry;
-  const removed = await database.write((tx) =>
-    tx
+  const isRemoved = await database.write(async (tx) => {
+    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: [digest], against: "everyone" });
+    const rows = await tx
       .deleteFrom("repository_blobs")
       .where("digest", "=", digest)
       .where("repository_id", "in", (expression) =>
         expression.selectFrom("repositories").select("id").where("name", "=", repository),
       )
       .returning("digest")
-      .execute(),
-  );
-  if (removed.length === 0) fail({ code: "BLOB_UNKNOWN", digest });
+      .execute();
+    if (rows.length > 0) await dropUnusedBlobs(registry, tx, [digest]);
+    return rows.length > 0;
+  });
+  if (!isRemoved) fail({ code: "BLOB_UNKNOWN", digest });
+}
+
+/**
+ * Of these blobs, those that no repository has any more: their rows go now, their bytes once no link to them can be
+ * alive. The rows must be locked.
+ * @returns how many
+ */
+export async function dropUnusedBlobs(
+  { database, settings }: Registry,
+  tx: Writer,
+  digests: readonly string[],
+): Promise<number> {
+  const dropped = await tx
+    .deleteFrom("blobs")
+    .where("digest", "in", digests)
+    .where(({ not, exists, selectFrom }) =>
+      not(
+        exists(
+          selectFrom("repository_blobs").select("digest").whereRef("repository_blobs.digest", "=", "blobs.digest"),
+        ),
+      ),
+    )
+    .returning("blob_key")
+    .execute();
+  if (dropped.length === 0) return 0;
+  const delete_after = sql<number>`${clock(database.dialect)} + ${sql.lit(settings.deleteDelayMs)}`;
+  await tx
+    .insertInto("doomed_blobs")
+    .values(dropped.map(({ blob_key }) => ({ blob_key, delete_after })))
+    .execute();
+  return dropped.length;
 }

@@ -1,7 +1,8 @@
 import { sql } from "kysely";
 import { clock } from "../platform/database/clock.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
-import { storedKey } from "./blobs.ts";
+import { dropUnusedBlobs, storedKey } from "./blobs.ts";
+import { isNamed, neverMs } from "./edges.ts";
 import type { Registry } from "./registry.ts";
 import { dropBytes } from "./uploads/cancel-upload.ts";
 
@@ -13,6 +14,14 @@ export interface Collected {
   readonly files: number;
 }
 
+const nothing: Collected = { uploads: 0, memberships: 0, blobs: 0, files: 0 };
+
+interface Step {
+  /** Rows that were due before the step; after it, none of them is. */
+  readonly due: number;
+  readonly removed: Partial<Collected>;
+}
+
 /** Small steps, so that a writer in between never waits long. */
 const mostInOneStep = 200;
 
@@ -21,134 +30,101 @@ const mostInOneStep = 200;
  * that no manifest names, and the bytes whose row went long enough ago.
  */
 export async function collect(registry: Registry): Promise<Collected> {
-  const uploads = await repeat(() => expireUploads(registry));
-  const memberships = await repeat(() => dropMemberships(registry));
-  const blobs = await repeat(() => dropBlobs(registry));
-  const files = await repeat(() => deleteBytes(registry));
-  return { uploads, memberships, blobs, files };
+  let total = nothing;
+  for (const step of [expireUploads, dropMemberships, deleteBytes]) {
+    for (;;) {
+      const { due, removed } = await step(registry);
+      total = add(total, { ...nothing, ...removed });
+      if (due < mostInOneStep) break;
+    }
+  }
+  return total;
 }
 
-async function repeat(step: () => Promise<number>): Promise<number> {
-  let total = 0;
-  for (;;) {
-    const done = await step();
-    total += done;
-    if (done < mostInOneStep) return total;
-  }
-}
+const add = (one: Collected, other: Collected): Collected => ({
+  uploads: one.uploads + other.uploads,
+  memberships: one.memberships + other.memberships,
+  blobs: one.blobs + other.blobs,
+  files: one.files + other.files,
+});
 
 /** By last activity: a slow upload that still moves is nobody's rubbish. */
-async function expireUploads(registry: Registry): Promise<number> {
+async function expireUploads(registry: Registry): Promise<Step> {
   const { database, settings } = registry;
   const now = clock(database.dialect);
+  const idleSince = sql<number>`${now} - ${sql.lit(settings.uploads.idleMs)}`;
   const rows = await database.write((tx) =>
     tx
       .deleteFrom("uploads")
       .where("id", "in", (expression) =>
         expression
-          .selectFrom("uploads")
-          .select("id")
-          .where("active_at", "<", sql<number>`${now} - ${sql.lit(settings.uploads.idleMs)}`)
-          .where("held_until", "<", now)
+          .selectFrom("uploads as idle")
+          .select("idle.id")
+          .where("idle.active_at", "<", idleSince)
+          .where("idle.held_until", "<", now)
           .limit(mostInOneStep),
       )
+      // Once more on the row itself: PostgreSQL asks only this again of a session that was claimed while it waited.
+      .where("active_at", "<", idleSince)
+      .where("held_until", "<", now)
       .returning(["blob_key", "state"])
       .execute(),
   );
   await dropBytes(registry, rows);
-  return rows.length;
+  return { due: rows.length, removed: { uploads: rows.length } };
 }
 
-/** A repository's blob without an edge lasts as long as its lease. Rows are locked first and looked at after. */
-async function dropMemberships({ database }: Registry): Promise<number> {
+/**
+ * A repository's blob that no manifest names lasts as long as its lease; with its last repository the blob goes. The
+ * blobs are locked first and looked at after.
+ */
+async function dropMemberships(registry: Registry): Promise<Step> {
+  const { database } = registry;
   const now = clock(database.dialect);
   const due = await database.read
     .selectFrom("repository_blobs")
     .select(["repository_id", "digest"])
     .where("leased_until", "<", now)
-    .where(({ not, exists, selectFrom }) =>
-      not(
-        exists(
-          selectFrom("edges")
-            .select("child")
-            .whereRef("edges.repository_id", "=", "repository_blobs.repository_id")
-            .whereRef("edges.child", "=", "repository_blobs.digest"),
-        ),
-      ),
-    )
     .limit(mostInOneStep)
     .execute();
-  if (due.length === 0) return 0;
-  await database.write(async (tx) => {
+  if (due.length === 0) return { due: 0, removed: {} };
+  return database.write(async (tx) => {
     const values = [...new Set(due.map((row) => row.digest))].toSorted();
-    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values });
-    for (const { repository_id, digest } of due) {
+    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values, against: "everyone" });
+    let memberships = 0;
+    for (const [repositoryId, rows] of Map.groupBy(due, (row) => row.repository_id)) {
+      const digests = rows.map((row) => row.digest);
+      // A blob that came after the manifest which names it got a lease that it does not need.
       await tx
-        .deleteFrom("repository_blobs")
-        .where("repository_id", "=", repository_id)
-        .where("digest", "=", digest)
-        .where("leased_until", "<", now)
-        .where(({ not, exists, selectFrom }) =>
-          not(
-            exists(
-              selectFrom("edges")
-                .select("child")
-                .where("edges.repository_id", "=", repository_id)
-                .where("edges.child", "=", digest),
-            ),
-          ),
-        )
+        .updateTable("repository_blobs")
+        .set({ leased_until: neverMs })
+        .where("repository_id", "=", repositoryId)
+        .where("digest", "in", digests)
+        .where(isNamed)
         .execute();
+      const gone = await tx
+        .deleteFrom("repository_blobs")
+        .where("repository_id", "=", repositoryId)
+        .where("digest", "in", digests)
+        .where("leased_until", "<", now)
+        .returning("digest")
+        .execute();
+      memberships += gone.length;
     }
+    return { due: due.length, removed: { memberships, blobs: await dropUnusedBlobs(registry, tx, values) } };
   });
-  return due.length;
 }
 
-/** A blob that no repository has: its row goes first, its bytes once no link to them can be alive. */
-async function dropBlobs({ database, settings }: Registry): Promise<number> {
-  const unused = await database.read
-    .selectFrom("blobs")
-    .leftJoin("repository_blobs", "repository_blobs.digest", "blobs.digest")
-    .select("blobs.digest")
-    .where("repository_blobs.digest", "is", null)
-    .limit(mostInOneStep)
-    .execute();
-  if (unused.length === 0) return 0;
-  const values = unused.map((row) => row.digest).toSorted();
-  await database.write(async (tx) => {
-    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values });
-    const dropped = await tx
-      .deleteFrom("blobs")
-      .where("digest", "in", values)
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom("repository_blobs").select("digest").whereRef("repository_blobs.digest", "=", "blobs.digest"),
-          ),
-        ),
-      )
-      .returning("blob_key")
-      .execute();
-    if (dropped.length === 0) return;
-    const delete_after = sql<number>`${clock(database.dialect)} + ${sql.lit(settings.deleteDelayMs)}`;
-    await tx
-      .insertInto("doomed_blobs")
-      .values(dropped.map(({ blob_key }) => ({ blob_key, delete_after })))
-      .execute();
-  });
-  return unused.length;
-}
-
-async function deleteBytes({ database, blobs }: Registry): Promise<number> {
+async function deleteBytes({ database, blobs }: Registry): Promise<Step> {
   const due = await database.read
     .selectFrom("doomed_blobs")
     .select("blob_key")
     .where("delete_after", "<=", clock(database.dialect))
     .limit(mostInOneStep)
     .execute();
-  if (due.length === 0) return 0;
+  if (due.length === 0) return { due: 0, removed: {} };
   const keys = due.map((row) => row.blob_key);
   await blobs.delete(keys.map(storedKey));
   await database.write((tx) => tx.deleteFrom("doomed_blobs").where("blob_key", "in", keys).execute());
-  return due.length;
+  return { due: due.length, removed: { files: due.length } };
 }

@@ -1,24 +1,25 @@
+import type { ExpressionBuilder } from "kysely";
 import type { Digest } from "../oci/digest.ts";
 import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
-import { clock } from "../platform/database/clock.ts";
-import { sql } from "kysely";
-import type { Writer } from "../platform/database/database.ts";
+import type { Tables, Writer } from "../platform/database/database.ts";
+import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
+import { removeEdges } from "./edges.ts";
 import { asDigest, failUnknown } from "./manifests.ts";
-import { checkWriteRules } from "./push-manifest.ts";
-import type { Registry } from "./registry.ts";
+import { checkWriteRules, type Registry } from "./registry.ts";
+import { findRepository } from "./repositories.ts";
 
 /**
  * Removes one tag; the manifest stays.
  * @throws RegistryError MANIFEST_UNKNOWN, NAME_UNKNOWN, or a write rule's problem
  */
 export async function deleteTag(registry: Registry, repository: RepositoryName, tag: Tag): Promise<void> {
-  const removed = await registry.database.write(async (tx) => {
-    const repositoryId = await idOf(tx, repository);
+  const isRemoved = await registry.database.write(async (tx) => {
+    const repositoryId = await findRepository(tx, repository);
     if (repositoryId === undefined) return false;
     return removeTags(registry, tx, { repository, repositoryId, tag });
   });
-  if (!removed) await failUnknown(registry, repository, tag);
+  if (!isRemoved) await failUnknown(registry, repository, tag);
 }
 
 /**
@@ -26,11 +27,16 @@ export async function deleteTag(registry: Registry, repository: RepositoryName, 
  * @throws RegistryError MANIFEST_UNKNOWN, NAME_UNKNOWN, or a write rule's problem
  */
 export async function deleteManifest(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
-  const { database } = registry;
-  const removed = await database.write(async (tx) => {
-    const repositoryId = await idOf(tx, repository);
-    if (repositoryId === undefined) return false;
-    await lockRows(tx, database.dialect, { table: "manifests", column: "digest", values: [digest] });
+  const { database, settings } = registry;
+  const isRemoved = await database.write(async (tx) => {
+    const found = await findParent(tx, repository, digest);
+    if (found === undefined) return false;
+    const { repositoryId, children } = found;
+    for (const values of inChunks(children)) {
+      await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values, against: "everyone" });
+    }
+    const manifest = { table: "manifests", column: "digest", values: [digest] };
+    await lockRows(tx, database.dialect, { ...manifest, against: "everyone" });
     await removeTags(registry, tx, { repository, repositoryId, digest });
     const rows = await tx
       .deleteFrom("repository_manifests")
@@ -39,16 +45,35 @@ export async function deleteManifest(registry: Registry, repository: RepositoryN
       .returning("digest")
       .execute();
     if (rows.length === 0) return false;
-    await releaseEdges(registry, tx, { repositoryId, parent: digest });
+    await removeEdges({ database, leaseMs: settings.leaseMs }, tx, { repositoryId, parent: digest, children });
     await dropUnusedManifest(tx, digest);
     return true;
   });
-  if (!removed) await failUnknown(registry, repository, digest);
+  if (!isRemoved) await failUnknown(registry, repository, digest);
 }
 
-async function idOf(tx: Writer, name: RepositoryName): Promise<number | undefined> {
-  const row = await tx.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
-  return row?.id;
+interface Parent {
+  readonly repositoryId: number;
+  /** In the order of their digests. What a manifest names never changes, so this still holds once rows are locked. */
+  readonly children: readonly string[];
+}
+
+async function findParent(tx: Writer, repository: RepositoryName, digest: Digest): Promise<Parent | undefined> {
+  const rows = await tx
+    .selectFrom("repositories")
+    .innerJoin("repository_manifests", "repository_manifests.repository_id", "repositories.id")
+    .leftJoin("edges", (join) =>
+      join
+        .onRef("edges.repository_id", "=", "repository_manifests.repository_id")
+        .onRef("edges.parent", "=", "repository_manifests.digest"),
+    )
+    .select(["repositories.id", "edges.child"])
+    .where("repositories.name", "=", repository)
+    .where("repository_manifests.digest", "=", digest)
+    .orderBy("edges.child")
+    .execute();
+  const [first] = rows;
+  return first && { repositoryId: first.id, children: rows.flatMap(({ child }) => child ?? []) };
 }
 
 type TagsToRemove = { readonly repository: RepositoryName; readonly repositoryId: number } & (
@@ -56,44 +81,25 @@ type TagsToRemove = { readonly repository: RepositoryName; readonly repositoryId
   | { readonly digest: Digest }
 );
 
-/** Each removed tag is asked about first: a rule that keeps one keeps them all. */
+/** Each removed tag is asked about: a rule that keeps one keeps them all. */
 async function removeTags(registry: Registry, tx: Writer, remove: TagsToRemove): Promise<boolean> {
-  const rows = await tx
-    .deleteFrom("tags")
-    .where("repository_id", "=", remove.repositoryId)
-    .where((expression) =>
+  const { repository, repositoryId } = remove;
+  const areMeant = (expression: ExpressionBuilder<Tables, "tags">) =>
+    expression.and([
+      expression("repository_id", "=", repositoryId),
       "tag" in remove ? expression("name", "=", remove.tag) : expression("digest", "=", remove.digest),
-    )
-    .returning(["name", "digest"])
-    .execute();
+    ]);
+  if (registry.database.dialect === "postgres") {
+    // In the order in which a push of several tags takes them.
+    await tx.selectFrom("tags").select("name").where(areMeant).orderBy("name").forUpdate().execute();
+  }
+  const rows = await tx.deleteFrom("tags").where(areMeant).returning(["name", "digest"]).execute();
   for (const { name, digest } of rows) {
     const tag = parseTag(name);
-    if (tag === undefined) continue;
-    const change = { repository: remove.repository, tag, from: asDigest(digest), to: undefined };
-    await checkWriteRules(registry, tx, change);
+    if (tag === undefined) throw new Error(`the database holds a tag that is none: ${name}`);
+    await checkWriteRules(registry, tx, { repository, tag, from: asDigest(digest), to: undefined });
   }
   return rows.length > 0;
-}
-
-/** What nothing needs any more begins a fresh lease, so that a push which counts on it still finds it. */
-async function releaseEdges(
-  { database, settings }: Registry,
-  tx: Writer,
-  { repositoryId, parent }: { readonly repositoryId: number; readonly parent: Digest },
-): Promise<void> {
-  await tx
-    .updateTable("repository_blobs")
-    .set({ leased_until: sql<number>`${clock(database.dialect)} + ${sql.lit(settings.leaseMs)}` })
-    .where("repository_id", "=", repositoryId)
-    .where("digest", "in", (expression) =>
-      expression
-        .selectFrom("edges")
-        .select("child")
-        .where("repository_id", "=", repositoryId)
-        .where("parent", "=", parent),
-    )
-    .execute();
-  await tx.deleteFrom("edges").where("repository_id", "=", repositoryId).where("parent", "=", parent).execute();
 }
 
 /** The bytes go with the last repository that has the manifest; its row is locked, so no push can miss that. */

@@ -29,7 +29,7 @@ const referenceText = (reference: Reference): string => (reference.kind === "tag
 
 /** Says which of the two is missing: the repository or the manifest in it. */
 export async function failUnknown(registry: Registry, name: RepositoryName, reference: string): Promise<never> {
-  const id = await findRepository(registry, name);
+  const id = await findRepository(registry.database.read, name);
   return fail(id === undefined ? { code: "NAME_UNKNOWN", name } : { code: "MANIFEST_UNKNOWN", reference });
 }
 

@@ -13,8 +13,10 @@ export async function findMountSources(
   { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<readonly RepositoryName[]> {
   const slash = repository.indexOf("/");
-  const namespace = slash === -1 ? "" : repository.slice(0, slash + 1);
-  const isOwn = sql<number>`case when substr(name, 1, ${sql.lit(namespace.length)}) = ${namespace} then 0 else 1 end`;
+  const namespace = repository.slice(0, slash + 1);
+  // Repositories without a slash are the root namespace's.
+  const isOwn =
+    slash === -1 ? sql`name not like '%/%'` : sql`substr(name, 1, ${sql.lit(namespace.length)}) = ${namespace}`;
   const rows = await database.read
     .selectFrom("repositories")
     .select("name")
@@ -22,7 +24,7 @@ export async function findMountSources(
       expression.selectFrom("repository_blobs").select("repository_id").where("repository_blobs.digest", "=", digest),
     )
     .where(visible)
-    .orderBy(isOwn)
+    .orderBy(sql<number>`case when ${isOwn} then 0 else 1 end`)
     .orderBy("name")
     .limit(mostSources)
     .execute();

@@ -11,7 +11,10 @@ export interface TagChange {
   readonly to: Digest | undefined;
 }
 
-/** Whether the registry's state allows a change (immutability, naming, quota), asked inside the change's transaction. */
+/**
+ * Whether the registry's state allows a change (immutability, naming, quota). It is asked inside the transaction, where
+ * the change has just been made: its queries see the state that it judges, and a refusal undoes everything.
+ */
 export interface WriteRule {
   /** The problem that stands against the change, or `undefined`. Awaits nothing but its own queries. */
   readonly refusesTag: (tx: Writer, change: TagChange) => Promise<Problem | undefined>;

@@ -5,9 +5,10 @@ import { fail, type Problem } from "../oci/problem.ts";
 import { clock } from "../platform/database/clock.ts";
 import type { Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
-import { lockRows } from "../platform/database/lock-rows.ts";
+import { keepBlobs } from "./blobs.ts";
+import { storeEdges } from "./edges.ts";
 import { asDigest } from "./manifests.ts";
-import type { Registry } from "./registry.ts";
+import { checkWriteRules, type Registry } from "./registry.ts";
 import { ensureRepository } from "./repositories.ts";
 
 /** What the pusher may do to tags, decided by access before. */
@@ -45,11 +46,14 @@ export interface PushedManifest {
 export async function pushManifest(registry: Registry, push: ManifestPush): Promise<PushedManifest> {
   const { database } = registry;
   return database.write(async (tx) => {
+    // All that it names, also what need not be there: what is there stays, whoever collects meanwhile.
+    const named = push.manifest.edges.map(({ digest }) => digest);
+    await keepBlobs(tx, database, named);
     const repositoryId = await ensureRepository(tx, database, push.repository);
     const absent = await checkContent(registry, tx, { push, repositoryId });
     await storeManifest(registry, tx, push);
     const isNew = await addToRepository(registry, tx, { push, repositoryId });
-    if (isNew) await storeEdges(tx, repositoryId, push);
+    if (isNew) await storeEdges(tx, database, { repositoryId, parent: push.digest, manifest: push.manifest });
     if (push.tags.length === 0) checkCondition(push.condition, isNew ? undefined : push.digest);
     await moveTags(registry, tx, { push, repositoryId });
     return { absent };
@@ -61,9 +65,9 @@ interface InRepository {
   readonly repositoryId: number;
 }
 
-/** What the manifest needs is in the repository, and stays: the rows are locked against the collector. */
+/** What the manifest needs is in the repository; of the rest, what is not. */
 async function checkContent(
-  { database, settings }: Registry,
+  { settings }: Registry,
   tx: Writer,
   { push, repositoryId }: InRepository,
 ): Promise<readonly Digest[]> {
@@ -74,7 +78,6 @@ async function checkContent(
   const digests = [...new Set(edges.map(({ digest }) => digest))].toSorted();
   const present = new Set<string>();
   for (const some of inChunks(digests)) {
-    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: some });
     const blobs = await tx
       .selectFrom("repository_blobs")
       .select("digest")
@@ -93,22 +96,31 @@ async function checkContent(
   const absent = digests.filter((digest) => !present.has(digest));
   const [first, ...more] = absent
     .filter((digest) => needed.has(digest))
+    .slice(0, mostProblems)
     .map((digest): Problem => ({ code: "MANIFEST_BLOB_UNKNOWN", digest }));
   if (first !== undefined) fail(first, ...more);
   return absent;
 }
 
+/** Of one push: no client sends on more layers than these from one answer, and an answer has an end. */
+const mostProblems = 1000;
+
 /** Digest, media types and size of a descriptor have no more than this, even in sha512. */
 const descriptorBytes = 1024;
 
-/** The update that changes nothing locks a row that is there already, against its removal elsewhere. */
+/** A row that is there already is locked against its removal elsewhere. */
 async function storeManifest(
   { database }: Registry,
   tx: Writer,
   { digest, bytes, manifest }: ManifestPush,
 ): Promise<void> {
-  const known = await tx.selectFrom("manifests").select("digest").where("digest", "=", digest).executeTakeFirst();
-  if (known !== undefined && database.dialect === "sqlite") return;
+  const known = await tx
+    .selectFrom("manifests")
+    .select("digest")
+    .where("digest", "=", digest)
+    .$if(database.dialect === "postgres", (query) => query.forKeyShare())
+    .executeTakeFirst();
+  if (known !== undefined) return;
   const annotations = manifest.annotations === undefined ? null : JSON.stringify(manifest.annotations);
   await tx
     .insertInto("manifests")
@@ -122,6 +134,7 @@ async function storeManifest(
       annotations,
       descriptor_bytes: descriptorBytes + Buffer.byteLength(annotations ?? ""),
     })
+    // Two pushes may get here at once: the update that changes nothing waits for the other and locks its row.
     .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
     .execute();
 }
@@ -146,18 +159,6 @@ async function addToRepository(
   return added.length > 0;
 }
 
-async function storeEdges(tx: Writer, repositoryId: number, { digest, manifest }: ManifestPush): Promise<void> {
-  const kinds = new Map(manifest.edges.map((edge) => [edge.digest, edge.kind]));
-  const rows = [...kinds].map(([child, kind]) => ({ repository_id: repositoryId, child, parent: digest, kind }));
-  for (const some of inChunks(rows)) {
-    await tx
-      .insertInto("edges")
-      .values(some)
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
-  }
-}
-
 async function moveTags(registry: Registry, tx: Writer, { push, repositoryId }: InRepository): Promise<void> {
   for (const tag of [...new Set(push.tags)].toSorted()) {
     const before = await claimTag(registry, tx, { repositoryId, tag, digest: push.digest });
@@ -166,14 +167,15 @@ async function moveTags(registry: Registry, tx: Writer, { push, repositoryId }: 
     if (!(before === undefined ? push.rights.create : push.rights.update)) {
       fail({ code: "DENIED", rule: `no right to ${before === undefined ? "create" : "move"} tags` });
     }
+    if (before !== undefined) {
+      await tx
+        .updateTable("tags")
+        .set({ digest: push.digest, updated_at: clock(registry.database.dialect) })
+        .where("repository_id", "=", repositoryId)
+        .where("name", "=", tag)
+        .execute();
+    }
     await checkWriteRules(registry, tx, { repository: push.repository, tag, from: before, to: push.digest });
-    if (before === undefined) continue;
-    await tx
-      .updateTable("tags")
-      .set({ digest: push.digest, updated_at: clock(registry.database.dialect) })
-      .where("repository_id", "=", repositoryId)
-      .where("name", "=", tag)
-      .execute();
   }
 }
 
@@ -213,16 +215,4 @@ function checkCondition(condition: PushCondition | undefined, current: Digest | 
     (condition.kind === "exists" && current !== undefined) ||
     (condition.kind === "is-one-of" && current !== undefined && condition.digests.includes(current));
   if (!holds) fail({ code: "PRECONDITION_FAILED", current });
-}
-
-/** @throws RegistryError with the first rule's problem */
-export async function checkWriteRules(
-  { writeRules }: Registry,
-  tx: Writer,
-  change: Parameters<Registry["writeRules"][number]["refusesTag"]>[1],
-): Promise<void> {
-  for (const rule of writeRules) {
-    const problem = await rule.refusesTag(tx, change);
-    if (problem !== undefined) fail(problem);
-  }
 }

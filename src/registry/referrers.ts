@@ -26,16 +26,17 @@ export type ReferrerDescriptor = JsonObject & { readonly digest: string };
  * tag of registries without this list are among them. None is no error, also where there is no such repository.
  */
 export async function listReferrers(registry: Registry, request: ReferrersRequest): Promise<Page<ReferrerDescriptor>> {
-  const repositoryId = await findRepository(registry, request.repository);
+  const repositoryId = await findRepository(registry.database.read, request.repository);
   if (repositoryId === undefined) return { items: [], isLast: true };
   const fallback = await readFallback(registry, repositoryId, request);
   const rows = await readRows(registry, repositoryId, request);
-  const known = new Set(rows.items.map((row) => row.digest));
   const last = rows.items.at(-1)?.digest;
   // Beyond the last row that was read there may be more rows: what lies there is for the next page.
-  const within = fallback.filter(({ digest }) => !known.has(digest) && (rows.isLast || digest < (last ?? "")));
-  const merged = [...rows.items, ...within].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
-  const page = cutToSize(merged, request);
+  const within = fallback.filter(({ digest }) => rows.isLast || digest < (last ?? ""));
+  // A row says more surely what a referrer is than the entry that a client wrote of it.
+  const merged = new Map([...within, ...rows.items].map((item) => [item.digest, item]));
+  const sorted = [...merged.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+  const page = cutToSize(sorted, request);
   return { items: page.items, isLast: page.isLast && rows.isLast };
 }
 

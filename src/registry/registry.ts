@@ -2,9 +2,9 @@ import { fail } from "../oci/problem.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
-import type { Database } from "../platform/database/database.ts";
+import type { Database, Writer } from "../platform/database/database.ts";
 import type { RunningHashes } from "./uploads/running-hashes.ts";
-import type { ReadGate, WriteRule } from "./ports.ts";
+import type { ReadGate, TagChange, WriteRule } from "./ports.ts";
 
 export interface RegistrySettings {
   /** How long a blob that no manifest needs is kept after it was last pushed, mounted, renewed or needed. */
@@ -17,6 +17,8 @@ export interface RegistrySettings {
   readonly sparseImages: boolean;
   readonly uploads: {
     readonly idleMs: number;
+    /** How long a request that writes to a session is believed in without a sign of life. */
+    readonly holdMs: number;
     readonly maxBytes: number;
     readonly maxSessions: number;
     readonly maxSessionsPerPrincipal: number;
@@ -37,6 +39,14 @@ export interface Registry {
 export function checkReadGates({ readGates }: Registry, repository: RepositoryName, digest: Digest): void {
   for (const gate of readGates) {
     const problem = gate.refuses(repository, digest);
+    if (problem !== undefined) fail(problem);
+  }
+}
+
+/** @throws RegistryError with the first rule's problem */
+export async function checkWriteRules({ writeRules }: Registry, tx: Writer, change: TagChange): Promise<void> {
+  for (const rule of writeRules) {
+    const problem = await rule.refusesTag(tx, change);
     if (problem !== undefined) fail(problem);
   }
 }

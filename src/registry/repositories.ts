@@ -1,21 +1,21 @@
 import type { Expression, ExpressionBuilder, SqlBool } from "kysely";
 import type { RepositoryName } from "../oci/names.ts";
 import { clock } from "../platform/database/clock.ts";
-import type { Database, Tables, Writer } from "../platform/database/database.ts";
+import type { Database, Reader, Tables, Writer } from "../platform/database/database.ts";
 import type { Registry } from "./registry.ts";
 
 /** Which repositories a list may show: a condition on `repositories`, made by access. */
 export type Visible = (expression: ExpressionBuilder<Tables, "repositories">) => Expression<SqlBool>;
 
-export async function findRepository({ database }: Registry, name: RepositoryName): Promise<number | undefined> {
-  const row = await database.read.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
+export async function findRepository(reader: Reader, name: RepositoryName): Promise<number | undefined> {
+  const row = await reader.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
   return row?.id;
 }
 
 /** The repository's id; made when it does not exist. */
 export async function ensureRepository(tx: Writer, { dialect }: Database, name: RepositoryName): Promise<number> {
-  const found = await tx.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
-  if (found !== undefined) return found.id;
+  const found = await findRepository(tx, name);
+  if (found !== undefined) return found;
   // Two transactions may get here at once: the loser's insert waits, changes nothing and reads the winner's row.
   const { id } = await tx
     .insertInto("repositories")

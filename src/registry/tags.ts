@@ -12,7 +12,7 @@ export async function listTags(
   name: RepositoryName,
   { after, limit }: PageRequest,
 ): Promise<Page<string>> {
-  const repositoryId = (await findRepository(registry, name)) ?? fail({ code: "NAME_UNKNOWN", name });
+  const repositoryId = (await findRepository(registry.database.read, name)) ?? fail({ code: "NAME_UNKNOWN", name });
   const rows = await registry.database.read
     .selectFrom("tags")
     .select("name")

@@ -160,3 +160,34 @@ test("a body in many tiny chunks is the body", async () => {
   const target = `/v2/${repository}/blobs/uploads/?digest=${digestOf(bytes)}`;
   expect((await registry.send("POST", target, { body: inPieces(...pieces) })).status).toBe(201);
 });
+
+test("the same Content-Length twice is that length", async () => {
+  const repository = freshRepository();
+  const { host } = registry.server();
+  const bytes = randomBytes(100);
+  const head = lines(
+    `POST /v2/${repository}/blobs/uploads/?digest=${digestOf(bytes)} HTTP/1.1`,
+    `Host: ${host}`,
+    `Authorization: ${adminBasic(registry)}`,
+    "Content-Length: 100",
+    "Content-Length: 100",
+  );
+  expect(await statusLines(host, Buffer.concat([Buffer.from(head), bytes]))).toEqual(["201"]);
+});
+
+test("a client that goes away in the middle of its body is no error of the server's", async () => {
+  const location = await startUpload(registry, freshRepository());
+  const { host, log } = registry.server();
+  const head = lines(
+    `PATCH ${location} HTTP/1.1`,
+    `Host: ${host}`,
+    `Authorization: ${adminBasic(registry)}`,
+    "Content-Length: 2000",
+  );
+  await statusLines(host, Buffer.concat([Buffer.from(head), randomBytes(1000)]));
+  const ended = () => log().find(({ method, path }) => method === "PATCH" && path === location);
+  for (let waited = 0; ended() === undefined && waited < 5000; waited += 50) await Bun.sleep(50);
+  expect(ended()?.status).toBe(499);
+  expect(log().filter((line) => line["level"] === "error" && line.path === location)).toEqual([]);
+  expect((await registry.send("GET", location)).header("range")).toBe("0-999");
+}, 10_000);

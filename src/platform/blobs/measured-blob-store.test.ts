@@ -15,12 +15,12 @@ describe("measured", () => {
     });
     const upload = await store.begin();
     const { state } = await store.append(upload, 0, chunks());
-    await store.finish({ key: upload.key, state });
+    await store.finish({ key: upload.key, state }, 5);
     await store.open(upload.key);
     await store.delete([upload.key]);
     await store.cancel(await store.begin());
     const unknown = { key: newBlobKey(), state: upload.state };
-    await Promise.allSettled([store.finish(unknown)]);
+    await Promise.allSettled([store.finish(unknown, 5)]);
     expect(actions).toEqual(["append", "finish", "open", "delete", "cancel", "finish"]);
   });
 });

@@ -17,11 +17,12 @@ export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobSto
   return {
     begin: () => store.begin(),
     append: (...given) => timed("append", () => store.append(...given)),
-    finish: (upload) => timed("finish", () => store.finish(upload)),
+    finish: (...given) => timed("finish", () => store.finish(...given)),
     cancel: (upload) => timed("cancel", () => store.cancel(upload)),
     open: (...given) => timed("open", () => store.open(...given)),
     delete: (keys) => timed("delete", () => store.delete(keys)),
     list: (after) => store.list(after),
+    unfinished: () => store.unfinished(),
     ...(presign && { presign }),
   };
 }

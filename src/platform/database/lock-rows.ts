@@ -5,14 +5,17 @@ interface Rows {
   readonly table: string;
   readonly column: string;
   readonly values: readonly string[];
+  /** Those who only want rows to stay do not wait for each other, but for those who remove them, and these for them. */
+  readonly against: "everyone" | "removal";
 }
 
 /**
  * Locks rows by one text column until the transaction ends, always in the same order so that no two transactions wait
  * for each other. Nothing to do on SQLite, whose one writer already excludes all others.
  */
-export async function lockRows(tx: Writer, dialect: Dialect, { table, column, values }: Rows): Promise<void> {
+export async function lockRows(tx: Writer, dialect: Dialect, { table, column, values, against }: Rows): Promise<void> {
   if (dialect === "sqlite" || values.length === 0) return;
   const name = sql.ref(column);
-  await sql`select 1 from ${sql.table(table)} where ${name} = any(${values}) order by ${name} for update`.execute(tx);
+  const lock = against === "everyone" ? sql`for update` : sql`for key share`;
+  await sql`select 1 from ${sql.table(table)} where ${name} = any(${values}) order by ${name} ${lock}`.execute(tx);
 }

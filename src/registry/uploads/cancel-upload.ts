@@ -2,7 +2,7 @@ import { fail } from "../../oci/problem.ts";
 import { storedKey } from "../blobs.ts";
 import type { UploadState } from "../../platform/blobs/blob-store.ts";
 import type { Registry } from "../registry.ts";
-import type { UploadTarget } from "./session.ts";
+import { dropUpload, type UploadTarget } from "./session.ts";
 
 /**
  * Ends a session and frees its bytes (distribution-spec, "Cancelling a blob upload").
@@ -30,12 +30,13 @@ export async function cancelUploadById(registry: Registry, id: string): Promise<
   return rows.length > 0;
 }
 
+/** What sessions that are over have left in the store; it may be finished where the process ended before its commit. */
 export async function dropBytes(
   { blobs }: Registry,
   rows: readonly { readonly blob_key: string; readonly state: string }[],
 ): Promise<void> {
   for (const { blob_key, state } of rows) {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as the blob store gave it
-    await blobs.cancel({ key: storedKey(blob_key), state: state as UploadState });
+    await dropUpload(blobs, { key: storedKey(blob_key), state: state as UploadState });
   }
 }

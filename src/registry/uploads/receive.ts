@@ -1,7 +1,7 @@
-import { fail } from "../../oci/problem.ts";
+import { fail, RegistryError } from "../../oci/problem.ts";
 import type { Registry } from "../registry.ts";
 import type { RunningHash } from "./running-hashes.ts";
-import { type Progress, removeSession, saveProgress, type Session } from "./session.ts";
+import { type Hold, type Progress, removeSession, saveProgress, type Session } from "./session.ts";
 
 export interface Chunk {
   readonly chunks: AsyncIterable<Uint8Array>;
@@ -21,7 +21,7 @@ export async function receive(
 ): Promise<Progress> {
   const limit = registry.settings.uploads.maxBytes - session.sizeBytes;
   if (lengthBytes !== undefined && lengthBytes > limit) return refuseSize(registry, session);
-  const body = readBody(chunks, { mostBytes: Math.min(limit, lengthBytes ?? limit), hash });
+  const body = readBody(chunks, { mostBytes: Math.min(limit, lengthBytes ?? limit), hash, hold: session.hold });
   const { size, state } = await registry.blobs.append(session.upload, session.sizeBytes, body.chunks);
   const progress = { sizeBytes: size, state, digest: hash?.digest() };
   const outcome = body.outcome();
@@ -54,11 +54,24 @@ interface Body {
   readonly outcome: () => Outcome;
 }
 
+interface ReadOptions {
+  readonly mostBytes: number;
+  readonly hash: RunningHash | undefined;
+  readonly hold: Hold;
+}
+
+/** Another writer may be at the same bytes by now. */
+const overtaken = (): Error =>
+  new RegistryError([
+    {
+      code: "UNAVAILABLE",
+      reason: "this request lost its hold on the upload; ask where it stands",
+      retryAfterSeconds: 1,
+    },
+  ]);
+
 /** Ends quietly where the body breaks or grows too long, so that the store makes durable what came before. */
-function readBody(
-  source: AsyncIterable<Uint8Array>,
-  { mostBytes, hash }: { readonly mostBytes: number; readonly hash: RunningHash | undefined },
-): Body {
+function readBody(source: AsyncIterable<Uint8Array>, { mostBytes, hash, hold }: ReadOptions): Body {
   let outcome: Outcome = { kind: "whole" };
   async function* read(): AsyncGenerator<Uint8Array> {
     const chunks = source[Symbol.asyncIterator]();
@@ -72,6 +85,11 @@ function readBody(
         return;
       }
       if (next.done === true) return;
+      if (hold.isOver()) {
+        outcome = { kind: "broken", error: overtaken() };
+        await chunks.return?.();
+        return;
+      }
       received += next.value.byteLength;
       if (received > mostBytes) {
         outcome = { kind: "more" };

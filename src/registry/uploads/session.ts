@@ -2,7 +2,7 @@ import { type Selectable, sql } from "kysely";
 import { type DigestAlgorithm, parseDigestAlgorithm } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import { fail, type UploadPosition } from "../../oci/problem.ts";
-import { type Upload, UploadLostError, type UploadState } from "../../platform/blobs/blob-store.ts";
+import { type BlobStore, type Upload, UploadLostError, type UploadState } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Tables, Writer } from "../../platform/database/database.ts";
 import { asDigest } from "../manifests.ts";
@@ -25,14 +25,41 @@ export interface Session extends UploadTarget {
   readonly algorithm: DigestAlgorithm;
   /** Of the bytes so far; `undefined` when no one process has seen them all. */
   readonly digest: Digest | undefined;
+  readonly hold: Hold;
 }
 
-const holdMs = 30_000;
-const heartbeatMs = 10_000;
+/** A claim as the request that has it sees it. */
+export interface Hold {
+  /** The database has confirmed the claim; it was asked at this time (`performance.now`). */
+  extend(askedAt: number): void;
+  end(): void;
+  /** Whether another may have the session by now: then not one more byte may be written to it. */
+  isOver(): boolean;
+}
 
-export const held = ({ dialect }: Registry["database"]) => sql<number>`${clock(dialect)} + ${sql.lit(holdMs)}`;
+/** Ends a little earlier here than in the database, where it begins later. */
+function startHold({ settings }: Registry, askedAt: number): Hold {
+  const surelyMs = settings.uploads.holdMs * 0.8;
+  let until = askedAt + surelyMs;
+  return {
+    extend: (at) => (until = Math.max(until, at + surelyMs)),
+    end: () => (until = 0),
+    isOver: () => performance.now() >= until,
+  };
+}
 
-export function toSession(row: Selectable<Tables["uploads"]>, target: UploadTarget): Session {
+/** Until when the database believes in a claim that is made or confirmed now. */
+export const heldUntil = ({ database, settings }: Registry) =>
+  sql<number>`${clock(database.dialect)} + ${sql.lit(settings.uploads.holdMs)}`;
+
+interface Claimed {
+  readonly row: Selectable<Tables["uploads"]>;
+  readonly target: UploadTarget;
+  /** When the database was asked for the claim (`performance.now`). */
+  readonly askedAt: number;
+}
+
+export function toSession(registry: Registry, { row, target, askedAt }: Claimed): Session {
   const algorithm = parseDigestAlgorithm(row.algorithm);
   if (algorithm === undefined || row.holder === null) throw new Error(`upload ${row.id} is not a claimed session`);
   return {
@@ -43,6 +70,7 @@ export function toSession(row: Selectable<Tables["uploads"]>, target: UploadTarg
     sizeBytes: row.size_bytes,
     algorithm,
     digest: row.digest === null ? undefined : asDigest(row.digest),
+    hold: startHold(registry, askedAt),
   };
 }
 
@@ -63,9 +91,7 @@ export async function withSession<T>(
 
 /** Keeps a claim alive while `work` runs, and gives it back when that fails. */
 export async function holdSession<T>(registry: Registry, session: Session, work: () => Promise<T>): Promise<T> {
-  const heartbeat = setInterval(() => {
-    registry.database.write((tx) => beat(registry, tx, session)).catch(() => {});
-  }, heartbeatMs);
+  const heartbeat = setInterval(() => void beat(registry, session), registry.settings.uploads.holdMs / 3);
   try {
     return await work();
   } catch (error) {
@@ -74,6 +100,8 @@ export async function holdSession<T>(registry: Registry, session: Session, work:
       return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     }
     await registry.database.write((tx) => saveProgress(registry, tx, session));
+    // Somebody may have cancelled it meanwhile, and `work` have written after that.
+    await dropAbandonedBytes(registry, session);
     throw error;
   } finally {
     clearInterval(heartbeat);
@@ -85,10 +113,11 @@ const mine = ({ id, holder }: Session) => ({ id, holder });
 async function claim(registry: Registry, target: UploadTarget, start: number | undefined): Promise<Session> {
   const { database } = registry;
   const holder = crypto.randomUUID();
+  const askedAt = performance.now();
   const row = await database.write((tx) =>
     tx
       .updateTable("uploads")
-      .set({ holder, held_until: held(database), active_at: clock(database.dialect) })
+      .set({ holder, held_until: heldUntil(registry), active_at: clock(database.dialect) })
       .where("id", "=", target.id)
       .where("repository", "=", target.repository)
       .where("principal", "=", target.principal)
@@ -99,7 +128,7 @@ async function claim(registry: Registry, target: UploadTarget, start: number | u
       .returningAll()
       .executeTakeFirst(),
   );
-  if (row !== undefined) return toSession(row, target);
+  if (row !== undefined) return toSession(registry, { row, target, askedAt });
   const position = await findUpload(registry, target);
   const reason =
     start === undefined || start === position.size
@@ -108,12 +137,21 @@ async function claim(registry: Registry, target: UploadTarget, start: number | u
   return fail({ code: "BLOB_UPLOAD_OUT_OF_ORDER", position, reason });
 }
 
-async function beat({ database }: Registry, tx: Writer, session: Session): Promise<void> {
-  await tx
-    .updateTable("uploads")
-    .set({ held_until: held(database), active_at: clock(database.dialect) })
-    .where((expression) => expression.and(mine(session)))
-    .execute();
+/** A database that does not answer changes nothing here: without an answer the hold ends by itself. */
+async function beat(registry: Registry, session: Session): Promise<void> {
+  const { database } = registry;
+  const askedAt = performance.now();
+  const confirm = (tx: Writer) =>
+    tx
+      .updateTable("uploads")
+      .set({ held_until: heldUntil(registry), active_at: clock(database.dialect) })
+      .where((expression) => expression.and(mine(session)))
+      .returning("id")
+      .execute();
+  const [answer] = await Promise.allSettled([database.write(confirm)]);
+  if (answer.status === "rejected") return;
+  if (answer.value.length > 0) session.hold.extend(askedAt);
+  else session.hold.end();
 }
 
 export interface Progress {
@@ -143,7 +181,7 @@ export async function saveProgress(
   if (progress !== undefined && moved.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
 }
 
-/** Removes the session, unless another writer has it by now, and its bytes. */
+/** Removes the session and its bytes, unless another writer has it by now. */
 export async function removeSession(registry: Registry, session: Session): Promise<void> {
   await registry.database.write((tx) =>
     tx
@@ -152,7 +190,26 @@ export async function removeSession(registry: Registry, session: Session): Promi
       .where(({ eb, or }) => or([eb("holder", "is", null), eb("holder", "=", session.holder)]))
       .execute(),
   );
-  await registry.blobs.cancel(session.upload);
+  await dropAbandonedBytes(registry, session);
+}
+
+/** Removes the bytes, finished or not, of a session that is over and became no blob: nobody else knows their key. */
+async function dropAbandonedBytes({ database, blobs }: Registry, { id, upload }: Session): Promise<void> {
+  const open = await database.read.selectFrom("uploads").select("id").where("id", "=", id).executeTakeFirst();
+  if (open !== undefined) return;
+  // Asked after the session: what ended it by making a blob of it can be seen by now.
+  const blob = await database.read
+    .selectFrom("blobs")
+    .select("digest")
+    .where("blob_key", "=", upload.key)
+    .executeTakeFirst();
+  if (blob === undefined) await dropUpload(blobs, upload);
+}
+
+/** Removes an upload's bytes, finished or not. A blob of that key must not exist. */
+export async function dropUpload(blobs: BlobStore, upload: Upload): Promise<void> {
+  await blobs.cancel(upload);
+  await blobs.delete([upload.key]);
 }
 
 /** @throws RegistryError BLOB_UPLOAD_UNKNOWN */

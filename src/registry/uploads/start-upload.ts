@@ -4,7 +4,7 @@ import { fail } from "../../oci/problem.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
 import type { Registry } from "../registry.ts";
-import { held, type Session, toSession } from "./session.ts";
+import { heldUntil, type Session, toSession } from "./session.ts";
 
 export interface NewUpload {
   readonly repository: RepositoryName;
@@ -17,43 +17,52 @@ const retryAfterSeconds = 30;
 
 /**
  * Opens a session.
- * @param claimed whether the request that asks goes on to write at once; else anyone of the same principal may
+ * @param holder the request that asks, where it goes on to write at once; else anyone of the same principal may
  * @throws RegistryError TOO_MANY_REQUESTS
  */
-async function insertSession(registry: Registry, upload: NewUpload, claimed: boolean) {
+async function insertSession(registry: Registry, upload: NewUpload, holder: string | null) {
   const { database, blobs } = registry;
-  const { key, state } = await blobs.begin();
+  const begun = await blobs.begin();
   const now = clock(database.dialect);
-  return database.write(async (tx) => {
-    await checkSessionCount(registry, tx, upload.principal);
-    return tx
+  const insert = (tx: Writer) =>
+    tx
       .insertInto("uploads")
       .values({
         ...upload,
         id: crypto.randomUUID(),
-        blob_key: key,
-        state,
+        blob_key: begun.key,
+        state: begun.state,
         size_bytes: 0,
         digest: null,
         started_at: now,
         active_at: now,
-        holder: claimed ? crypto.randomUUID() : null,
-        held_until: claimed ? held(database) : 0,
+        holder,
+        held_until: holder === null ? 0 : heldUntil(registry),
       })
       .returningAll()
       .executeTakeFirstOrThrow();
-  });
+  try {
+    return await database.write(async (tx) => {
+      await checkSessionCount(registry, tx, upload.principal);
+      return insert(tx);
+    });
+  } catch (error) {
+    await blobs.cancel(begun);
+    throw error;
+  }
 }
 
 /** Opens a session that waits for its first bytes; its id. */
 export async function startUpload(registry: Registry, upload: NewUpload): Promise<string> {
-  return (await insertSession(registry, upload, false)).id;
+  return (await insertSession(registry, upload, null)).id;
 }
 
 /** Opens a session for a request that brings the whole blob with it. */
 export async function startSession(registry: Registry, upload: NewUpload): Promise<Session> {
-  const row = await insertSession(registry, upload, true);
-  return toSession(row, { repository: upload.repository, principal: upload.principal, id: row.id });
+  const askedAt = performance.now();
+  const row = await insertSession(registry, upload, crypto.randomUUID());
+  const target = { repository: upload.repository, principal: upload.principal, id: row.id };
+  return toSession(registry, { row, target, askedAt });
 }
 
 async function checkSessionCount({ settings }: Registry, tx: Writer, principal: string): Promise<void> {

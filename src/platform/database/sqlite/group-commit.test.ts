@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "kysely";
 import type { Database } from "../database.ts";
+import { groupCommit } from "./group-commit.ts";
 import { openSqlite } from "./open-sqlite.ts";
+import { openWriterConnection } from "./writer-connection.ts";
+import { SqliteError } from "./writer-protocol.ts";
 
 let folder = "";
 let database: Database;
@@ -83,3 +86,28 @@ describe("group commit", () => {
     expect(await count("unseen")).toBe(1);
   });
 });
+
+describe("a full disk", () => {
+  it("fails the whole group with its own error, commits nothing of it, and the next group goes on", async () => {
+    const writer = await openWriterConnection(join(folder, "full.sqlite"));
+    const run = (text: string) => writer.execute({ sql: text, parameters: [] });
+    await run("create table notes (text text not null, filler blob)");
+    await run("pragma max_page_count = 20");
+    const write = groupCommit(writer.execute);
+    const insertSized = (text: string, bytes: number) =>
+      write(async (tx) => {
+        await sql`insert into notes values (${text}, zeroblob(${bytes}))`.execute(tx);
+      });
+    const outcomes = await Promise.allSettled([
+      insertSized("before", 10),
+      insertSized("too large", 1_000_000),
+      insertSized("after", 10),
+    ]);
+    const codes = outcomes.map((outcome) => (outcome.status === "rejected" ? errorCode(outcome.reason) : "committed"));
+    expect(codes).toEqual(["SQLITE_FULL", "SQLITE_FULL", "committed"]);
+    expect((await run("select text from notes")).rows).toEqual([{ text: "after" }]);
+    await writer.close();
+  });
+});
+
+const errorCode = (error: unknown): unknown => (error instanceof SqliteError ? error.code : error);

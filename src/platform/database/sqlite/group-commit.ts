@@ -6,8 +6,8 @@ import { SqliteError } from "./writer-protocol.ts";
 type Work<T> = (tx: Writer) => Promise<T>;
 
 interface Job {
-  /** Runs in a savepoint of the group's transaction; never rejects. */
-  readonly run: () => Promise<void>;
+  /** Runs in a savepoint of the group's transaction; never rejects, and resolves to what took the whole group along. */
+  readonly run: () => Promise<Error | undefined>;
   readonly settle: (commit: PromiseSettledResult<void>) => void;
 }
 
@@ -16,11 +16,8 @@ const mostJobsInGroup = 100;
 const busyRetryMs = 20;
 const busyLimitMs = 10_000;
 
-const savepoint = {
-  begin: "SAVEPOINT job",
-  commit: ["RELEASE job"],
-  rollback: ["ROLLBACK TO job", "RELEASE job"],
-} as const;
+const undoJob = "ROLLBACK TO job";
+const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [undoJob, "RELEASE job"] } as const;
 
 /**
  * Concurrent writes share one BEGIN IMMEDIATE, one commit and so one fsync, each in a savepoint of its own: a failure
@@ -50,7 +47,8 @@ async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
       const job = waiting.shift();
       if (job === undefined) break;
       group.push(job);
-      await job.run();
+      const undone = await job.run();
+      if (undone !== undefined) throw undone;
     }
     await execute({ sql: "COMMIT", parameters: [] });
   };
@@ -84,10 +82,22 @@ function makeJob<T>(execute: Execute, work: Work<T>): { readonly promise: Promis
   const job: Job = {
     async run() {
       const watch = watchQueries(execute);
-      const kysely = new Kysely<Tables>({ dialect: sqliteDialect(watch.execute, savepoint) });
+      let isUndone = false;
+      const inSavepoint: Execute = async (statement) => {
+        const [result] = await Promise.allSettled([watch.execute(statement)]);
+        if (result.status === "fulfilled") return result.value;
+        if (statement.sql !== undoJob && !isUndone) throw result.reason;
+        // There is no savepoint any more: on a full disk SQLite undoes the whole transaction by itself, and what came
+        // after would commit alone.
+        isUndone = true;
+        return { rows: [], changes: 0 };
+      };
+      const kysely = new Kysely<Tables>({ dialect: sqliteDialect(inSavepoint, savepoint) });
       const guarded = (tx: Transaction<Tables>): Promise<T> => Promise.race([work(tx), watch.strayed]);
       [outcome] = await Promise.allSettled([kysely.transaction().execute(guarded)]);
       watch.end();
+      const reason: unknown = outcome.status === "rejected" ? outcome.reason : undefined;
+      return isUndone && reason instanceof Error ? reason : undefined;
     },
     settle(commit) {
       if (outcome?.status === "rejected") reject(outcome.reason);

@@ -1,0 +1,95 @@
+import { type ExpressionBuilder, sql } from "kysely";
+import type { Digest } from "../oci/digest.ts";
+import type { EdgeKind, Manifest } from "../oci/manifest.ts";
+import { clock } from "../platform/database/clock.ts";
+import type { Database, Tables, Writer } from "../platform/database/database.ts";
+import { inChunks } from "../platform/database/in-chunks.ts";
+
+/**
+ * The lease of a blob that a manifest of its repository names: no clock gets there. Whoever looks for leases that have
+ * run out finds them by their index alone, and meets nothing that is in use.
+ */
+export const neverMs = Number.MAX_SAFE_INTEGER;
+
+/** The end of a lease that begins now, by the database's clock. */
+export const leaseEnd = ({ dialect }: Database, leaseMs: number) =>
+  sql<number>`${clock(dialect)} + ${sql.lit(leaseMs)}`;
+
+/** Whether a manifest of the same repository names the blob of a `repository_blobs` row. */
+export const isNamed = ({ exists, selectFrom }: ExpressionBuilder<Tables, "repository_blobs">) =>
+  exists(
+    selectFrom("edges")
+      .select("edges.child")
+      .whereRef("edges.repository_id", "=", "repository_blobs.repository_id")
+      .whereRef("edges.child", "=", "repository_blobs.digest"),
+  );
+
+interface NewParent {
+  readonly repositoryId: number;
+  readonly parent: Digest;
+  readonly manifest: Manifest;
+}
+
+/** Stores what a manifest names; those blobs need no lease from now on. Their rows must be locked. */
+export async function storeEdges(
+  tx: Writer,
+  { dialect }: Database,
+  { repositoryId, parent, manifest }: NewParent,
+): Promise<void> {
+  const kinds = new Map(manifest.edges.map((edge) => [edge.digest, edge.kind]));
+  for (const some of inChunks([...kinds].toSorted(byDigest))) {
+    await tx
+      .insertInto("edges")
+      .values(some.map(([child, kind]) => ({ repository_id: repositoryId, child, parent, kind })))
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    const digests = some.map(([child]) => child);
+    await tx
+      .updateTable("repository_blobs")
+      .set({ leased_until: neverMs })
+      .where("repository_id", "=", repositoryId)
+      .where("digest", "in", (expression) =>
+        expression
+          .selectFrom("repository_blobs as leased")
+          .select("leased.digest")
+          .where("leased.repository_id", "=", repositoryId)
+          .where("leased.digest", "in", digests)
+          .where("leased.leased_until", "<", neverMs)
+          .orderBy("leased.digest")
+          // Two pushes that share layers take their rows in the same order.
+          .$if(dialect === "postgres", (query) => query.forUpdate()),
+      )
+      .execute();
+  }
+}
+
+const byDigest = ([one]: readonly [Digest, EdgeKind], [other]: readonly [Digest, EdgeKind]): number =>
+  one < other ? -1 : 1;
+
+interface OldParent {
+  readonly repositoryId: number;
+  readonly parent: Digest;
+  readonly children: readonly string[];
+}
+
+/**
+ * Removes what a manifest named. What nothing in the repository names any more begins a fresh lease, so that a push
+ * which counts on it still finds it. The rows of the blobs must be locked: of two manifests that go at once, the second
+ * sees that it was the last.
+ */
+export async function removeEdges(
+  { database, leaseMs }: { readonly database: Database; readonly leaseMs: number },
+  tx: Writer,
+  { repositoryId, parent, children }: OldParent,
+): Promise<void> {
+  await tx.deleteFrom("edges").where("repository_id", "=", repositoryId).where("parent", "=", parent).execute();
+  for (const some of inChunks(children)) {
+    await tx
+      .updateTable("repository_blobs")
+      .set({ leased_until: leaseEnd(database, leaseMs) })
+      .where("repository_id", "=", repositoryId)
+      .where("digest", "in", some)
+      .where((expression) => expression.not(isNamed(expression)))
+      .execute();
+  }
+}
