@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { addConfig } from "./cli/config.ts";
 import { addCheck } from "./cli/check.ts";
 import { addServe } from "./cli/serve.ts";
 import { StartError } from "./cli/start-error.ts";
@@ -11,6 +12,7 @@ import { ConfigError } from "./platform/config/load-config.ts";
 process.umask(0o027);
 
 const program = new Command("berth").description("a container registry in one process");
+addConfig(program);
 addServe(program);
 addCheck(program);
 addUploads(program);

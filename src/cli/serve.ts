@@ -18,8 +18,9 @@ import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { type Log, openLog } from "../platform/telemetry/log.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
+import { releaseHolds } from "../registry/uploads/release-holds.ts";
 import { openRegistry } from "./open-registry.ts";
-import { type CommonOptions, readSettings, withCommonOptions } from "./settings.ts";
+import { type CommonOptions, readSettings, type Settings, withCommonOptions } from "./settings.ts";
 import { StartError, startStep } from "./start-error.ts";
 
 const tokenSeconds = 300;
@@ -40,8 +41,9 @@ export const addServe = (program: Command): void => {
 
 const notReady: Handle = async () => ({ kind: "empty", status: 503, headers: { "retry-after": 1 } });
 
-async function run(config: Config): Promise<void> {
+async function run({ config, warnings }: Settings): Promise<void> {
   const log = openLog(config.log.level);
+  for (const warning of warnings) log.warn("configuration", { warning });
   let handle: Handle = notReady;
   // The port comes first: a server that cannot have it must not touch the data.
   const server = listen(config, (request) => handle(request));
@@ -51,6 +53,8 @@ async function run(config: Config): Promise<void> {
   });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = await openRegistry(config);
+  // The lock shows that whoever wrote to the embedded database before is no more.
+  if (registry.database.dialect === "sqlite") await releaseHolds(registry);
   const access = await openAccessOf(config, registry, log);
   handle = entranceOf(config, { registry, access, log });
   const stopCollecting = collectRegularly(registry, config.collect.intervalSeconds, log);

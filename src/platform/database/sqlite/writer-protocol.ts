@@ -9,8 +9,12 @@ export type Answer =
   | { readonly id: number; readonly rows: readonly unknown[]; readonly changes: number }
   | { readonly id: number; readonly message: string; readonly code: string };
 
-/** FULL: a commit is on the disk before it returns. The thread may wait for another process; the event loop does not. */
+/**
+ * FULL: a commit is on the disk before it returns. The thread may wait for another process; the event loop does not.
+ * Whoever opens a new database first makes it one with a WAL, which takes longer than any later wait.
+ */
 export const writerPragmas = [
+  "PRAGMA busy_timeout = 10000",
   "PRAGMA journal_mode = WAL",
   "PRAGMA synchronous = FULL",
   "PRAGMA foreign_keys = ON",
