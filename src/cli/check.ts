@@ -17,12 +17,11 @@ export const addCheck = (program: Command): void => {
     .option("--json", "one JSON object a line for each finding, and one with the totals")
     .action((options: CheckOptions) =>
       withRegistry(options, async (registry) => {
-        const counts = { blobs: 0, bytes: 0 };
+        let counts = { blobs: 0, bytes: 0 };
         let findings = 0;
         const show = progressLine();
         const found = check(registry, (progress) => {
-          counts.blobs = progress.blobs;
-          counts.bytes = progress.bytes;
+          counts = { blobs: progress.blobs, bytes: progress.bytes };
           show(progress);
         });
         for await (const finding of found) {
@@ -43,10 +42,10 @@ export const addCheck = (program: Command): void => {
 /** A line every two seconds on standard error, so that standard output holds findings alone. */
 function progressLine(): (progress: Progress) => void {
   let shownAt = performance.now();
-  return ({ blobs, ofBlobs, bytes }) => {
+  return ({ blobs, ofBlobs, bytes, files }) => {
     const now = performance.now();
     if (now - shownAt < progressMs) return;
     shownAt = now;
-    process.stderr.write(`checked ${blobs} of ${ofBlobs} blobs, ${Math.floor(bytes / 1e6)} MB\n`);
+    process.stderr.write(`checked ${blobs} of ${ofBlobs} blobs, ${Math.floor(bytes / 1e6)} MB; ${files} files\n`);
   };
 }

@@ -27,7 +27,7 @@ export async function* check(registry: Registry, onProgress: (progress: Progress
     .selectFrom("blobs")
     .select(({ fn }) => fn.countAll<number>().as("count"))
     .executeTakeFirstOrThrow();
-  const progress = { blobs: 0, ofBlobs: count, bytes: 0 };
+  const progress = { blobs: 0, ofBlobs: count, bytes: 0, files: 0 };
   yield* checkRows(registry);
   for await (const row of pageOfBlobs(registry)) {
     const finding = await checkBytes(registry, row, (bytes) => {
@@ -38,7 +38,10 @@ export async function* check(registry: Registry, onProgress: (progress: Progress
     onProgress(progress);
     if (finding !== undefined && (await isStill(registry, row))) yield finding;
   }
-  yield* findOrphans(registry);
+  yield* findOrphans(registry, (files) => {
+    progress.files += files;
+    onProgress(progress);
+  });
 }
 
 async function* pageOfBlobs({ database }: Registry): AsyncGenerator<BlobRow> {
@@ -106,10 +109,11 @@ async function hashOf(
 }
 
 /** Bytes that the database does not know. An upload that ends right now is gone at the second look. */
-async function* findOrphans({ blobs, database }: Registry): AsyncGenerator<Finding> {
+async function* findOrphans({ blobs, database }: Registry, onFiles: (files: number) => void): AsyncGenerator<Finding> {
   const suspects: { readonly key: BlobKey; readonly finished: boolean }[] = [];
   const suspect = async (keys: readonly BlobKey[], finished: boolean): Promise<void> => {
     for (const key of await unknownKeys(database, keys)) suspects.push({ key, finished });
+    onFiles(keys.length);
   };
   let page: BlobKey[] = [];
   for await (const { key } of blobs.list()) {

@@ -24,6 +24,8 @@ export interface Progress {
   readonly blobs: number;
   readonly ofBlobs: number;
   readonly bytes: number;
+  /** Of the store, looked for in the database. */
+  readonly files: number;
 }
 
 /** One line for an operator. */

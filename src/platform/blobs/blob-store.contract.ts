@@ -1,6 +1,6 @@
 import { describe, expect, it } from "bun:test";
 import { chunksOf } from "./blob-body.ts";
-import { type BlobBody, type BlobStore, newBlobKey, type Upload, UploadLostError } from "./blob-store.ts";
+import { type BlobBody, type BlobKey, type BlobStore, newBlobKey, type Upload, UploadLostError } from "./blob-store.ts";
 
 async function* bytes(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield new TextEncoder().encode(text);
@@ -114,7 +114,7 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
 
     it("lists finished keys in order, from any key on, and no unfinished one", async () => {
       const store = await open();
-      const keys = [];
+      const keys: BlobKey[] = [];
       for (let index = 0; index < 5; index++) keys.push((await push(store, "x".repeat(index))).key);
       const unfinished = await store.begin();
       await store.append(unfinished, 0, bytes("unfinished"));

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { digestOf } from "../../protocol/content.ts";
 import { type Registry, registryOf, withQuery } from "../../protocol/registry-client.ts";
 import { startServer } from "../../support/server.ts";
+import { runCheck } from "../run-check.ts";
 import { judgeRepository } from "../expected-state.ts";
 import { type LoadClient, loadClient, type Source } from "./load-client.ts";
 
@@ -58,6 +59,7 @@ export async function killRounds(plan: KillPlan): Promise<KillOutcome> {
         acknowledged.values().reduce((sum, count) => sum + count, 0),
       );
     }
+    if (plan.damage === undefined) problems.push(...(await checkFolder(data)));
     return { rounds: round, acknowledged, cutOff, problems };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -85,6 +87,14 @@ async function killOnce(data: string, round: number): Promise<readonly LoadClien
   } finally {
     await server.stop("SIGKILL");
   }
+}
+
+/** What `berth check` finds; bytes of uploads that were just ended are the next server's to remove. */
+async function checkFolder(data: string): Promise<readonly string[]> {
+  const { findings } = await runCheck(data);
+  return findings
+    .filter(({ kind, finished }) => !(kind === "orphan-file" && finished === false))
+    .map((finding) => `berth check: ${JSON.stringify(finding)}`);
 }
 
 async function pushSource(registry: Registry): Promise<void> {

@@ -38,7 +38,8 @@ export function loadClient(repository: string, source: Source): LoadClient {
     next = after;
     const answer = await send();
     next = undefined;
-    if (answer.status >= 200 && answer.status < 300) {
+    // 202 to a mount would say: send it yourself.
+    if (answer.status >= 200 && answer.status < 300 && !(kind === "mount" && answer.status !== 201)) {
       state = after;
       acknowledged.set(kind, (acknowledged.get(kind) ?? 0) + 1);
     } else problems.push(`${kind}: ${String(answer.status)} ${answer.text}`);
