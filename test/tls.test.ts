@@ -222,7 +222,7 @@ requirement("TLS", missing && `${missing} is not installed`, () => {
         "with a file that is not there": ["nothing.crt", "first.key", "tls.certFile: ENOENT"],
         "with a key in the certificate's place": ["first.key", "first.key", "tls.certFile: "],
         "with a certificate in the key's place": ["first.crt", "first.crt", "tls.keyFile: "],
-        "with one of the two": ["first.crt", undefined, "tls: certFile and keyFile go together"],
+        "with one of the two": ["first.crt", undefined, "tls.certFile: needs tls.keyFile too"],
       };
     for (const [name, [cert, key, told]] of Object.entries(cases)) {
       it(

@@ -33,8 +33,10 @@ export const configSchema = z.strictObject({
       /** How often the two are looked at for a renewal. */
       checkSeconds: seconds(10, 3600),
     })
-    .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
-      error: "certFile and keyFile go together",
+    .superRefine(({ certFile, keyFile }, context) => {
+      if ((certFile === undefined) === (keyFile === undefined)) return;
+      const [given, missing] = certFile === undefined ? ["keyFile", "certFile"] : ["certFile", "keyFile"];
+      context.addIssue({ code: "custom", path: [given], message: `needs tls.${missing} too` });
     })
     .prefault({}),
   database: z

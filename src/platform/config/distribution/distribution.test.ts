@@ -223,7 +223,7 @@ describe("REGISTRY_ variables", () => {
     expect(inspectVariables({ REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL: "a" }).problems.join()).toStartWith(
       "REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL: Berth fetches no certificates yet",
     );
-    expect(inspectVariables({ REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL: "" }).problems).toEqual([]);
+    expect(inspectVariables({ REGISTRY_PROXY_REMOTEURL: "" }).problems).toEqual([]);
     expect(inspectVariables({ REGISTRY_STORAGE_AZURE_MAX_RETRIES: "3" }).problems.join()).toStartWith(
       "REGISTRY_STORAGE_AZURE_MAX_RETRIES: Berth keeps blobs in a folder",
     );
