@@ -128,7 +128,7 @@ const handOverMs = 2000;
 async function retire(old: Server<undefined>, { leaving }: ServerState): Promise<void> {
   leaving.add(old);
   await Bun.sleep(handOverMs);
-  await quietTurn(old);
+  await quietTurn();
   void old.stop(false);
   // Who is in a handshake then, or in a request, has the time to end it.
   do await Bun.sleep(idleSeconds * 1000);
@@ -137,16 +137,21 @@ async function retire(old: Server<undefined>, { leaving }: ServerState): Promise
   leaving.delete(old);
 }
 
-const quietLimitMs = 200;
+const quietLimitMs = 1000;
+/** A turn of the event loop in which nothing had come takes less. */
+const quietMs = 0.1;
 
 /**
- * Resolves right behind a turn of the event loop in which the server took what had come and had little else to do: what
- * comes between that and its end the kernel refuses, unless net.ipv4.tcp_migrate_req says otherwise.
+ * Resolves behind a turn of the event loop in which nothing had come, or the limit: what comes between the last accept
+ * and the end of a server the kernel refuses, unless net.ipv4.tcp_migrate_req says otherwise. So that time is kept short.
  */
-async function quietTurn(server: Server<undefined>): Promise<void> {
+async function quietTurn(): Promise<void> {
   const deadline = performance.now() + quietLimitMs;
-  do await new Promise((resolve) => setImmediate(resolve));
-  while (server.pendingRequests > 0 && performance.now() < deadline);
+  for (let before = -Infinity, now = performance.now(); now - before > quietMs && now < deadline;) {
+    before = now;
+    await new Promise((resolve) => setImmediate(resolve));
+    now = performance.now();
+  }
 }
 
 interface Matched {
