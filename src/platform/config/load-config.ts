@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { LineCounter, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { type Config, configSchema } from "./schema.ts";
+import { yamlMistake } from "./yaml-mistake.ts";
 
 /** Every problem of a configuration, each with the path of its setting. */
 export class ConfigError extends Error {
@@ -61,9 +62,9 @@ function readFile(file: string): Tree {
   const lines = new LineCounter();
   // Pretty errors quote the lines around them, and a line may hold a secret.
   const document = parseDocument(readText(file), { prettyErrors: false, lineCounter: lines });
-  const mistakes = [...document.errors, ...document.warnings].map(({ message, pos: [start] }) => {
-    const { line, col } = lines.linePos(start);
-    return `${file}:${line}:${col}: ${message}`;
+  const mistakes = [...document.errors, ...document.warnings].map((mistake) => {
+    const { line, col } = lines.linePos(mistake.pos[0]);
+    return `${file}:${line}:${col}: ${yamlMistake(mistake)}`;
   });
   visit(document, {
     Alias: () => {
