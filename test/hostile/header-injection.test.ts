@@ -7,7 +7,17 @@ import { head, say } from "./wire.ts";
 const registry = useRegistry();
 
 /** As bytes, as what decoders of other lengths make of them, and as letters whose low byte they are. */
-const breaks = ["%0d%0a", "%0a", "%0d", "%0D%0A%20", "%250d%250a", "%c0%8d%c0%8a", "%E5%98%8A%E5%98%8D", "%e2%80%a8", "%00"];
+const breaks = [
+  "%0d%0a",
+  "%0a",
+  "%0d",
+  "%0D%0A%20",
+  "%250d%250a",
+  "%c0%8d%c0%8a",
+  "%E5%98%8A%E5%98%8D",
+  "%e2%80%a8",
+  "%00",
+];
 const injected = (separator: string): string => `${separator}Set-Cookie:%20stolen=1${separator}${separator}<html>`;
 
 /** Every header the registry has, and no other. */
@@ -167,5 +177,10 @@ test("no request forges a line of the log", async () => {
   for (const bytes of spoken) expect((await say(host, bytes)).statuses).toHaveLength(1);
   await Bun.sleep(50);
   expect(registry.server().requests()).toHaveLength(before + spoken.length);
-  expect(registry.server().log().filter(({ event }) => event === "forged")).toEqual([]);
+  expect(
+    registry
+      .server()
+      .log()
+      .filter(({ event }) => event === "forged"),
+  ).toEqual([]);
 });
