@@ -12,7 +12,7 @@ const seeds = [1, 20_260, 4_294_967_291];
 /** All seeds together. Longer runs go on to seeds of their own. */
 const givenSeconds = Number(process.env["BERTH_TEST_FUZZ_SECONDS"] ?? "");
 const seconds = givenSeconds > 0 ? givenSeconds : 15;
-const lanes = 8;
+const lanes = 16;
 const answerMs = 5000;
 
 async function makeWorld(registry: ServedRegistry): Promise<World> {
@@ -40,20 +40,22 @@ interface Outcome {
   readonly isSilent: boolean;
 }
 
-/**
- * Sends a request and shuts the sending side where it stands, so that a server which waits for more of a body hears
- * that there is none.
- */
+/** A server that is silent for so long waits for more of the request. */
+const moreMs = 400;
+
+/** Sends a request; where the server waits for more of it, it hears that there is none. */
 async function outcomeOf(host: string, bytes: Buffer): Promise<Outcome> {
   const socket = await openSocket(host);
   const received: Buffer[] = [];
   const end = Promise.withResolvers<boolean>();
+  const noMore = setTimeout(() => socket.end(), moreMs);
   const timer = setTimeout(() => end.resolve(true), answerMs);
   socket.on("data", (data: Buffer) => received.push(data));
   socket.on("close", () => end.resolve(false));
   socket.resume();
-  socket.end(bytes);
+  socket.write(bytes);
   const isSilent = await end.promise;
+  clearTimeout(noMore);
   clearTimeout(timer);
   socket.destroy();
   return { text: Buffer.concat(received).toString("latin1"), isSilent };
@@ -118,6 +120,14 @@ describe("requests of all kinds", () => {
           played += await play(world, seed + round * 7919 + at, roundEndMs);
         }
         expect(played).toBeGreaterThan(100);
+        // Requests that are all refused at the door would try little.
+        const statuses = new Set(
+          registry
+            .server()
+            .requests()
+            .map(({ status }) => status),
+        );
+        for (const status of [200, 201, 202, 400, 401, 404, 405]) expect(statuses).toContain(status);
         expect(
           registry
             .server()

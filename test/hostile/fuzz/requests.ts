@@ -53,29 +53,40 @@ const types = [
 
 const pickOf = <T>(random: Random, choices: readonly T[]): T => choices[random.int(choices.length)] as T;
 
-function target(random: Random, world: World): string {
-  const name = random.chance(4) ? pickOf(random, names) : random.pick(world.repositories);
-  const digest = random.chance(4) ? pickOf(random, references) : random.pick(world.digests);
-  const path = random.pick([
-    () => "/v2/",
-    () => "/v2/_catalog",
-    () => "/token",
-    () => "/token/jwks.json",
-    () => `/v2/${name}/tags/list`,
-    () => `/v2/${name}/manifests/${pickOf(random, references)}`,
-    () => `/v2/${name}/manifests/${digest}`,
-    () => `/v2/${name}/blobs/${digest}`,
-    () => `/v2/${name}/referrers/${digest}`,
-    () => `/v2/${name}/blobs/uploads/`,
-    () => random.pick(world.locations),
+interface Target {
+  readonly path: string;
+  /** Those that mean something there. */
+  readonly methods: readonly string[];
+}
+
+function target(random: Random, world: World): Target {
+  const name = random.chance(6) ? pickOf(random, names) : random.pick(world.repositories);
+  const digest = random.chance(6) ? pickOf(random, references) : random.pick(world.digests);
+  const at = (path: string, ...meaningful: readonly string[]): Target => ({ path, methods: meaningful });
+  const { path, methods: meaningful } = random.pick([
+    () => at("/v2/", "GET"),
+    () => at("/v2/_catalog", "GET"),
+    () => at("/token", "GET", "POST"),
+    () => at("/token/jwks.json", "GET"),
+    () => at(`/v2/${name}/tags/list`, "GET"),
+    () => at(`/v2/${name}/manifests/${pickOf(random, references)}`, "GET", "PUT", "PUT", "DELETE"),
+    () => at(`/v2/${name}/manifests/v${String(random.int(5))}`, "GET", "PUT", "PUT", "PUT"),
+    () => at(`/v2/${name}/manifests/${digest}`, "GET", "PUT"),
+    () => at(`/v2/${name}/blobs/${digest}`, "GET", "GET", "HEAD"),
+    () => at(`/v2/${name}/referrers/${digest}`, "GET"),
+    () => at(`/v2/${name}/blobs/uploads/`, "POST"),
+    () => at(random.pick(world.locations), "GET", "PATCH", "PATCH", "PUT"),
     () =>
-      `/${random
-        .bytes(random.int(60))
-        .toString("latin1")
-        .replaceAll(/[\0-\x20]/g, "/")}`,
+      at(
+        `/${random
+          .bytes(random.int(60))
+          .toString("latin1")
+          .replaceAll(/[\0-\x20]/g, "/")}`,
+        "GET",
+      ),
   ])();
-  const parameters = Array.from({ length: random.int(4) }, () => parameter(random, world));
-  return parameters.length === 0 ? path : `${path}?${parameters.join("&")}`;
+  const parameters = Array.from({ length: random.chance(2) ? 0 : random.int(4) }, () => parameter(random, world));
+  return { path: parameters.length === 0 ? path : `${path}?${parameters.join("&")}`, methods: meaningful };
 }
 
 function parameter(random: Random, world: World): string {
@@ -127,7 +138,7 @@ function headers(random: Random, world: World): readonly string[] {
         .toString("latin1")
         .replaceAll(/[\r\n]/g, "")}`,
   ];
-  return Array.from({ length: random.int(5) }, () => pickOf(random, all)());
+  return Array.from({ length: random.chance(3) ? 0 : random.int(4) }, () => pickOf(random, all)());
 }
 
 /** A manifest that was one, until some of it was exchanged for something else. */
@@ -180,11 +191,12 @@ function body(random: Random, world: World): Buffer {
 export function randomRequest(random: Random, world: World): Buffer {
   const payload = body(random, world);
   const given = headers(random, world);
-  const path = target(random, world);
+  const { path, methods: meaningful } = target(random, world);
+  const method = random.chance(5) ? pickOf(random, methods) : pickOf(random, meaningful);
   const digest = random.chance(3) && path.includes("/uploads/") ? `digest=${digestOf(payload)}` : undefined;
   const separator = path.includes("?") ? "&" : "?";
   const lines = [
-    `${pickOf(random, methods)} ${digest === undefined ? path : `${path}${separator}${digest}`} HTTP/1.1`,
+    `${method} ${digest === undefined ? path : `${path}${separator}${digest}`} HTTP/1.1`,
     ...(given.some((line) => line.startsWith("Host")) ? [] : [`Host: ${world.host}`]),
     ...(random.chance(8) ? [] : [`Authorization: ${random.pick(world.authorizations)}`]),
     ...given,
