@@ -98,8 +98,13 @@ function everyPath(secret: string): readonly string[] {
   const query = `token=${secret}&password=${secret}&access_token=${secret}&_state=${secret}`;
   const paths = ["/v2/", "/v2/_catalog", "/token", "/token/jwks.json", "/", "/nothing", "/v2/acme/app/nothing"];
   const inRepository = [
-    ...["tags/list", "manifests/v1", `manifests/${digest}`, `blobs/${digest}`, `referrers/${digest}`],
-    ...["blobs/uploads/", "blobs/uploads/00000000-0000-4000-8000-000000000000"],
+    "tags/list",
+    "manifests/v1",
+    `manifests/${digest}`,
+    `blobs/${digest}`,
+    `referrers/${digest}`,
+    "blobs/uploads/",
+    "blobs/uploads/00000000-0000-4000-8000-000000000000",
   ];
   const all = [...paths, ...inRepository.map((rest) => `/v2/acme/app/${rest}`)];
   return ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"].flatMap((method) =>

@@ -12,10 +12,10 @@ export interface Said {
 const silenceMs = 1500;
 
 /** Opens a connection that nobody reads from yet; what breaks it is the server's business and no failure here. */
-export function openSocket(host: string): Promise<Socket> {
+export function openSocket(host: string, localAddress?: string): Promise<Socket> {
   const { hostname, port } = new URL(`http://${host}`);
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: hostname, port: Number(port) });
+    const socket = connect({ host: hostname, port: Number(port), ...(localAddress && { localAddress }) });
     socket.pause();
     socket.once("error", reject);
     socket.once("connect", () => {

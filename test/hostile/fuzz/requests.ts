@@ -12,12 +12,47 @@ export interface World {
 }
 
 const names = [
-  ...["a", "acme/app", "library/a", "A", "a//b", "..", "%2e%2e", "_catalog", "a_", "a__b", "a".repeat(256)],
-  ...["blobs", "uploads", "manifests/x", "%00", "%ff", "\u00e9", "a%2fb", "a;b", "a\\b", "tags/list", ""],
+  "a",
+  "acme/app",
+  "library/a",
+  "A",
+  "a//b",
+  "..",
+  "%2e%2e",
+  "_catalog",
+  "a_",
+  "a__b",
+  "a".repeat(256),
+  "blobs",
+  "uploads",
+  "manifests/x",
+  "%00",
+  "%ff",
+  "\u00e9",
+  "a%2fb",
+  "a;b",
+  "a\\b",
+  "tags/list",
+  "",
 ] as const;
 const references = [
-  ...["v1", "latest", "-x", ".x", "x".repeat(129), "sha256:", "sha256:0", "md5:d41d8cd98f00b204e9800998ecf8427e"],
-  ...["sha512:00", "SHA256:00", "%73ha256:00", "a:b:c", "..", "%00", "\u00ff", "@", "*"],
+  "v1",
+  "latest",
+  "-x",
+  ".x",
+  "x".repeat(129),
+  "sha256:",
+  "sha256:0",
+  "md5:d41d8cd98f00b204e9800998ecf8427e",
+  "sha512:00",
+  "SHA256:00",
+  "%73ha256:00",
+  "a:b:c",
+  "..",
+  "%00",
+  "\u00ff",
+  "@",
+  "*",
 ] as const;
 const numbers = [
   "0",
@@ -48,7 +83,12 @@ const methods = [
 ] as const;
 const types = [
   ...Object.values(mediaTypes),
-  ...["", "text/html", "application/json; charset=utf-16", "a/b, c/d", "application/x-www-form-urlencoded", "\u00ff"],
+  "",
+  "text/html",
+  "application/json; charset=utf-16",
+  "a/b, c/d",
+  "application/x-www-form-urlencoded",
+  "\u00ff",
 ] as const;
 
 const pickOf = <T>(random: Random, choices: readonly T[]): T => choices[random.int(choices.length)] as T;
@@ -59,10 +99,11 @@ interface Target {
   readonly methods: readonly string[];
 }
 
+const at = (path: string, ...methodsThere: readonly string[]): Target => ({ path, methods: methodsThere });
+
 function target(random: Random, world: World): Target {
   const name = random.chance(6) ? pickOf(random, names) : random.pick(world.repositories);
   const digest = random.chance(6) ? pickOf(random, references) : random.pick(world.digests);
-  const at = (path: string, ...meaningful: readonly string[]): Target => ({ path, methods: meaningful });
   const { path, methods: meaningful } = random.pick([
     () => at("/v2/", "GET"),
     () => at("/v2/_catalog", "GET"),
@@ -91,8 +132,22 @@ function target(random: Random, world: World): Target {
 
 function parameter(random: Random, world: World): string {
   const name = pickOf(random, [
-    ...["n", "last", "digest", "mount", "from", "tag", "artifactType", "digest-algorithm", "ns", "service", "scope"],
-    ...["account", "offline_token", "__proto__", "", "%00"],
+    "n",
+    "last",
+    "digest",
+    "mount",
+    "from",
+    "tag",
+    "artifactType",
+    "digest-algorithm",
+    "ns",
+    "service",
+    "scope",
+    "account",
+    "offline_token",
+    "__proto__",
+    "",
+    "%00",
   ]);
   const value = random.pick([
     () => pickOf(random, numbers),
@@ -144,8 +199,24 @@ function headers(random: Random, world: World): readonly string[] {
 /** A manifest that was one, until some of it was exchanged for something else. */
 function manifest(random: Random, world: World): Buffer {
   const values: readonly unknown[] = [
-    ...[null, 0, -1, 1.5, 2 ** 53, "", "x", [], {}, [null], true, "__proto__", mediaTypes.index, "\u0000", "\ud800"],
-    ...[{ mediaType: "a/b", digest: random.pick(world.digests), size: 1 }, [[[[]]]], { a: "b" }],
+    null,
+    0,
+    -1,
+    1.5,
+    2 ** 53,
+    "",
+    "x",
+    [],
+    {},
+    [null],
+    true,
+    "__proto__",
+    mediaTypes.index,
+    "\u0000",
+    "\ud800",
+    { mediaType: "a/b", digest: random.pick(world.digests), size: 1 },
+    [[[[]]]],
+    { a: "b" },
   ];
   const fields = ["schemaVersion", "mediaType", "config", "layers", "manifests", "subject", "artifactType"];
   const descriptor = { mediaType: mediaTypes.layer, digest: random.pick(world.digests), size: 1 };
@@ -160,7 +231,7 @@ function manifest(random: Random, world: World): Buffer {
 }
 
 /** Some bytes changed, left out, doubled or added. */
-export function mutated(random: Random, bytes: Buffer): Buffer {
+function mutated(random: Random, bytes: Buffer): Buffer {
   let result = bytes;
   for (let change = 1 + random.int(4); change > 0; change -= 1) {
     const at = random.int(result.length + 1);
