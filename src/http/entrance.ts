@@ -26,10 +26,11 @@ const always = {
 } as const;
 
 /** Every request comes in here: one answer, one line in the log. */
-export const entrance =
-  (deps: EntranceDeps): Handle =>
-  async (request) => {
+export function entrance(deps: EntranceDeps): Handle {
+  const noticeForwarding = forwardingNotice(deps.log);
+  return async (request) => {
     const started = performance.now();
+    noticeForwarding(request);
     let caller: Caller | undefined;
     const reply = await answer(deps, request, (known) => {
       caller = known;
@@ -46,6 +47,21 @@ export const entrance =
     });
     return { ...reply, headers: { ...always, "x-request-id": request.requestId, ...reply.headers } };
   };
+}
+
+const forwardingHeaders = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
+
+/** Anyone can send these, so they count for nothing; whoever runs a proxy learns of it from the log, once. */
+function forwardingNotice(log: Log): (request: Incoming) => void {
+  let given = false;
+  return ({ headers, remoteAddress }) => {
+    if (given) return;
+    const header = forwardingHeaders.find((name) => headers.has(name));
+    if (header === undefined) return;
+    given = true;
+    log.warn("forwarding headers are ignored; set http.publicUrl behind a proxy", { header, remoteAddress });
+  };
+}
 
 async function answer(
   { log, challenge, sites }: EntranceDeps,

@@ -1,0 +1,61 @@
+import { expect, it } from "bun:test";
+import type { Incoming } from "../platform/runtime/http.ts";
+import type { Log } from "../platform/telemetry/log.ts";
+import { entrance } from "./entrance.ts";
+
+const request = (headers: Readonly<Record<string, string>>, about: Partial<Incoming> = {}): Incoming => ({
+  method: "GET",
+  path: "/v2/",
+  hasDotSegments: false,
+  query: new URLSearchParams(),
+  headers: new Map(Object.entries(headers)),
+  body: (async function* () {})(),
+  bodyBytes: 0,
+  scheme: "http",
+  remoteAddress: "192.0.2.1",
+  requestId: "request-1",
+  ...about,
+});
+
+function listen() {
+  const lines: { readonly level: string; readonly event: string; readonly fields: object }[] = [];
+  const note =
+    (level: string) =>
+    (event: string, fields: object = {}) =>
+      void lines.push({ level, event, fields });
+  const error = (event: string, cause: unknown, fields: object = {}): void =>
+    void lines.push({ level: "error", event, fields: { ...fields, cause: String(cause) } });
+  const log: Log = { debug: note("debug"), info: note("info"), warn: note("warn"), error };
+  return { log, lines };
+}
+
+const challenge = (): string => 'Bearer realm="http://localhost/token"';
+
+const broken = async (): Promise<never> => {
+  throw new Error("secret detail");
+};
+
+it("names forwarding headers once, however many requests bring them", async () => {
+  const { log, lines } = listen();
+  const handle = entrance({ log, challenge, sites: [] });
+  for (let round = 0; round < 3; round++) await handle(request({ host: "a", "x-forwarded-for": "198.51.100.7" }));
+  const warnings = lines.filter(({ level }) => level === "warn");
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]?.fields).toEqual({ header: "x-forwarded-for", remoteAddress: "192.0.2.1" });
+  expect(lines.filter(({ event }) => event === "request")).toHaveLength(3);
+});
+
+it("answers a bug with 500 and the request's id, and keeps the rest for the log", async () => {
+  const { log, lines } = listen();
+  const reply = await entrance({ log, challenge, sites: [broken] })(request({ host: "a" }));
+  expect(reply.status).toBe(500);
+  expect(JSON.stringify(reply)).toContain("request-1");
+  expect(JSON.stringify(reply)).not.toContain("secret detail");
+  expect(JSON.stringify(lines)).toContain("secret detail");
+});
+
+it("knows no path that no site knows", async () => {
+  const { log } = listen();
+  const reply = await entrance({ log, challenge, sites: [async () => undefined] })(request({ host: "a" }));
+  expect(reply).toMatchObject({ status: 404, body: { errors: [{ code: "UNSUPPORTED" }] } });
+});
