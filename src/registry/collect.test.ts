@@ -161,7 +161,7 @@ describeEachDatabase("collecting", (dialect, open) => {
     const id = await startUpload(registry, { ...target, algorithm: "sha256" });
     await appendUpload(registry, { ...target, id }, { start: 0, chunks: chunks("bytes"), lengthBytes: 5 });
     const row = await registry.database.read.selectFrom("uploads").selectAll().executeTakeFirstOrThrow();
-    await registry.blobs.finish({ key: row.blob_key, state: row.state } as never);
+    await registry.blobs.finish({ key: row.blob_key, state: row.state } as never, 5);
     expect(await keysOf(registry.blobs)).toEqual([row.blob_key]);
     await registry.database.write((tx) => tx.updateTable("uploads").set({ active_at: 1 }).execute());
     expect(await collect(registry)).toEqual({ ...nothing, uploads: 1 });
