@@ -1,4 +1,6 @@
 import { Command } from "commander";
+import { addConfig } from "./cli/config.ts";
+import { addCheck } from "./cli/check.ts";
 import { addServe } from "./cli/serve.ts";
 import { StartError } from "./cli/start-error.ts";
 import { addUploads } from "./cli/uploads.ts";
@@ -10,7 +12,9 @@ import { ConfigError } from "./platform/config/load-config.ts";
 process.umask(0o027);
 
 const program = new Command("berth").description("a container registry in one process");
+addConfig(program);
 addServe(program);
+addCheck(program);
 addUploads(program);
 addUser(program);
 addVersion(program);

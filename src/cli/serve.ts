@@ -1,8 +1,8 @@
-import { mkdir } from "node:fs/promises";
 import type { Command } from "commander";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
+import { sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -10,6 +10,7 @@ import { entrance } from "../http/entrance.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
+import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import { serve } from "../platform/runtime/serve.ts";
@@ -17,8 +18,9 @@ import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { type Log, openLog } from "../platform/telemetry/log.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
+import { releaseHolds } from "../registry/uploads/release-holds.ts";
 import { openRegistry } from "./open-registry.ts";
-import { type CommonOptions, readSettings, withCommonOptions } from "./settings.ts";
+import { type CommonOptions, readSettings, type Settings, withCommonOptions } from "./settings.ts";
 import { StartError, startStep } from "./start-error.ts";
 
 const tokenSeconds = 300;
@@ -39,17 +41,20 @@ export const addServe = (program: Command): void => {
 
 const notReady: Handle = async () => ({ kind: "empty", status: 503, headers: { "retry-after": 1 } });
 
-async function run(config: Config): Promise<void> {
+async function run({ config, warnings }: Settings): Promise<void> {
   const log = openLog(config.log.level);
+  for (const warning of warnings) log.warn("configuration", { warning });
   let handle: Handle = notReady;
   // The port comes first: a server that cannot have it must not touch the data.
   const server = listen(config, (request) => handle(request));
   const lock = await startStep(`data: ${config.data}`, async () => {
-    await mkdir(config.data, { recursive: true, mode: 0o750 });
+    await makeDataFolder(config.data);
     return lockDataFolder(config.data);
   });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = await openRegistry(config);
+  // The lock shows that whoever wrote to the embedded database before is no more.
+  if (registry.database.dialect === "sqlite") await releaseHolds(registry);
   const access = await openAccessOf(config, registry, log);
   handle = entranceOf(config, { registry, access, log });
   const stopCollecting = collectRegularly(registry, config.collect.intervalSeconds, log);
@@ -127,7 +132,7 @@ function collectRegularly(registry: Registry, intervalSeconds: number, log: Log)
   };
   const turn = async (): Promise<void> => {
     try {
-      const collected = await collect(registry);
+      const collected = { ...(await collect(registry)), swept: await sweepUploads(registry) };
       if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
     } catch (error) {
       log.error("collect failed", error);

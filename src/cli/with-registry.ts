@@ -10,7 +10,7 @@ export async function withRegistry(
   options: CommonOptions,
   work: (registry: Registry, config: Config) => Promise<void>,
 ): Promise<void> {
-  const config = readSettings(options);
+  const { config } = readSettings(options);
   if (config.database.url === undefined && !existsSync(databasePath(config))) {
     throw new StartError(`data: there is no registry in ${config.data}; berth serve makes one`);
   }

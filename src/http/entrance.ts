@@ -1,7 +1,7 @@
 import { type Caller, principalName } from "../access/principal.ts";
 import { fail, RegistryError } from "../oci/problem.ts";
-import { storageRefusal } from "../platform/data-folder/storage-refusal.ts";
 import { ClientGoneError, type Handle, type Incoming, type Reply } from "../platform/runtime/http.ts";
+import { storageProblem } from "../platform/storage/storage-problem.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
 import { problemReply } from "./problem-reply.ts";
@@ -15,9 +15,6 @@ export interface EntranceDeps {
 
 /** A part of the URL space; `undefined` where the path is not its own. */
 export type Site = (request: Incoming, onCaller: (caller: Caller) => void) => Promise<Reply | undefined>;
-
-/** A full disk is seldom emptied sooner. */
-const retryAfterSeconds = 30;
 
 /** On every answer: docker looks for the first, and a blob is never a page. */
 const always = {
@@ -83,13 +80,14 @@ async function answer(
     }
     // Nobody reads this answer; the status is for the log, as many proxies write it.
     if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
-    const refusal = storageRefusal(error);
-    if (refusal !== undefined) {
-      log.error("storage refused a write", error, { requestId: request.requestId });
-      return problemReply([{ code: "UNAVAILABLE", reason: refusal, retryAfterSeconds }], () => undefined);
+    const { requestId, method, path } = request;
+    const problem = storageProblem(error);
+    if (problem !== undefined) {
+      log.error("storage refused", error, { requestId, method, path });
+      return problemReply([problem], () => undefined);
     }
-    log.error("request failed", error, { requestId: request.requestId, method: request.method, path: request.path });
-    const message = `internal error; the log has it under ${request.requestId}`;
+    log.error("request failed", error, { requestId, method, path });
+    const message = `internal error; the log has it under ${requestId}`;
     return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
   }
 }

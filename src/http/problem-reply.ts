@@ -39,6 +39,11 @@ const rows: Rows = {
   DENIED: { status: 403, message: "requested access to the resource is denied" },
   DIGEST_INVALID: { status: 400, message: reasonOf, detail: ({ given }) => ({ digest: given }) },
   HOST_INVALID: { status: 400, code: "UNSUPPORTED", message: "the Host header names no host" },
+  INSUFFICIENT_STORAGE: {
+    status: 507,
+    code: "UNAVAILABLE",
+    message: "the registry has no room left; its operator has to free or add some",
+  },
   MANIFEST_BLOB_UNKNOWN: {
     status: 400,
     message: "manifest names a blob that is not in the repository; push it first",

@@ -43,7 +43,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   const body =
     parseJsonObject(bytes) ??
     invalid("the manifest is not a JSON object in UTF-8, is nested too deep or has too many members");
-  refuseLookalikes(body);
+  refuseLookalikes(body, manifestFields);
   const mediaType = agreedMediaType(body, contentType);
   if (body["schemaVersion"] !== 2) invalid("schemaVersion must be 2; push the image with a current client");
   switch (mediaType) {
@@ -58,13 +58,25 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   }
 }
 
-const fields = ["schemaVersion", "mediaType", "config", "layers", "manifests", "subject", "artifactType"];
-const spellings = new Map(fields.map((field) => [field.toLowerCase(), field]));
+/** As Go's JSON compares names: in any case, a long s and a Kelvin sign included. */
+const folded = (name: string): string => name.toUpperCase().toLowerCase();
+const spellings = (...fields: readonly string[]) => new Map(fields.map((field) => [folded(field), field]));
+
+const manifestFields = spellings(
+  "schemaVersion",
+  "mediaType",
+  "config",
+  "layers",
+  "manifests",
+  "subject",
+  "artifactType",
+);
+const descriptorFields = spellings("mediaType", "digest", "size", "urls");
 
 /** Clients written in Go read `Layers` as `layers`: what we would overlook, they would act on. */
-function refuseLookalikes(body: JsonObject): void {
-  for (const key of Object.keys(body)) {
-    const field = spellings.get(key.toLowerCase());
+function refuseLookalikes(object: JsonObject, fields: ReadonlyMap<string, string>): void {
+  for (const key of Object.keys(object)) {
+    const field = fields.get(folded(key));
     if (field !== undefined && field !== key) invalid(`${key} looks like ${field}, and is not`);
   }
 }
@@ -115,8 +127,8 @@ function readIndex(body: JsonObject, mediaType: MediaType): Manifest {
   };
 }
 
-/** With parameters, which a descriptor's type may have. */
-const longestTypeCharacters = 512;
+/** A descriptor's type may have parameters; they are stored and shown, so they are plain text. */
+const plainText = /^[\x20-\x7e]{1,512}$/;
 
 interface Descriptor {
   readonly mediaType: string;
@@ -137,12 +149,9 @@ function readDescriptors(value: JsonValue | undefined, where: string): readonly 
 
 function readDescriptor(value: JsonValue | undefined, where: string): Descriptor {
   if (!isObject(value)) return invalid(`${where} must be a descriptor`);
+  refuseLookalikes(value, descriptorFields);
   const { mediaType, digest, size, urls } = value;
-  if (
-    typeof mediaType !== "string" ||
-    parseMediaType(mediaType) === undefined ||
-    mediaType.length > longestTypeCharacters
-  ) {
+  if (typeof mediaType !== "string" || !plainText.test(mediaType) || parseMediaType(mediaType) === undefined) {
     return invalid(`${where}.mediaType must be a media type`);
   }
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {

@@ -18,6 +18,7 @@ export type Problem =
   | { readonly code: "DENIED"; readonly rule: string }
   | { readonly code: "DIGEST_INVALID"; readonly given: string; readonly reason: string }
   | { readonly code: "HOST_INVALID" }
+  | { readonly code: "INSUFFICIENT_STORAGE" }
   | { readonly code: "MANIFEST_BLOB_UNKNOWN"; readonly digest: Digest }
   | { readonly code: "MANIFEST_INVALID"; readonly reason: string }
   | { readonly code: "MANIFEST_TOO_LARGE"; readonly limitBytes: number }

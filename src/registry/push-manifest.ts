@@ -96,10 +96,14 @@ async function checkContent(
   const absent = digests.filter((digest) => !present.has(digest));
   const [first, ...more] = absent
     .filter((digest) => needed.has(digest))
+    .slice(0, mostProblems)
     .map((digest): Problem => ({ code: "MANIFEST_BLOB_UNKNOWN", digest }));
   if (first !== undefined) fail(first, ...more);
   return absent;
 }
+
+/** Of one push: no client sends on more layers than these from one answer, and an answer has an end. */
+const mostProblems = 1000;
 
 /** Digest, media types and size of a descriptor have no more than this, even in sha512. */
 const descriptorBytes = 1024;

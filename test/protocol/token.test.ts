@@ -31,6 +31,12 @@ const passwordGrant = (...more: readonly (readonly [string, string])[]) =>
 const grantOf = (token: string): Readonly<Record<string, readonly string[]>> =>
   Object.fromEntries(claimsOf(token).access.map(({ type, name, actions }) => [`${type}:${name}`, actions.toSorted()]));
 
+test("HEAD /token is GET /token without the token", async () => {
+  const answer = await registry.send("HEAD", "/token?service=berth");
+  expect([answer.status, answer.bytes.length]).toEqual([200, 0]);
+  expect(answer.header("cache-control")).toContain("no-store");
+});
+
 describe("GET /token", () => {
   test("without scope and with valid Basic is 200 with both token fields equal, expires_in and issued_at", async () => {
     const answer = await registry.send("GET", "/token?service=berth");

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { startServer } from "../support/server.ts";
@@ -57,6 +58,27 @@ describe("upload sessions survive a restart", () => {
       expect(blob.bytes.equals(whole)).toBe(true);
     }, 60_000);
   }
+
+  test("a server that was killed while it wrote leaves a session that goes on at once", async () => {
+    await using data = await dataFolder();
+    const repository = freshRepository();
+    const killed = await startServer({ data: data.path });
+    const location = await startUpload(registryOf(killed), repository);
+    await registryOf(killed).send("PATCH", location, { body: "acknowledged" });
+    const socket = connect(Number(killed.host.split(":")[1]), "127.0.0.1").on("error", () => {});
+    const sign = Buffer.from(`${killed.admin.username}:${killed.admin.password}`).toString("base64");
+    const head = `PATCH ${location} HTTP/1.1\r\nHost: a\r\nAuthorization: Basic ${sign}\r\nContent-Length: 1000\r\n\r\n`;
+    socket.write(`${head}half of it`);
+    while ((await registryOf(killed).send("PATCH", location, { body: "x" })).status !== 416) await Bun.sleep(20);
+    await killed.stop("SIGKILL");
+    socket.destroy();
+    await using server = await startServer({ data: data.path });
+    const registry = registryOf(server);
+    const [, end = ""] = (await registry.send("GET", location)).header("range")?.split("-") ?? [];
+    const start = Number(end) + 1;
+    const headers = { "Content-Range": `${start}-${start + 3}` };
+    expect((await registry.send("PATCH", location, { headers, body: "more" })).status).toBe(202);
+  }, 60_000);
 
   test("an empty PUT after a restart verifies the bytes of before it", async () => {
     await using data = await dataFolder();

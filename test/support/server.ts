@@ -87,7 +87,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
 
 /** A test's server has the settings that the test gives it, whatever the shell around the run has. */
 export const withoutSettings = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("BERTH_")));
+  Object.fromEntries(Object.entries(env).filter(([name]) => !/^(?:BERTH|REGISTRY)_/.test(name)));
 
 async function readLines(stream: ReadableStream<Uint8Array>, each: (line: string) => void): Promise<void> {
   let rest = "";

@@ -8,9 +8,9 @@ import { postToken } from "./post-token.ts";
 
 /** The token service's two paths. */
 export function tokenSite(access: Access): Site {
-  const jwks = getJwks(access);
+  const [token, jwks] = [getToken(access), getJwks(access)];
   const paths: Readonly<Record<string, Readonly<Record<string, Handle>>>> = {
-    "/token": { GET: getToken(access), POST: postToken(access) },
+    "/token": { GET: token, HEAD: token, POST: postToken(access) },
     "/token/jwks.json": { GET: jwks, HEAD: jwks },
   };
   return async (request) => {

@@ -325,7 +325,7 @@ describeEachDatabase("tokenSite", (_dialect, open) => {
     for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]) {
       expect(await problemOf(site(incoming(method, {})))).toMatchObject({
         code: "METHOD_UNSUPPORTED",
-        allow: ["GET", "POST"],
+        allow: ["GET", "HEAD", "POST"],
       });
     }
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "bun:test";
 import { chunksOf } from "./blob-body.ts";
-import { type BlobBody, type BlobStore, newBlobKey, type Upload, UploadLostError } from "./blob-store.ts";
+import { type BlobBody, type BlobKey, type BlobStore, newBlobKey, type Upload, UploadLostError } from "./blob-store.ts";
 
 async function* bytes(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield new TextEncoder().encode(text);
@@ -21,8 +21,8 @@ const failureOf = async (promise: Promise<unknown>): Promise<unknown> => {
 };
 async function push(store: BlobStore, text: string): Promise<Upload> {
   const upload = await store.begin();
-  const { state } = await store.append(upload, 0, bytes(text));
-  await store.finish({ key: upload.key, state });
+  const { state, size } = await store.append(upload, 0, bytes(text));
+  await store.finish({ key: upload.key, state }, size);
   return upload;
 }
 
@@ -35,7 +35,7 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       const appended = await store.append({ key, state }, 0, bytes("hel", "lo"));
       expect(appended.size).toBe(5);
       expect(await store.open(key)).toBeUndefined();
-      expect(await store.finish({ key, state: appended.state })).toEqual({ key, sizeBytes: 5 });
+      expect(await store.finish({ key, state: appended.state }, 5)).toEqual({ key, sizeBytes: 5 });
       expect(await textOf(await store.open(key))).toBe("hello");
     });
 
@@ -45,7 +45,7 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       await store.append(upload, 0, bytes("hello, moon"));
       const { size, state } = await store.append(upload, 7, bytes("world"));
       expect(size).toBe(12);
-      await store.finish({ key: upload.key, state });
+      await store.finish({ key: upload.key, state }, 12);
       expect(await textOf(await store.open(upload.key))).toBe("hello, world");
     });
 
@@ -55,7 +55,7 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       await store.append(upload, 0, bytes("safe"));
       expect(await failureOf(store.append(upload, 4, breaking(" and lost")))).toBeInstanceOf(Error);
       await store.append(upload, 4, bytes(" and sound"));
-      await store.finish(upload);
+      await store.finish(upload, 14);
       expect(await textOf(await store.open(upload.key))).toBe("safe and sound");
     });
 
@@ -63,15 +63,26 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       const store = await open();
       const upload = await store.begin();
       expect(await failureOf(store.append(upload, 3, bytes("x")))).toBeInstanceOf(UploadLostError);
-      expect(await failureOf(store.finish(upload))).toBeInstanceOf(UploadLostError);
+      expect(await failureOf(store.finish(upload, 0))).toBeInstanceOf(UploadLostError);
+      await store.append(upload, 0, bytes("abc"));
+      expect(await failureOf(store.finish(upload, 4))).toBeInstanceOf(UploadLostError);
+    });
+
+    it("leaves out of the blob what came in behind the last acknowledged byte", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      await store.append(upload, 0, bytes("acknowledged"));
+      await failureOf(store.append(upload, 12, breaking(" and not")));
+      expect(await store.finish(upload, 12)).toEqual({ key: upload.key, sizeBytes: 12 });
+      expect(await textOf(await store.open(upload.key))).toBe("acknowledged");
     });
 
     it("holds an empty blob, and finishes twice as once", async () => {
       const store = await open();
       const upload = await store.begin();
       await store.append(upload, 0, bytes());
-      await store.finish(upload);
-      expect(await store.finish(upload)).toEqual({ key: upload.key, sizeBytes: 0 });
+      await store.finish(upload, 0);
+      expect(await store.finish(upload, 0)).toEqual({ key: upload.key, sizeBytes: 0 });
       expect(await textOf(await store.open(upload.key))).toBe("");
     });
 
@@ -97,15 +108,18 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       await store.append(upload, 0, bytes("unwanted"));
       await store.cancel(upload);
       await store.cancel(upload);
-      expect(await failureOf(store.finish(upload))).toBeInstanceOf(UploadLostError);
+      expect(await failureOf(store.finish(upload, 8))).toBeInstanceOf(UploadLostError);
       await store.delete([newBlobKey()]);
     });
 
     it("lists finished keys in order, from any key on, and no unfinished one", async () => {
       const store = await open();
-      const keys = [];
+      const keys: BlobKey[] = [];
       for (let index = 0; index < 5; index++) keys.push((await push(store, "x".repeat(index))).key);
-      await store.append(await store.begin(), 0, bytes("unfinished"));
+      const unfinished = await store.begin();
+      await store.append(unfinished, 0, bytes("unfinished"));
+      const begun = (await Array.fromAsync(store.unfinished())).map(({ key }) => key);
+      expect([begun.includes(unfinished.key), begun.some((key) => keys.includes(key))]).toEqual([true, false]);
       const sorted = keys.toSorted();
       expect((await Array.fromAsync(store.list())).map((stat) => stat.key)).toEqual(sorted);
       expect((await Array.fromAsync(store.list(sorted[2]))).map((stat) => stat.key)).toEqual(sorted.slice(3));

@@ -35,10 +35,11 @@ export interface BlobStore {
     chunks: AsyncIterable<Uint8Array>,
   ): Promise<{ readonly state: UploadState; readonly size: number }>;
   /**
-   * Makes the key readable as a whole; before it, `open` answers `undefined`. Finishing twice is finishing once.
+   * Makes the first `sizeBytes` bytes readable as a whole; before it, `open` answers `undefined`. Finishing twice is
+   * finishing once.
    * @throws UploadLostError when the bytes are gone
    */
-  finish(upload: Upload): Promise<BlobStat>;
+  finish(upload: Upload, sizeBytes: number): Promise<BlobStat>;
   /** Drops an unfinished upload; an absent one is success. */
   cancel(upload: Upload): Promise<void>;
 
@@ -47,6 +48,8 @@ export interface BlobStore {
   delete(keys: readonly BlobKey[]): Promise<void>;
   /** Finished keys, in the order of their names; for check, scrub and rebuild alone. */
   list(after?: BlobKey): AsyncIterable<BlobStat>;
+  /** Uploads that hold bytes and are not finished, in any order; fit for `cancel` alone. */
+  unfinished(): AsyncIterable<Upload>;
 
   /** Present only on drivers that can hand out URLs; without it, callers send the body. */
   readonly presign?: (key: BlobKey, ttlSeconds: number) => Promise<URL>;

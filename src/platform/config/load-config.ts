@@ -1,8 +1,11 @@
-import { readFileSync } from "node:fs";
-import { LineCounter, parseDocument, visit } from "yaml";
-import { z } from "zod";
+import type { z } from "zod";
+import { isDistributionFile, translate } from "./distribution/translate.ts";
+import { registryVariables } from "./distribution/variables.ts";
+import { isLoopback } from "./loopback.ts";
+import { type Origin, type Setting, settingsOfFile, settingsOfFlags, settingsOfVariables } from "./own-settings.ts";
+import { type ConfigFile, readConfigFile } from "./read-config-file.ts";
 import { type Config, configSchema } from "./schema.ts";
-import { yamlMistake } from "./yaml-mistake.ts";
+import { assign, type Tree, valueAt } from "./tree.ts";
 
 /** Every problem of a configuration, each with the path of its setting. */
 export class ConfigError extends Error {
@@ -21,126 +24,114 @@ export interface ConfigSources {
   readonly flags: Readonly<Record<string, string | undefined>>;
 }
 
-interface Setting {
-  readonly path: string;
-  readonly text: string;
-  readonly source: string;
+export interface ConfigReport {
+  /** Frozen; `undefined` when there is a problem. */
+  readonly config: Config | undefined;
+  /** What was given, right or wrong, without the defaults. */
+  readonly given: Tree;
+  readonly origins: ReadonlyMap<string, Origin>;
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
 }
-
-/** Read before the configuration, or no part of it. */
-const otherVariables = new Set(["BERTH_ADMIN_PASSWORD", "BERTH_CONFIG"]);
-const testPrefix = "BERTH_TEST_";
 
 /**
- * One frozen value from flags, `BERTH_*` variables, the file and the defaults, in this order of precedence.
+ * One frozen value from flags, `BERTH_*` variables, distribution's `REGISTRY_*` variables, the file (Berth's or
+ * distribution's) and the defaults, in this order of precedence.
  * @throws ConfigError
  */
-export function loadConfig({ file, environment, flags }: ConfigSources): Config {
-  const tree = file === undefined ? {} : readFile(file);
-  const paths = new Map(settingPaths(configSchema).map((path) => [variableName(path), path]));
-  const settings: Setting[] = [];
-  const problems: string[] = [];
-  for (const [name, text] of Object.entries(environment)) {
-    if (!name.startsWith("BERTH_") || text === undefined) continue;
-    if (otherVariables.has(name) || name.startsWith(testPrefix)) continue;
-    const path = paths.get(name);
-    if (path === undefined) problems.push(`${name}: there is no such setting`);
-    else settings.push({ path, text, source: name });
-  }
-  for (const [path, text] of Object.entries(flags)) if (text !== undefined) settings.push({ path, text, source: path });
-  for (const setting of settings) assign(tree, setting);
-  const parsed = configSchema.safeParse(tree);
-  if (!parsed.success) problems.push(...parsed.error.issues.flatMap(describe));
-  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
-  return deepFreeze(parsed.data);
+export function loadConfig(sources: ConfigSources): Config {
+  const { config, problems } = inspectConfig(sources);
+  if (config === undefined) throw new ConfigError(problems);
+  return config;
 }
 
-type Tree = { [key: string]: unknown };
-const isTree = (value: unknown): value is Tree => typeof value === "object" && value !== null && !Array.isArray(value);
+const noFile: ConfigFile = { of: "berth", tree: {}, problems: [] };
 
-function readFile(file: string): Tree {
-  const lines = new LineCounter();
-  // Pretty errors quote the lines around them, and a line may hold a secret.
-  const document = parseDocument(readText(file), { prettyErrors: false, lineCounter: lines });
-  const mistakes = [...document.errors, ...document.warnings].map((mistake) => {
-    const { line, col } = lines.linePos(mistake.pos[0]);
-    return `${file}:${line}:${col}: ${yamlMistake(mistake)}`;
+/** The same, with all there is to tell about it; a wrong configuration throws nothing. */
+export function inspectConfig({ file, environment, flags }: ConfigSources): ConfigReport {
+  const registry = registryVariables(environment);
+  const read = file === undefined ? noFile : readConfigFile(file, (tree) => isDistributionFile(tree, registry));
+  const isTheirs = read.of === "distribution";
+  const fileName = file ?? "";
+  const given: Tree = isTheirs ? {} : structuredClone(read.tree);
+  const ofFile = settingsOfFile(given, fileName);
+  const ofVariables = settingsOfVariables(environment);
+  const ofFlags = settingsOfFlags(flags);
+  const own = [...ofFile, ...ofVariables.settings, ...ofFlags];
+  const translation = translate({
+    file: isTheirs ? read.tree : undefined,
+    variables: registry,
+    own: (path) => own.findLast((setting) => setting.path === path)?.value,
   });
-  visit(document, {
-    Alias: () => {
-      mistakes.push(`${file}: aliases are not understood`);
-    },
+  const theirs = translation.settings.map(({ path, value, source, kind }): Setting => {
+    return { path, value, origin: { kind, name: kind === "file" ? `${fileName}: ${source}` : source } };
   });
-  if (mistakes.length > 0) throw new ConfigError(mistakes);
-  const value: unknown = document.toJS() ?? {};
-  if (!isTree(value)) throw new ConfigError([`${file}: must be a mapping of settings`]);
-  return value;
+  const settings = [...ofFile, ...theirs, ...ofVariables.settings, ...ofFlags];
+  for (const { path, value } of settings) assign(given, path.split("."), value);
+  const guard = isTheirs && !translation.hasAuth ? withoutAuth(given, fileName) : undefined;
+  for (const { path, value } of guard?.settings ?? []) assign(given, path.split("."), value);
+  const origins = new Map([...settings, ...(guard?.settings ?? [])].map(({ path, origin }) => [path, origin]));
+  const parsed = configSchema.safeParse(given);
+  const translated = new Set(theirs.map(({ origin }) => origin));
+  const problems = [
+    ...read.problems,
+    ...ofVariables.problems,
+    ...translation.problems,
+    ...(guard?.problems ?? []),
+    ...(parsed.success ? [] : parsed.error.issues.flatMap((issue) => describe(issue, origins, translated))),
+  ];
+  return {
+    config: parsed.success && problems.length === 0 ? deepFreeze(parsed.data) : undefined,
+    given,
+    origins,
+    problems,
+    warnings: [...translation.warnings, ...overruled(theirs, ofVariables.settings), ...(guard?.warnings ?? [])],
+  };
 }
 
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new ConfigError([`${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}`]);
+interface Guard {
+  readonly settings: readonly Setting[];
+  readonly problems: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Distribution without `auth` lets everyone in: here that is so on the loopback; elsewhere it has to be said. */
+function withoutAuth(given: Tree, file: string): Guard | undefined {
+  if (valueAt(given, ["access", "mode"]) !== undefined) return undefined;
+  const addr = valueAt(given, ["http", "addr"]);
+  if (addr !== undefined && typeof addr !== "string") return undefined; // The schema refuses it.
+  if (addr === undefined || isLoopback(addr)) {
+    return {
+      settings: [{ path: "access.mode", value: "open", origin: { kind: "file", name: `${file}: no auth` } }],
+      problems: [],
+      warnings: [`access.mode is open, because ${file} has no auth and http.addr is on the loopback`],
+    };
   }
+  const problem =
+    `access.mode: ${file} has no auth, which would let in everyone who reaches ${addr}; ` +
+    "say BERTH_ACCESS_MODE=open if that is meant, or BERTH_ACCESS_MODE=standard for accounts";
+  return { settings: [], problems: [problem], warnings: [] };
 }
 
-/** `http.publicUrl` is `BERTH_HTTP_PUBLIC_URL`. */
-const variableName = (path: string): string =>
-  `BERTH_${path
-    .replaceAll(/[A-Z]/g, (letter) => `_${letter}`)
-    .replaceAll(".", "_")
-    .toUpperCase()}`;
+const overruled = (theirs: readonly Setting[], ours: readonly Setting[]): readonly string[] =>
+  theirs.flatMap(({ path, origin }) => {
+    const mine = origin.kind === "environment" ? ours.find((setting) => setting.path === path) : undefined;
+    return mine === undefined ? [] : [`${origin.name} is overruled by ${mine.origin.name}`];
+  });
 
-function settingPaths(schema: z.ZodType, prefix = ""): readonly string[] {
-  const inner = unwrap(schema);
-  if (!(inner instanceof z.ZodObject)) return [prefix];
-  return Object.entries(inner.shape as Readonly<Record<string, z.ZodType>>).flatMap(([key, child]) =>
-    settingPaths(child, prefix === "" ? key : `${prefix}.${key}`),
-  );
-}
-
-function unwrap(schema: z.ZodType): z.ZodType {
-  const isWrapper =
-    schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault;
-  if (!isWrapper) return schema;
-  const inner = schema.unwrap();
-  return inner instanceof z.ZodType ? unwrap(inner) : schema;
-}
-
-/** Text becomes what the setting is made of; what does not fit is left for the schema to refuse. */
-function assign(tree: Tree, { path, text }: Setting): void {
-  const keys = path.split(".");
-  const last = keys.pop() ?? "";
-  let node = tree;
-  for (const key of keys) {
-    const child = node[key];
-    const next: Tree = isTree(child) ? child : {};
-    node[key] = next;
-    node = next;
-  }
-  node[last] = toValue(path, text);
-}
-
-function toValue(path: string, text: string): unknown {
-  let schema: z.ZodType = configSchema;
-  for (const key of path.split(".")) {
-    const inner = unwrap(schema);
-    if (!(inner instanceof z.ZodObject)) break;
-    schema = (inner.shape as Readonly<Record<string, z.ZodType>>)[key] ?? schema;
-  }
-  const inner = unwrap(schema);
-  if (inner instanceof z.ZodNumber && /^\d+$/.test(text)) return Number(text);
-  if (inner instanceof z.ZodBoolean && (text === "true" || text === "false")) return text === "true";
-  return text;
-}
-
-function describe(issue: z.core.$ZodIssue): readonly string[] {
+function describe(
+  issue: z.core.$ZodIssue,
+  origins: ReadonlyMap<string, Origin>,
+  translated: ReadonlySet<Origin>,
+): readonly string[] {
   const path = issue.path.join(".");
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => `${path === "" ? key : `${path}.${key}`}: there is no such setting`);
   }
-  return [`${path}: ${issue.message}`];
+  const origin = origins.get(path);
+  // Whoever wrote distribution's key does not know Berth's.
+  const from = origin !== undefined && translated.has(origin) ? ` (from ${origin.name})` : "";
+  return [`${path}: ${issue.message}${from}`];
 }
 
 function deepFreeze<T>(value: T): T {

@@ -17,7 +17,7 @@ const publicUrl = z
 export const configSchema = z.strictObject({
   data: z.string().min(1).default("./data"),
   /** Encrypts what must be read back; 32 characters or more. Without it, a random one is kept in the data folder. */
-  secret: z.string().optional(),
+  secret: z.string().meta({ writeOnly: true }).optional(),
   http: z
     .strictObject({
       addr: address.default("127.0.0.1:5000"),

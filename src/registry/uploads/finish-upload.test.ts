@@ -12,6 +12,7 @@ import {
   testSettings,
 } from "../../../test/support/registry.ts";
 import type { DigestAlgorithm } from "../../oci/digest.ts";
+import { chunksOf } from "../../platform/blobs/blob-body.ts";
 import { findBlob } from "../blobs.ts";
 import { collect } from "../collect.ts";
 import { registryMigrations } from "../migrations.ts";
@@ -58,6 +59,20 @@ describeEachDatabase("finishing an upload", (_dialect, open) => {
     await finishUpload(registry, other, { start: 5, digest, ...whole(text.slice(5)) });
     expect(opened()).toBe(0);
     expect(await countRows(registry)).toMatchObject({ blobs: 1, uploads: 0 });
+  });
+
+  it("leaves out what a chunk that was never acknowledged wrote behind the end", async () => {
+    const { registry, begin } = await start();
+    const target = await begin();
+    await appendUpload(registry, target, { start: undefined, ...whole(text) });
+    const row = await registry.database.read.selectFrom("uploads").selectAll().executeTakeFirstOrThrow();
+    // As a process leaves it that dies in the middle of the next chunk.
+    await registry.blobs.append({ key: row.blob_key, state: row.state } as never, text.length, chunks(" and more"));
+    await finishUpload(registry, target, { ...nothingMore(), digest: digestOf(text) });
+    const blob = await findBlob(registry, app, digestOf(text));
+    const body = await registry.blobs.open(blob.key);
+    const stored = body && Buffer.concat(await Array.fromAsync(chunksOf(body))).toString();
+    expect([blob.sizeBytes, stored]).toEqual([text.length, text]);
   });
 
   it("needs no second read on another process, where the last chunk is in", async () => {

@@ -46,7 +46,7 @@ async function finishSession(
       ? { sizeBytes: session.sizeBytes, state: session.upload.state, digest: session.digest }
       : await receive(registry, { session, hash }, { chunks, lengthBytes });
   if (isKnown(progress, digest) && progress.digest !== digest) return refuse(registry, session, digest);
-  const stat = await registry.blobs.finish({ key: session.upload.key, state: progress.state });
+  const stat = await registry.blobs.finish({ key: session.upload.key, state: progress.state }, progress.sizeBytes);
   if (!isKnown(progress, digest) && (await hashAgain(registry, stat, digest)) !== digest) {
     return refuse(registry, session, digest);
   }

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type BlobKey,
@@ -7,10 +7,11 @@ import {
   type BlobStore,
   newBlobKey,
   parseBlobKey,
-  type Upload,
   UploadLostError,
   type UploadState,
 } from "../blob-store.ts";
+import { syncFolder } from "./sync-folder.ts";
+import { type SyncHealth, watchSyncs } from "./sync-health.ts";
 
 /**
  * Blobs as files:
@@ -23,17 +24,20 @@ import {
  */
 export async function openFilesystemBlobStore(folder: string): Promise<BlobStore> {
   await makeFolders(folder);
-  const uploadPath = (key: BlobKey): string => join(folder, "uploads", key);
+  const syncs = watchSyncs(folder);
+  const uploads = join(folder, "uploads");
+  const uploadPath = (key: BlobKey): string => join(uploads, key);
   const shardPath = (key: BlobKey): string => join(folder, "blobs", key.slice(0, 2));
   const blobPath = (key: BlobKey): string => join(shardPath(key), key);
   return {
     begin: async () => ({ key: newBlobKey(), state: noState }),
 
     async append({ key, state }, offset, chunks) {
+      await syncs.require();
       const file = await openAt(uploadPath(key), offset);
       try {
         const size = await writeAll(file, offset, chunks);
-        await file.datasync();
+        await syncs.run(() => file.datasync());
         return { state, size };
       } catch (error) {
         // What nobody acknowledged goes at once: on a full disk it would be the room that the database needs.
@@ -44,15 +48,20 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
       }
     },
 
-    async finish({ key }) {
-      await unlessAbsent(rename(uploadPath(key), blobPath(key)));
-      await syncFolder(shardPath(key));
-      const file = await unlessAbsent(stat(blobPath(key)));
-      if (file === undefined) throw new UploadLostError(`the bytes of upload ${key} are gone`);
-      return { key, sizeBytes: file.size };
+    async finish({ key }, sizeBytes) {
+      await syncs.require();
+      const [from, to] = [uploadPath(key), blobPath(key)];
+      // An earlier finish may have failed at its sync, which a second one does not make good: the name is made anew.
+      if ((await unlessAbsent(stat(from))) === undefined) await unlessAbsent(rename(to, from));
+      await cutTo(from, sizeBytes, syncs);
+      await rename(from, to);
+      await syncs.run(() => syncFolder(shardPath(key)));
+      return { key, sizeBytes };
     },
 
-    cancel: ({ key }: Upload) => rm(uploadPath(key), { force: true }),
+    async cancel({ key }) {
+      if (await remove(uploadPath(key))) await syncFolder(uploads);
+    },
 
     async open(key, range) {
       const path = blobPath(key);
@@ -61,10 +70,16 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
     },
 
     async delete(keys) {
-      for (const key of keys) await rm(blobPath(key), { force: true });
+      const changed = new Set<string>();
+      for (const key of keys) if (await remove(blobPath(key))) changed.add(shardPath(key));
+      // What is told to be gone must not come back with the next power loss: nobody would know of it any more.
+      for (const shard of changed) await syncFolder(shard);
     },
 
     list: (after) => listBlobs(join(folder, "blobs"), after),
+    async *unfinished() {
+      for await (const key of listKeys(uploads)) yield { key, state: noState };
+    },
   };
 }
 
@@ -85,15 +100,6 @@ async function makeFolders(folder: string): Promise<void> {
   await syncFolder(folder);
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 async function openAt(path: string, offset: number): Promise<FileHandle> {
   const file = await open(path, offset === 0 ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR).catch(
     (error: unknown) => {
@@ -108,6 +114,19 @@ async function openAt(path: string, offset: number): Promise<FileHandle> {
   } catch (error) {
     await file.close();
     throw error;
+  }
+}
+
+/** What came in behind the last acknowledged byte is no part of the blob. */
+async function cutTo(path: string, sizeBytes: number, syncs: SyncHealth): Promise<void> {
+  const { size } = (await unlessAbsent(stat(path))) ?? { size: -1 };
+  if (size < sizeBytes) throw new UploadLostError(`the upload has ${size} bytes where ${sizeBytes} were acknowledged`);
+  if (size === sizeBytes) return;
+  const file = await openAt(path, sizeBytes);
+  try {
+    await syncs.run(() => file.datasync());
+  } finally {
+    await file.close();
   }
 }
 
@@ -139,11 +158,9 @@ async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGene
   const folders = (await readdir(shards)).toSorted();
   for (const shard of folders) {
     if (after !== undefined && shard < after.slice(0, 2)) continue;
-    const keys: BlobKey[] = [];
-    for await (const entry of await opendir(join(shards, shard))) {
-      const key = parseBlobKey(entry.name);
-      if (key !== undefined && (after === undefined || key > after)) keys.push(key);
-    }
+    const keys = (await Array.fromAsync(listKeys(join(shards, shard)))).filter(
+      (key) => after === undefined || key > after,
+    );
     for (const key of keys.toSorted()) {
       const file = await unlessAbsent(stat(join(shards, shard, key)));
       if (file !== undefined) yield { key, sizeBytes: file.size };
@@ -151,7 +168,17 @@ async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGene
   }
 }
 
+async function* listKeys(folder: string): AsyncGenerator<BlobKey> {
+  for await (const entry of await opendir(folder)) {
+    const key = parseBlobKey(entry.name);
+    if (key !== undefined) yield key;
+  }
+}
+
 const isAbsent = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
+
+/** Whether it was there. */
+const remove = async (path: string): Promise<boolean> => (await unlessAbsent(unlink(path).then(() => true))) ?? false;
 
 async function unlessAbsent<T>(promise: Promise<T>): Promise<T | undefined> {
   try {

@@ -1,12 +1,14 @@
 import { type BlobKey, type BlobStore, newBlobKey, UploadLostError, type UploadState } from "../blob-store.ts";
 
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion
+const noState = "" as UploadState;
+
 /** Blobs in memory, gone with the process: for tests of what stands above a store. */
 export function memoryBlobStore(): BlobStore {
   const uploads = new Map<BlobKey, Uint8Array>();
   const blobs = new Map<BlobKey, Uint8Array>();
   return {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    begin: async () => ({ key: newBlobKey(), state: "" as UploadState }),
+    begin: async () => ({ key: newBlobKey(), state: noState }),
     async append({ key, state }, offset, chunks) {
       const before = uploads.get(key) ?? new Uint8Array();
       if (before.byteLength < offset) throw new UploadLostError(`the upload has ${before.byteLength} bytes`);
@@ -16,9 +18,10 @@ export function memoryBlobStore(): BlobStore {
       uploads.set(key, bytes);
       return { state, size: bytes.byteLength };
     },
-    async finish({ key }) {
-      const bytes = uploads.get(key) ?? blobs.get(key);
-      if (bytes === undefined) throw new UploadLostError(`the bytes of upload ${key} are gone`);
+    async finish({ key }, sizeBytes) {
+      const bytes = (uploads.get(key) ?? blobs.get(key))?.subarray(0, sizeBytes);
+      if (bytes === undefined || bytes.byteLength < sizeBytes)
+        throw new UploadLostError(`the bytes of upload ${key} are gone`);
       uploads.delete(key);
       blobs.set(key, bytes);
       return { key, sizeBytes: bytes.byteLength };
@@ -34,6 +37,9 @@ export function memoryBlobStore(): BlobStore {
     },
     async delete(keys) {
       for (const key of keys) blobs.delete(key);
+    },
+    async *unfinished() {
+      for (const key of uploads.keys()) yield { key, state: noState };
     },
     async *list(after) {
       for (const key of [...blobs.keys()].toSorted()) {

@@ -1,0 +1,21 @@
+/** A line for every setting, as an editor shows it; the documentation says more. */
+export const settingDescriptions: Readonly<Record<string, string>> = {
+  data: "The data folder. It is made when it is not there.",
+  secret: "Encrypts what must be read back; 32 bytes or more. Without it, a random one is kept in the data folder.",
+  "http.addr": "Where the server listens, <host>:<port>. An empty host is every IPv4 address.",
+  "http.publicUrl": "Where clients reach the registry, when that is not what their Host header says.",
+  "http.drainSeconds": "How long a server that is told to stop waits for running requests.",
+  "database.url": "postgres://... or sqlite:<file>. Without it, the metadata is in the data folder.",
+  "access.mode": "open lets everyone push, pull and delete without signing in.",
+  "access.service": "Name of this registry in tokens.",
+  "manifests.sparseIndexes": "Whether an index may name manifests that are not in the repository.",
+  "manifests.sparseImages": "Whether an image may name layers that are not in the repository. A pull of it may fail.",
+  "delete.enabled": "Whether tags, manifests and blobs can be deleted.",
+  "uploads.idleSeconds": "How long an upload lives after its last activity.",
+  "uploads.maxBytes": "The size of the largest blob.",
+  "uploads.maxSessions": "How many uploads may be open.",
+  "uploads.maxSessionsPerPrincipal": "How many uploads one account may have open.",
+  "collect.intervalSeconds": "The rest between two passes of the garbage collector.",
+  "collect.leaseSeconds": "How long a blob that no manifest names is kept.",
+  "log.level": "What is below it is not logged.",
+};

@@ -1,0 +1,121 @@
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { digestOf } from "../../protocol/content.ts";
+import { type Registry, registryOf, withQuery } from "../../protocol/registry-client.ts";
+import { startServer } from "../../support/server.ts";
+import { runCheck } from "../run-check.ts";
+import { judgeRepository } from "../expected-state.ts";
+import { type LoadClient, loadClient, type Source } from "./load-client.ts";
+
+export interface KillPlan {
+  /** At least so many rounds, and as many more as fit into the seconds. */
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly onRound?: (round: number, acknowledged: number) => void;
+  /** Damages the data folder of a killed server: what a test of the judge does. */
+  readonly damage?: (data: string) => Promise<void>;
+}
+
+export interface KillOutcome {
+  readonly rounds: number;
+  /** Changes that were acknowledged, by kind. */
+  readonly acknowledged: ReadonlyMap<string, number>;
+  /** Requests that a kill cut off. */
+  readonly cutOff: number;
+  readonly problems: readonly string[];
+}
+
+const clientsAtOnce = 4;
+const source: Source & { readonly bytes: Buffer } = (() => {
+  const bytes = randomBytes(1000);
+  return { repository: "acme/source", digest: digestOf(bytes), bytes };
+})();
+
+/** Kills a server under load at a random moment, starts it again and reads all that it had acknowledged; many times. */
+export async function killRounds(plan: KillPlan): Promise<KillOutcome> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-kill-"));
+  const data = join(folder, "data");
+  const until = performance.now() + plan.seconds * 1000;
+  const acknowledged = new Map<string, number>();
+  const problems: string[] = [];
+  const older: LoadClient[] = [];
+  let cutOff = 0;
+  let round = 0;
+  try {
+    while (problems.length === 0 && (round < plan.rounds || performance.now() < until)) {
+      round += 1;
+      const clients = await killOnce(data, round);
+      await plan.damage?.(data);
+      cutOff += clients.filter((client) => client.between().before !== client.between().after).length;
+      problems.push(...(await judge(data, [...clients, ...some(older)])).map((what) => `round ${round}: ${what}`));
+      older.push(...clients);
+      for (const [kind, count] of clients.flatMap((client) => [...client.acknowledged])) {
+        acknowledged.set(kind, (acknowledged.get(kind) ?? 0) + count);
+      }
+      plan.onRound?.(
+        round,
+        acknowledged.values().reduce((sum, count) => sum + count, 0),
+      );
+    }
+    if (plan.damage === undefined) problems.push(...(await checkFolder(data)));
+    return { rounds: round, acknowledged, cutOff, problems };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** What earlier rounds left has to stay as well; a few of them each time. */
+const some = (older: readonly LoadClient[]): readonly LoadClient[] =>
+  older.length < 2
+    ? older
+    : [older[0], older[Math.floor(Math.random() * older.length)]].filter((one) => one !== undefined);
+
+async function killOnce(data: string, round: number): Promise<readonly LoadClient[]> {
+  const server = await startServer({ data });
+  try {
+    await pushSource(registryOf(server));
+    const clients = Array.from({ length: clientsAtOnce }, (_, at) => loadClient(`acme/r${round}-c${at}`, source));
+    let isKilled = false;
+    const running = clients.map((client) => client.run(registryOf(server), () => isKilled));
+    await Bun.sleep(20 + Math.random() * 780);
+    isKilled = true;
+    await server.stop("SIGKILL");
+    await Promise.all(running);
+    return clients;
+  } finally {
+    await server.stop("SIGKILL");
+  }
+}
+
+/** What `berth check` finds; bytes of uploads that were just ended are the next server's to remove. */
+async function checkFolder(data: string): Promise<readonly string[]> {
+  const { findings } = await runCheck(data);
+  return findings
+    .filter(({ kind, finished }) => !(kind === "orphan-file" && finished === false))
+    .map((finding) => `berth check: ${JSON.stringify(finding)}`);
+}
+
+async function pushSource(registry: Registry): Promise<void> {
+  const known = await registry.send("HEAD", `/v2/${source.repository}/blobs/${source.digest}`);
+  if (known.status === 200) return;
+  const begun = await registry.send("POST", `/v2/${source.repository}/blobs/uploads/`, { body: "" });
+  const target = withQuery(begun.header("location") ?? "", `digest=${source.digest}`);
+  const put = await registry.send("PUT", target, { body: source.bytes });
+  if (put.status !== 201) throw new Error(`the source could not be pushed: ${String(put.status)} ${put.text}`);
+}
+
+async function judge(data: string, clients: readonly LoadClient[]): Promise<readonly string[]> {
+  const server = await startServer({ data });
+  const registry = registryOf(server);
+  try {
+    const found = clients.map(async (client) => [
+      ...client.problems(),
+      ...(await judgeRepository(registry, client.repository, client.between())),
+    ]);
+    return (await Promise.all(found)).flat();
+  } finally {
+    await server.stop("SIGKILL");
+  }
+}

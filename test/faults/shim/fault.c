@@ -1,0 +1,202 @@
+/*
+ * fault SOCKET FOLDER PROGRAM [ARGUMENT...]: runs a program whose system calls on files below FOLDER can be made to fail.
+ *
+ * Bun makes some calls without the C library, so a preloaded library would miss them: the kernel asks this process
+ * about every call (seccomp user notification) instead. Over the socket, a line each:
+ *
+ *     arm N ERRNO once|on      the Nth call from now on fails with ERRNO; with "on", all behind it too
+ *     disarm                   nothing fails any more; the answer is "<calls seen> <calls failed> <first that failed>"
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum subject { descriptor, path_first, path_second };
+
+static const struct call {
+  int number;
+  const char *name;
+  enum subject subject;
+} calls[] = {
+    {SYS_write, "write", descriptor},         {SYS_pwrite64, "pwrite64", descriptor},
+    {SYS_writev, "writev", descriptor},       {SYS_pwritev, "pwritev", descriptor},
+    {SYS_fsync, "fsync", descriptor},         {SYS_fdatasync, "fdatasync", descriptor},
+    {SYS_ftruncate, "ftruncate", descriptor}, {SYS_openat, "openat", path_second},
+    {SYS_renameat2, "renameat2", path_second}, {SYS_linkat, "linkat", path_second},
+    {SYS_unlinkat, "unlinkat", path_second},  {SYS_mkdirat, "mkdirat", path_second},
+#ifdef SYS_open
+    {SYS_open, "open", path_first},           {SYS_rename, "rename", path_first},
+    {SYS_unlink, "unlink", path_first},       {SYS_mkdir, "mkdir", path_first},
+    {SYS_link, "link", path_first},           {SYS_renameat, "renameat", path_second},
+#endif
+};
+#define CALLS (sizeof calls / sizeof *calls)
+
+static pid_t child;
+static const char *folder;
+static long armed_at, armed_errno, seen, failed;
+static int stays;
+static const char *first = "none";
+
+static void die(const char *what) {
+  perror(what);
+  exit(125);
+}
+
+static void forward(int signal) { kill(child, signal); }
+
+/* In the child: every call of the list is asked about; gives the descriptor on which the questions come. */
+static int install(void) {
+  struct sock_filter filter[CALLS + 4];
+  size_t length = 0;
+  filter[length++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+  for (size_t i = 0; i < CALLS; i++)
+    filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, calls[i].number, CALLS - i, 0);
+  filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+  struct sock_fprog program = {length, filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("no_new_privs");
+  int notify = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  if (notify < 0) die("seccomp");
+  return notify;
+}
+
+static void send_descriptor(int socket, int fd) {
+  char byte = 0, control[CMSG_SPACE(sizeof fd)] = {0};
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  if (sendmsg(socket, &message, 0) < 0) die("sendmsg");
+}
+
+static int receive_descriptor(int socket) {
+  char byte, control[CMSG_SPACE(sizeof(int))];
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  int fd;
+  if (recvmsg(socket, &message, 0) < 1 || CMSG_FIRSTHDR(&message) == NULL) die("the program did not start");
+  memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+  return fd;
+}
+
+/* What the call is about, if that can be told. */
+static int subject_of(const struct seccomp_notif *question, const struct call *call, char *path) {
+  const __u64 *args = question->data.args;
+  if (call->subject == descriptor) {
+    char link[64];
+    snprintf(link, sizeof link, "/proc/%u/fd/%d", question->pid, (int)args[0]);
+    ssize_t length = readlink(link, path, PATH_MAX - 1);
+    path[length < 0 ? 0 : length] = 0;
+    return length > 0;
+  }
+  /* A page at a time: the text may end just before memory that is not there. */
+  unsigned long from = args[call->subject == path_second ? 1 : 0];
+  size_t got = 0;
+  while (got < PATH_MAX - 1) {
+    size_t part = 4096 - (from + got) % 4096;
+    if (part > PATH_MAX - 1 - got) part = PATH_MAX - 1 - got;
+    struct iovec here = {path + got, part}, there = {(void *)(from + got), part};
+    if (process_vm_readv(question->pid, &here, 1, &there, 1, 0) < (ssize_t)part) return 0;
+    if (memchr(path + got, 0, part)) return 1;
+    got += part;
+  }
+  return 0;
+}
+
+static int changes_something(const struct seccomp_notif *question, const struct call *call) {
+  if (strncmp(call->name, "open", 4)) return 1;
+  int flags = question->data.args[call->subject == path_second ? 2 : 1];
+  return (flags & O_CREAT) != 0;
+}
+
+static int verdict(const struct seccomp_notif *question) {
+  char path[PATH_MAX];
+  size_t length = strlen(folder);
+  const struct call *call = calls;
+  while (call < calls + CALLS && call->number != question->data.nr) call++;
+  if (call == calls + CALLS || armed_at == 0 || !changes_something(question, call)) return 0;
+  if (!subject_of(question, call, path) || strncmp(path, folder, length)) return 0;
+  seen++;
+  if (seen != armed_at && !(stays && seen > armed_at)) return 0;
+  if (failed++ == 0) first = call->name;
+  return armed_errno;
+}
+
+static void answer(int notify) {
+  struct seccomp_notif question = {0};
+  if (ioctl(notify, SECCOMP_IOCTL_NOTIF_RECV, &question)) return;
+  int error = verdict(&question);
+  struct seccomp_notif_resp reply = {.id = question.id, .error = -error};
+  if (error == 0) reply.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  ioctl(notify, SECCOMP_IOCTL_NOTIF_SEND, &reply);
+}
+
+/* Whether the peer is still there. */
+static int obey(int peer) {
+  char line[128], mode[8], reply[128] = "ok\n";
+  ssize_t length = read(peer, line, sizeof line - 1);
+  if (length <= 0) return 0;
+  line[length] = 0;
+  long at, error;
+  if (sscanf(line, "arm %ld %ld %7s", &at, &error, mode) == 3) {
+    armed_at = at, armed_errno = error, stays = !strcmp(mode, "on");
+    seen = failed = 0, first = "none";
+  } else {
+    snprintf(reply, sizeof reply, "%ld %ld %s\n", seen, failed, first);
+    armed_at = 0;
+  }
+  return write(peer, reply, strlen(reply)) > 0;
+}
+
+int main(int count, char **arguments) {
+  if (count < 4) return 125;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", arguments[1]);
+  folder = arguments[2];
+  int pair[2], listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), peer = -1;
+  if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 1)) die("bind");
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) die("socketpair");
+  child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    send_descriptor(pair[1], install());
+    execvp(arguments[3], arguments + 3);
+    die(arguments[3]);
+  }
+  signal(SIGTERM, forward);
+  signal(SIGINT, forward);
+  signal(SIGPIPE, SIG_IGN);
+  close(pair[1]);
+  int notify = receive_descriptor(pair[0]);
+  for (;;) {
+    struct pollfd wait[] = {{notify, POLLIN, 0}, {listener, POLLIN, 0}, {peer, POLLIN, 0}};
+    if (poll(wait, 3, -1) < 0 && errno != EINTR) die("poll");
+    if (wait[0].revents & POLLIN) answer(notify);
+    else if (wait[0].revents & POLLHUP) break;
+    if (wait[1].revents & POLLIN) peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (wait[2].revents & (POLLIN | POLLHUP) && !obey(peer)) peer = -1;
+  }
+  int status;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
