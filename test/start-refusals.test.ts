@@ -115,6 +115,11 @@ describe("a configuration file", () => {
     expect(await refused("secret: do-not-show-this\nsecret: nor-this\n")).toEqual([
       "berth: FILE:2:1: Map keys must be unique",
     ]);
+    for (const value of ["!do-not-show-this", ">do-not-show-this", "|do-not-show-this x", '"do-not-\\show-this"']) {
+      const [told = "", ...more] = await refused(`secret: ${value}\n`);
+      expect(told).toStartWith("berth: FILE:1:");
+      expect(`${told}${more.join("")}`).not.toMatch(/do-not|how-this/);
+    }
     expect(await refused("http: &a {}\naccess: *a\n")).toEqual(["berth: FILE: aliases are not understood"]);
   }, 30_000);
 });

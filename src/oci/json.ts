@@ -4,11 +4,13 @@ export interface JsonObject {
 }
 
 const deepest = 64;
+/** More than the descriptors have that fit into the largest manifest: each member costs far more than its bytes. */
+const mostMembers = 125_000;
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** `undefined` unless the bytes are one JSON object in well-formed UTF-8, nested at most 64 deep. */
+/** `undefined` unless the bytes are one JSON object in well-formed UTF-8, nested at most 64 deep, with 125 000 members. */
 export function parseJsonObject(bytes: Uint8Array): JsonObject | undefined {
-  if (isTooDeep(bytes)) return undefined;
+  if (isTooMuch(bytes)) return undefined;
   try {
     const text = utf8.decode(bytes);
     const value: unknown = JSON.parse(text);
@@ -32,11 +34,12 @@ function isWellFormed(value: JsonValue | undefined): boolean {
   return Object.entries(value).every(([key, entry]) => key.isWellFormed() && isWellFormed(entry));
 }
 
-const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = Buffer.from('"\\[]{}');
+const [quote, backslash, comma, openBracket, closeBracket, openBrace, closeBrace] = Buffer.from('"\\,[]{}');
 
-/** Counts brackets outside strings, before a parser that recurses sees the bytes. */
-function isTooDeep(bytes: Uint8Array): boolean {
+/** Counts brackets and commas outside strings, before a parser that recurses sees the bytes. */
+function isTooMuch(bytes: Uint8Array): boolean {
   let depth = 0;
+  let members = 0;
   let inString = false;
   for (let index = 0; index < bytes.length; index++) {
     const byte = bytes[index];
@@ -46,6 +49,8 @@ function isTooDeep(bytes: Uint8Array): boolean {
     } else if (byte === quote) inString = true;
     else if (byte === openBracket || byte === openBrace) {
       if (++depth > deepest) return true;
+    } else if (byte === comma) {
+      if (++members > mostMembers) return true;
     } else if (byte === closeBracket || byte === closeBrace) depth--;
   }
   return false;

@@ -40,7 +40,9 @@ const invalid = (reason: string): never => fail({ code: "MANIFEST_INVALID", reas
  * @throws RegistryError MANIFEST_INVALID, DIGEST_INVALID
  */
 export function parseManifest(bytes: Uint8Array, contentType: string | undefined): Manifest {
-  const body = parseJsonObject(bytes) ?? invalid("the manifest is not a JSON object in UTF-8, or is nested too deep");
+  const body =
+    parseJsonObject(bytes) ??
+    invalid("the manifest is not a JSON object in UTF-8, is nested too deep or has too many members");
   refuseLookalikes(body, manifestFields);
   const mediaType = agreedMediaType(body, contentType);
   if (body["schemaVersion"] !== 2) invalid("schemaVersion must be 2; push the image with a current client");

@@ -15,6 +15,7 @@ declare module "../platform/database/database.ts" {
     repository_blobs: {
       readonly repository_id: number;
       readonly digest: string;
+      /** `neverMs` while a manifest of the repository names the blob; the collector sets right what is not so. */
       readonly leased_until: number;
     };
     /** Bytes and what they say of themselves, the same in every repository. */

@@ -92,10 +92,7 @@ describe("berth check", () => {
   test("beside a server under load finds nothing that is only on its way", async () => {
     const data = await mkdtemp(join(folder, "busy-"));
     await cp(whole, data, { recursive: true });
-    await using server = await startServer({
-      data,
-      env: { BERTH_COLLECT_INTERVAL_SECONDS: "1", BERTH_COLLECT_LEASE_SECONDS: "1", BERTH_UPLOADS_IDLE_SECONDS: "1" },
-    });
+    await using server = await startServer({ data, env: { BERTH_COLLECT_INTERVAL_SECONDS: "1" } });
     const [source] = (await pushImage(registryOf(server), repository, { tag: "v2" })).layers;
     if (source === undefined) throw new Error("an image without a layer");
     let isOver = false;

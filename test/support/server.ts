@@ -22,6 +22,8 @@ export interface TestServer {
   readonly admin: { readonly username: "admin"; readonly password: string };
   log(): readonly LogLine[];
   requests(): readonly LogLine[];
+  /** Resolves when the log has every request that was answered before: the server writes it in batches. */
+  logged(): Promise<void>;
   /** SIGTERM (or the given signal), then waits for the exit and the last of the log. The data folder stays until `dispose`. */
   stop(signal?: NodeJS.Signals): Promise<number>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -38,6 +40,8 @@ export interface ServerOptions {
   readonly addr?: string;
 }
 
+/** In the name of a client that only asks so that its line comes last. */
+const marker = "berth-test-logged-";
 const password = "correct-horse-battery-staple";
 
 /** Starts a real server on a free port of the loopback and waits until it listens. */
@@ -77,7 +81,15 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     data,
     admin: { username: "admin", password: options.env?.["BERTH_ADMIN_PASSWORD"] ?? password },
     log: () => lines,
-    requests: () => lines.filter((line) => line.event === "request"),
+    requests: () => lines.filter((line) => line.event === "request" && line.userAgent?.startsWith(marker) !== true),
+    async logged() {
+      const userAgent = `${marker}${crypto.randomUUID()}`;
+      await (await fetch(new URL("/healthz", url), { headers: { "user-agent": userAgent } })).arrayBuffer();
+      for (const deadline = Date.now() + 10_000; !lines.some((line) => line.userAgent === userAgent);) {
+        if (Date.now() > deadline) throw new Error("the server did not log a request within 10 s");
+        await Bun.sleep(5);
+      }
+    },
     stop,
     async [Symbol.asyncDispose]() {
       await stop("SIGKILL");

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { LineCounter, parse as parseYaml, parseDocument, visit } from "yaml";
 import { yamlOfDistribution } from "./distribution/variables.ts";
 import { isTree, type Tree } from "./tree.ts";
+import { yamlMistake } from "./yaml-mistake.ts";
 
 export interface ConfigFile {
   /** Whose configuration it is, by what it holds. */
@@ -30,9 +31,9 @@ function readOwn(file: string, text: string): ConfigFile {
   const lines = new LineCounter();
   // Pretty errors quote the lines around them, and a line may hold a secret.
   const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
-  const mistakes = [...document.errors, ...document.warnings].map(({ message, pos: [start] }) => {
-    const { line, col } = lines.linePos(start);
-    return `${file}:${line}:${col}: ${message}`;
+  const mistakes = [...document.errors, ...document.warnings].map((mistake) => {
+    const { line, col } = lines.linePos(mistake.pos[0]);
+    return `${file}:${line}:${col}: ${yamlMistake(mistake)}`;
   });
   visit(document, {
     Alias: () => {

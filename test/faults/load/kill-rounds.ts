@@ -79,7 +79,7 @@ async function killOnce(data: string, round: number): Promise<readonly LoadClien
     const clients = Array.from({ length: clientsAtOnce }, (_, at) => loadClient(`acme/r${round}-c${at}`, source));
     let isKilled = false;
     const running = clients.map((client) => client.run(registryOf(server), () => isKilled));
-    await Bun.sleep(20 + Math.random() * 480);
+    await Bun.sleep(20 + Math.random() * 780);
     isKilled = true;
     await server.stop("SIGKILL");
     await Promise.all(running);

@@ -97,7 +97,7 @@ export function loadClient(repository: string, source: Source): LoadClient {
     },
     (registry) => {
       const digest = oneOf([...state.manifests]);
-      if (digest === undefined || state.manifests.size < 3) return undefined;
+      if (digest === undefined || state.manifests.size < 2) return undefined;
       bytesOf.delete(digest);
       const after = {
         ...state,

@@ -1,0 +1,66 @@
+import { afterEach, beforeEach, expect, it } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { lockDataFolder } from "./lock-data-folder.ts";
+
+let folder = "";
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "berth-lock-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** Another process that takes the lock, says how that went, and holds it until it is told to stop. */
+async function startOther() {
+  const script = `
+    const { lockDataFolder } = await import(${JSON.stringify(join(import.meta.dir, "lock-data-folder.ts"))});
+    const lock = lockDataFolder(${JSON.stringify(folder)});
+    console.log(lock === undefined ? "refused" : "locked");
+    for await (const line of console) if (line === "release") lock?.release();
+  `;
+  const child = Bun.spawn([process.execPath, "-e", script], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const { value } = await child.stdout.getReader().read();
+  return { said: new TextDecoder().decode(value).trim(), child };
+}
+
+it("is one process's, and nobody else's while that lives, however it ends", async () => {
+  const first = await startOther();
+  const second = await startOther();
+  expect([first.said, second.said, lockDataFolder(folder)]).toEqual(["locked", "refused", undefined]);
+  second.child.kill();
+  await second.child.exited;
+  expect(lockDataFolder(folder)).toBeUndefined();
+  first.child.kill("SIGKILL");
+  await first.child.exited;
+  const own = lockDataFolder(folder);
+  expect(own).toBeDefined();
+  const third = await startOther();
+  expect(third.said).toBe("refused");
+  third.child.kill();
+  await third.child.exited;
+  own?.release();
+  const fourth = await startOther();
+  expect(fourth.said).toBe("locked");
+  fourth.child.kill();
+  await fourth.child.exited;
+}, 30_000);
+
+it("of many that start at once is one's", async () => {
+  const others = await Promise.all(Array.from({ length: 5 }, startOther));
+  expect(others.map(({ said }) => said).toSorted()).toEqual(["locked", "refused", "refused", "refused", "refused"]);
+  for (const { child } of others) child.kill();
+  await Promise.all(others.map(({ child }) => child.exited));
+}, 30_000);
+
+it("refuses a second time in the same process too, and can be taken again after its release", () => {
+  const lock = lockDataFolder(folder);
+  expect(lockDataFolder(folder)).toBeUndefined();
+  lock?.release();
+  const again = lockDataFolder(folder);
+  expect(again).toBeDefined();
+  again?.release();
+});
+
+it("says what is wrong where there is no folder", () => {
+  expect(() => lockDataFolder(join(folder, "absent"))).toThrow();
+});
