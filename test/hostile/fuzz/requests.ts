@@ -99,26 +99,26 @@ interface Target {
   readonly methods: readonly string[];
 }
 
-const at = (path: string, ...methodsThere: readonly string[]): Target => ({ path, methods: methodsThere });
+const place = (path: string, ...methodsThere: readonly string[]): Target => ({ path, methods: methodsThere });
 
 function target(random: Random, world: World): Target {
   const name = random.chance(6) ? pickOf(random, names) : random.pick(world.repositories);
   const digest = random.chance(6) ? pickOf(random, references) : random.pick(world.digests);
   const { path, methods: meaningful } = random.pick([
-    () => at("/v2/", "GET"),
-    () => at("/v2/_catalog", "GET"),
-    () => at("/token", "GET", "POST"),
-    () => at("/token/jwks.json", "GET"),
-    () => at(`/v2/${name}/tags/list`, "GET"),
-    () => at(`/v2/${name}/manifests/${pickOf(random, references)}`, "GET", "PUT", "PUT", "DELETE"),
-    () => at(`/v2/${name}/manifests/v${String(random.int(5))}`, "GET", "PUT", "PUT", "PUT"),
-    () => at(`/v2/${name}/manifests/${digest}`, "GET", "PUT"),
-    () => at(`/v2/${name}/blobs/${digest}`, "GET", "GET", "HEAD"),
-    () => at(`/v2/${name}/referrers/${digest}`, "GET"),
-    () => at(`/v2/${name}/blobs/uploads/`, "POST"),
-    () => at(random.pick(world.locations), "GET", "PATCH", "PATCH", "PUT"),
+    () => place("/v2/", "GET"),
+    () => place("/v2/_catalog", "GET"),
+    () => place("/token", "GET", "POST"),
+    () => place("/token/jwks.json", "GET"),
+    () => place(`/v2/${name}/tags/list`, "GET"),
+    () => place(`/v2/${name}/manifests/${pickOf(random, references)}`, "GET", "PUT", "PUT", "DELETE"),
+    () => place(`/v2/${name}/manifests/v${String(random.int(5))}`, "GET", "PUT", "PUT", "PUT"),
+    () => place(`/v2/${name}/manifests/${digest}`, "GET", "PUT"),
+    () => place(`/v2/${name}/blobs/${digest}`, "GET", "GET", "HEAD"),
+    () => place(`/v2/${name}/referrers/${digest}`, "GET"),
+    () => place(`/v2/${name}/blobs/uploads/`, "POST"),
+    () => place(random.pick(world.locations), "GET", "PATCH", "PATCH", "PUT"),
     () =>
-      at(
+      place(
         `/${random
           .bytes(random.int(60))
           .toString("latin1")
