@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { link, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { syncFolder } from "../platform/storage/sync-folder.ts";
 
 /**
  * Creates a file that only its owner may read, whole and durable or not at all. One that exists already stays as it is.
@@ -31,13 +32,4 @@ export async function createPrivateFile(path: string, text: string): Promise<boo
 export async function removePrivateFile(path: string): Promise<void> {
   await rm(path, { force: true });
   await syncFolder(dirname(path));
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

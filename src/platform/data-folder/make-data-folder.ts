@@ -1,5 +1,6 @@
-import { mkdir, open } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { syncFolder } from "../storage/sync-folder.ts";
 
 /**
  * Makes the data folder where it is missing, with all that is missing above it. Each new folder's name is durable when
@@ -12,14 +13,5 @@ export async function makeDataFolder(path: string): Promise<void> {
   for (let made = folder; ; made = dirname(made)) {
     await syncFolder(dirname(made));
     if (made === topmost) return;
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

@@ -10,7 +10,7 @@ import {
   UploadLostError,
   type UploadState,
 } from "../blob-store.ts";
-import { syncFolder } from "./sync-folder.ts";
+import { syncFolder } from "../../storage/sync-folder.ts";
 import { type SyncHealth, watchSyncs } from "./sync-health.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { syncFolder } from "./sync-folder.ts";
+import { syncFolder } from "../../storage/sync-folder.ts";
 
 export interface SyncHealth {
   /** Runs a sync. One that fails is not tried again: the kernel may have dropped what it could not write. */
