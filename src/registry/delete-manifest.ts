@@ -37,7 +37,6 @@ export async function deleteManifest(registry: Registry, repository: RepositoryN
     }
     const manifest = { table: "manifests", column: "digest", values: [digest] };
     await lockRows(tx, database.dialect, { ...manifest, against: "everyone" });
-    await removeTags(registry, tx, { repository, repositoryId, digest });
     const rows = await tx
       .deleteFrom("repository_manifests")
       .where("repository_id", "=", repositoryId)
@@ -47,6 +46,8 @@ export async function deleteManifest(registry: Registry, repository: RepositoryN
     if (rows.length === 0) return false;
     await removeEdges({ database, leaseMs: settings.leaseMs }, tx, { repositoryId, parent: digest, children });
     await dropUnusedManifest(tx, digest);
+    // Tags come last, as in a push.
+    await removeTags(registry, tx, { repository, repositoryId, digest });
     return true;
   });
   if (!isRemoved) await failUnknown(registry, repository, digest);
