@@ -80,10 +80,11 @@ interface Parts {
 
 function entranceOf({ http, delete: { enabled } }: Config, { registry, access, operation }: Parts): Handle {
   const authenticate = authenticator(access);
-  const { log, metrics, site } = operation;
+  const { log, metrics, site, trustProxies } = operation;
   return entrance({
     log,
     metrics,
+    trustProxies,
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [distribution({ registry, access, authenticate, deletesEnabled: enabled }), tokenSite(access), site],
   });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseNetwork } from "../net/networks.ts";
 
 const seconds = (preset: number, most: number) => z.number().int().min(1).max(most).default(preset);
 const daySeconds = 86_400;
@@ -13,6 +14,18 @@ const publicUrl = z
   // What is no URL at all has been refused before, and would throw here.
   .refine((text) => !URL.canParse(text) || new URL(text).pathname === "/", "must be an origin without a path");
 
+const mostNetworks = 256;
+
+/** To trust everyone would let everyone pose as anyone. */
+const networks = z
+  .array(z.string())
+  .max(mostNetworks)
+  .superRefine((texts, context) => {
+    const wrong = texts.find((text) => (parseNetwork(text)?.bits ?? 0) === 0);
+    if (wrong === undefined) return;
+    context.addIssue({ code: "custom", message: `must be addresses and networks such as 10.0.0.0/8, not "${wrong}"` });
+  });
+
 /** Every setting, its limits and its default. Unknown keys are refused: a wrong configuration does not start. */
 export const configSchema = z.strictObject({
   data: z.string().min(1).default("./data"),
@@ -23,6 +36,10 @@ export const configSchema = z.strictObject({
       addr: address.default("127.0.0.1:5000"),
       /** Where clients reach the registry, when that is not what their Host header says. */
       publicUrl: publicUrl.optional(),
+      /** Proxies whose word on client, scheme and host counts. */
+      trustedProxies: networks.optional(),
+      /** The kind of header that these proxies write. */
+      forwardedHeader: z.enum(["x-forwarded", "forwarded"]).default("x-forwarded"),
     })
     .prefault({}),
   tls: z
