@@ -6,6 +6,8 @@ import { migrate } from "../platform/database/migrations.ts";
 import { openDatabase } from "../platform/database/open-database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
 import type { Registry } from "../registry/registry.ts";
+import { clockWatch } from "../registry/clock-watch.ts";
+import { verifiedBytes } from "../registry/sound-blob.ts";
 import { runningHashes } from "../registry/uploads/running-hashes.ts";
 import { startStep } from "./start-error.ts";
 
@@ -33,6 +35,8 @@ export async function openRegistry(config: Config): Promise<Registry> {
     writeRules: [],
     readGates: [],
     hashes: runningHashes(),
+    verified: verifiedBytes(),
+    clockWatch: clockWatch(),
     settings: {
       leaseMs: config.collect.leaseSeconds * 1000,
       deleteDelayMs,

@@ -19,7 +19,7 @@ import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
-import type { Metrics } from "../platform/telemetry/metrics.ts";
+import { clockWatch } from "../registry/clock-watch.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
@@ -59,7 +59,7 @@ async function run({ config, warnings }: Settings): Promise<void> {
     return lockDataFolder(config.data);
   });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
-  const registry = measured(await openRegistry(config), metrics);
+  const registry = watched(await openRegistry(config), { log, metrics });
   // The lock shows that whoever wrote to the embedded database before is no more.
   if (registry.database.dialect === "sqlite") await releaseHolds(registry);
   const access = await openAccessOf(config, registry, log);
@@ -98,9 +98,10 @@ function exitAtLast(limitMs: number, log: Log): void {
   });
 }
 
-/** The registry with its store's actions timed. */
-const measured = (registry: Registry, metrics: Metrics): Registry => ({
+/** The registry with its store's actions timed, and a word in the log when somebody sets the clock. */
+const watched = (registry: Registry, { log, metrics }: Pick<Operation, "log" | "metrics">): Registry => ({
   ...registry,
+  clockWatch: clockWatch({ onSet: (ms) => log.warn("clock set", { seconds: Math.round(ms / 1000) }) }),
   blobs: measuredBlobStore(registry.blobs, (action, seconds) => metrics.storageAction("filesystem", action, seconds)),
 });
 

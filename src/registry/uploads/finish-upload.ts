@@ -1,10 +1,13 @@
 import { algorithmOf, type Digest } from "../../oci/digest.ts";
 import { fail } from "../../oci/problem.ts";
 import { chunksOf } from "../../platform/blobs/blob-body.ts";
-import type { BlobStat } from "../../platform/blobs/blob-store.ts";
+import type { BlobFacts, BlobStat } from "../../platform/blobs/blob-store.ts";
+import { sql } from "kysely";
 import { clock } from "../../platform/database/clock.ts";
+import type { Writer } from "../../platform/database/database.ts";
 import { addBlobToRepository } from "../blobs.ts";
 import type { Registry } from "../registry.ts";
+import { findDamage } from "../sound-blob.ts";
 import { type Chunk, receive } from "./receive.ts";
 import { startHash } from "./running-hashes.ts";
 import { holdSession, type Progress, removeSession, type Session, type UploadTarget, withSession } from "./session.ts";
@@ -74,9 +77,10 @@ async function refuse(registry: Registry, session: Session, digest: Digest): Pro
 async function commitBlob(
   registry: Registry,
   session: Session,
-  { digest, stat }: { readonly digest: Digest; readonly stat: BlobStat },
+  { digest, stat }: { readonly digest: Digest; readonly stat: BlobStat & BlobFacts },
 ): Promise<void> {
-  const { database } = registry;
+  const { database, settings } = registry;
+  const damaged = await findDamage(registry, digest);
   await database.write(async (tx) => {
     const ended = await tx
       .deleteFrom("uploads")
@@ -93,9 +97,22 @@ async function commitBlob(
       .returning("blob_key")
       .executeTakeFirstOrThrow();
     if (blob_key !== stat.key) {
-      // The same content came in before: those bytes stay, and these go.
-      await tx.insertInto("doomed_blobs").values({ blob_key: stat.key, delete_after: now }).execute();
+      // The same content came in before: those bytes stay and these go, unless those are damaged.
+      const isRepaired = blob_key === damaged;
+      if (isRepaired) await replaceKey(tx, digest, stat);
+      const later = sql<number>`${now} + ${sql.lit(settings.deleteDelayMs)}`;
+      const doomed = isRepaired ? { blob_key, delete_after: later } : { blob_key: stat.key, delete_after: now };
+      await tx.insertInto("doomed_blobs").values(doomed).execute();
     }
     await addBlobToRepository(registry, tx, { repository: session.repository, digest });
   });
+  registry.verified.remember(stat);
 }
+
+/** The bytes of a digest are under another key from now on, and right. */
+const replaceKey = (tx: Writer, digest: Digest, { key, sizeBytes }: BlobStat) =>
+  tx
+    .updateTable("blobs")
+    .set({ blob_key: key, size_bytes: sizeBytes, damaged_at: null })
+    .where("digest", "=", digest)
+    .execute();
