@@ -3,7 +3,6 @@ import type { Command } from "commander";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
-import { sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -20,9 +19,9 @@ import type { Handle } from "../platform/runtime/http.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
-import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
+import { startBackground } from "./background.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
 import { type Operation, openOperation, startingEntrance } from "./operation.ts";
@@ -64,7 +63,7 @@ async function run({ config, warnings }: Settings): Promise<void> {
   if (registry.database.dialect === "sqlite") await releaseHolds(registry);
   const access = await openAccessOf(config, registry, log);
   handle = entranceOf(config, { registry, access, operation });
-  const stopCollecting = collectRegularly(registry, config.collect.intervalSeconds, log);
+  const background = startBackground(config, { registry, operation });
   warnOfOpenAccess(config, log);
   readiness.enter("running", [
     { name: "database", problem: () => databaseProblem(registry.database) },
@@ -80,7 +79,7 @@ async function run({ config, warnings }: Settings): Promise<void> {
   exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
   server.sendAway();
   await sleep(noticeSeconds * 1000);
-  const [cutOff] = await Promise.all([server.stop(drainSeconds * 1000), stopCollecting()]);
+  const [cutOff] = await Promise.all([server.stop(drainSeconds * 1000), background.stop()]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
   await registry.database.close();
   lock.release();
@@ -144,33 +143,6 @@ function entranceOf({ http, delete: { enabled } }: Config, { registry, access, o
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [distribution({ registry, access, authenticate, deletesEnabled: enabled }), tokenSite(access), site],
   });
-}
-
-/** One pass after the other, with a rest between; a pass that fails is tried again at the next turn. */
-function collectRegularly(registry: Registry, intervalSeconds: number, log: Log): () => Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  let running = Promise.resolve();
-  const schedule = (): void => {
-    timer = setTimeout(() => {
-      running = turn();
-    }, intervalSeconds * 1000);
-  };
-  const turn = async (): Promise<void> => {
-    try {
-      const collected = { ...(await collect(registry)), swept: await sweepUploads(registry) };
-      if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
-    } catch (error) {
-      log.error("collect failed", error);
-    }
-    if (!stopped) schedule();
-  };
-  schedule();
-  return () => {
-    stopped = true;
-    clearTimeout(timer);
-    return running;
-  };
 }
 
 function warnOfOpenAccess({ access, http }: Config, log: Log): void {
