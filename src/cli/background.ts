@@ -4,20 +4,18 @@ import type { Database } from "../platform/database/database.ts";
 import { boundEvents } from "../platform/events/consume-events.ts";
 import { sequenceEvents } from "../platform/events/positions.ts";
 import { listJobs } from "../platform/jobs/job-queue.ts";
-import { type Job, runJobs, type RunningJobs } from "../platform/jobs/run-jobs.ts";
+import { type Job, runJobs } from "../platform/jobs/run-jobs.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
 
-interface Parts {
-  readonly registry: Registry;
-  readonly operation: Operation;
-}
-
-/** What the server does beside answering. */
-export function startBackground(config: Config, { registry, operation: { log, metrics } }: Parts): RunningJobs {
+/**
+ * What a server does beside its requests, in one of its processes alone.
+ * @returns ends it; resolves when what runs has come to its end
+ */
+export function startBackground(config: Config, registry: Registry, { log, metrics }: Operation): () => Promise<void> {
   measureJobs(registry.database, metrics);
   return runJobs({ database: registry.database, log }, [collectJob(registry, config, log)]);
 }

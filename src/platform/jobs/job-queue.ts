@@ -9,15 +9,17 @@ const cut = (text: string): string => text.slice(0, longestTextCharacters);
 export async function scheduleJob({ read, write, dialect }: Database, name: string, everyMs: number): Promise<void> {
   const next = sql<number>`${clock(dialect)} + ${sql.lit(everyMs)}`;
   const known = await read.selectFrom("jobs").select("name").where("name", "=", name).executeTakeFirst();
-  await write((tx) =>
-    known === undefined
-      ? tx
-          .insertInto("jobs")
-          .values({ name, run_at: next })
-          .onConflict((conflict) => conflict.column("name").doNothing())
-          .execute()
-      : tx.updateTable("jobs").set({ run_at: next }).where("name", "=", name).where("run_at", ">", next).execute(),
-  );
+  await write(async (tx) => {
+    if (known === undefined) {
+      const values = { name, run_at: next };
+      await tx
+        .insertInto("jobs")
+        .values(values)
+        .onConflict((conflict) => conflict.column("name").doNothing())
+        .execute();
+    }
+    await tx.updateTable("jobs").set({ run_at: next }).where("name", "=", name).where("run_at", ">", next).execute();
+  });
 }
 
 /** Puts a job at the head of the queue. @returns whether there is one of that name */
@@ -84,6 +86,13 @@ export async function renewJob(database: Database, lease: Lease, progress: strin
       .execute(),
   );
   return renewed.length > 0;
+}
+
+/** Frees the jobs of a server that is no more; for the start of the only server there is. */
+export async function releaseJobs({ read, write }: Database): Promise<void> {
+  const isHeld = await read.selectFrom("jobs").select("name").where("holder", "is not", null).executeTakeFirst();
+  if (isHeld === undefined) return;
+  await write((tx) => tx.updateTable("jobs").set({ holder: null, held_until: 0 }).execute());
 }
 
 export interface JobEnd {

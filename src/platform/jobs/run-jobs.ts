@@ -29,11 +29,6 @@ export interface JobSettings {
 
 const usual: JobSettings = { pollMs: 500, leaseMs: 30_000, mostRestMs: 60_000 };
 
-export interface RunningJobs {
-  /** Begins no more runs, tells those that go on, and resolves when they have ended. */
-  stop(): Promise<void>;
-}
-
 interface Runner {
   readonly database: Database;
   readonly log: Log;
@@ -47,12 +42,13 @@ interface Runner {
 /**
  * Runs each job whenever its time has come, in this process or in another one on the same database: the queue and the
  * leases are rows, and their times the database's. A run that fails is tried again, after a rest that grows.
+ * @returns begins no more runs, tells those that go on, and resolves when they have ended
  */
 export function runJobs(
   { database, log }: { readonly database: Database; readonly log: Log },
   jobs: readonly Job[],
   settings: JobSettings = usual,
-): RunningJobs {
+): () => Promise<void> {
   const stopping = new AbortController();
   const runner: Runner = { database, log, settings, stopping, running: new Map(), failures: new Map() };
   const { signal } = stopping;
@@ -84,12 +80,10 @@ export function runJobs(
     }
   };
   const looping = loop();
-  return {
-    async stop() {
-      stopping.abort();
-      await looping;
-      await Promise.all(runner.running.values());
-    },
+  return async () => {
+    stopping.abort();
+    await looping;
+    await Promise.all(runner.running.values());
   };
 }
 
