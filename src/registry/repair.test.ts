@@ -29,7 +29,7 @@ const other = repositoryName("team/other");
 const text = "the bytes of a blob";
 const digest = digestOf(text);
 const folders: string[] = [];
-afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))));
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))), 60_000);
 
 /** Ways in which a disk loses a file's bytes; each hands back what the file is afterwards. */
 const damages: Readonly<Record<string, (file: string) => Promise<void>>> = {

@@ -33,7 +33,7 @@ describe("a blob whose bytes are damaged", () => {
   beforeAll(async () => {
     server = await startServer();
   }, 60_000);
-  afterAll(() => server?.[Symbol.asyncDispose]());
+  afterAll(() => server?.[Symbol.asyncDispose](), 60_000);
 
   const losses: Readonly<Record<string, (file: string) => Promise<void>>> = {
     missing: (file) => rm(file),

@@ -45,8 +45,8 @@ export async function* check(registry: Registry, { quarantine, onProgress }: Che
     progress.blobs += 1;
     onProgress(progress);
     if (finding === undefined || !(await isStill(registry, row))) continue;
-    const isReleased = quarantine && (await setQuarantine(registry, finding)) === "released";
-    if (!isReleased) yield finding;
+    const isWell = quarantine && (await setQuarantine(registry, finding));
+    if (!isWell) yield finding;
   }
   yield* findOrphans(registry, (files) => {
     progress.files += files;
@@ -54,21 +54,12 @@ export async function* check(registry: Registry, { quarantine, onProgress }: Che
   });
 }
 
-/** Bytes that cannot be read, or are not right, are of no use to anyone; only a push can bring the right ones. */
-async function setQuarantine(registry: Registry, finding: Finding): Promise<"withheld" | "released" | undefined> {
-  switch (finding.kind) {
-    case "missing-bytes":
-    case "wrong-bytes":
-    case "wrong-size":
-    case "unreadable-bytes":
-      await withholdBlob(registry, finding, true);
-      return "withheld";
-    case "withheld-blob":
-      await withholdBlob(registry, finding, false);
-      return "released";
-    default:
-      return undefined;
-  }
+/** Damaged bytes are of no use to anyone; those that are right again are. @returns whether all is well now */
+async function setQuarantine(registry: Registry, finding: Finding): Promise<boolean> {
+  if (!("key" in finding && "digest" in finding)) return false;
+  const isRight = finding.kind === "withheld-blob";
+  await withholdBlob(registry, finding, !isRight);
+  return isRight;
 }
 
 async function* pageOfBlobs({ database }: Registry): AsyncGenerator<BlobRow> {

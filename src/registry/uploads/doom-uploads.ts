@@ -1,7 +1,8 @@
 import { sql } from "kysely";
 import { clock } from "../../platform/database/clock.ts";
-import type { Writer } from "../../platform/database/database.ts";
 import { inChunks } from "../../platform/database/in-chunks.ts";
+import type { RecordingWriter } from "../../platform/events/record-events.ts";
+import { doomBytes } from "../blobs.ts";
 import type { Registry } from "../registry.ts";
 
 interface EndedUpload {
@@ -19,20 +20,15 @@ const writerEndsMs = 15 * 60 * 1000;
  */
 export async function doomUploads(
   { database }: Pick<Registry, "database">,
-  tx: Writer,
+  tx: RecordingWriter,
   ended: readonly EndedUpload[],
 ): Promise<void> {
   const now = clock(database.dialect);
+  const later = sql<number>`${now} + ${sql.lit(writerEndsMs)}`;
   for (const some of inChunks(ended)) {
-    await tx
-      .insertInto("doomed_blobs")
-      .values(
-        some.map(({ blob_key, state, holder }) => ({
-          blob_key,
-          state,
-          delete_after: holder === null ? now : sql<number>`${now} + ${sql.lit(writerEndsMs)}`,
-        })),
-      )
-      .execute();
+    await doomBytes(
+      tx,
+      some.map(({ blob_key, state, holder }) => ({ blob_key, state, delete_after: holder === null ? now : later })),
+    );
   }
 }

@@ -1,11 +1,12 @@
+import { sql } from "kysely";
 import { algorithmOf, type Digest } from "../../oci/digest.ts";
 import { fail } from "../../oci/problem.ts";
 import { chunksOf } from "../../platform/blobs/blob-body.ts";
 import type { BlobFacts, BlobStat } from "../../platform/blobs/blob-store.ts";
-import { sql } from "kysely";
 import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
-import { addBlobToRepository } from "../blobs.ts";
+import { recordEvents, writeEvents } from "../../platform/events/record-events.ts";
+import { addBlobToRepository, doomBytes } from "../blobs.ts";
 import type { Registry } from "../registry.ts";
 import { findDamage } from "../sound-blob.ts";
 import { type Chunk, receive } from "./receive.ts";
@@ -80,8 +81,9 @@ async function commitBlob(
   { digest, stat }: { readonly digest: Digest; readonly stat: BlobStat & BlobFacts },
 ): Promise<void> {
   const { database, settings } = registry;
+  const { key, sizeBytes } = stat;
   const damaged = await findDamage(registry, digest);
-  await database.write(async (tx) => {
+  await writeEvents(database, async (tx) => {
     const ended = await tx
       .deleteFrom("uploads")
       .where("id", "=", session.id)
@@ -90,19 +92,20 @@ async function commitBlob(
       .execute();
     if (ended.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     const now = clock(database.dialect);
-    const { blob_key } = await tx
+    const { blob_key, created_at } = await tx
       .insertInto("blobs")
-      .values({ digest, blob_key: stat.key, size_bytes: stat.sizeBytes, created_at: now })
+      .values({ digest, blob_key: key, size_bytes: sizeBytes, created_at: now })
       .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
-      .returning("blob_key")
+      .returning(["blob_key", "created_at"])
       .executeTakeFirstOrThrow();
-    if (blob_key !== stat.key) {
-      // The same content came in before: those bytes stay and these go, unless those are damaged.
-      const isRepaired = blob_key === damaged;
-      if (isRepaired) await replaceKey(tx, digest, stat);
-      const later = sql<number>`${now} + ${sql.lit(settings.deleteDelayMs)}`;
-      const doomed = isRepaired ? { blob_key, delete_after: later } : { blob_key: stat.key, delete_after: now };
-      await tx.insertInto("doomed_blobs").values(doomed).execute();
+    // The same content may have come in before: then those bytes stay and these go, unless those are damaged.
+    const isStored = blob_key === key || blob_key === damaged;
+    if (isStored) recordEvents(tx, { kind: "blob-stored", digest, key, sizeBytes, at: created_at });
+    if (blob_key === damaged) {
+      await replaceKey(tx, digest, stat);
+      await doomBytes(tx, [{ blob_key, delete_after: sql<number>`${now} + ${sql.lit(settings.deleteDelayMs)}` }]);
+    } else if (!isStored) {
+      await doomBytes(tx, [{ blob_key: key, delete_after: now }]);
     }
     await addBlobToRepository(registry, tx, { repository: session.repository, digest });
   });
