@@ -23,6 +23,7 @@ import type { Metrics } from "../platform/telemetry/metrics.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
+import { openAcme } from "./acme.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
 import { type Operation, openOperation, startingEntrance } from "./operation.ts";
@@ -54,6 +55,7 @@ async function run({ config, warnings }: Settings): Promise<void> {
   let handle = startingEntrance(operation);
   // The port comes first: a server that cannot have it must not touch the data.
   const server = await listen(config, operation, (request) => handle(request));
+  const acme = await openAcme(config, operation, server);
   const lock = await startStep(`data: ${config.data}`, async () => {
     await makeDataFolder(config.data);
     return lockDataFolder(config.data);
@@ -69,7 +71,9 @@ async function run({ config, warnings }: Settings): Promise<void> {
   readiness.enter("running", [
     { name: "database", problem: () => databaseProblem(registry.database) },
     { name: "store", problem: () => blobStoreProblem(registry.blobs) },
+    ...(acme?.checks ?? []),
   ]);
+  acme?.start();
   // Before anyone learns that it listens: who stops it then must not cut it off.
   const shutdown = untilShutdown();
   log.info("listening", { url: server.url });
@@ -80,7 +84,11 @@ async function run({ config, warnings }: Settings): Promise<void> {
   exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
   server.sendAway();
   await sleep(noticeSeconds * 1000);
-  const [cutOff] = await Promise.all([server.stop(drainSeconds * 1000), stopCollecting()]);
+  const [cutOff] = await Promise.all([
+    server.stop(drainSeconds * 1000),
+    stopCollecting(),
+    acme?.stop(drainSeconds * 1000),
+  ]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
   await registry.database.close();
   lock.release();
