@@ -1,5 +1,7 @@
 import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
+import { type AlpnFront, type ChallengeCertificate, openAlpnFront } from "./alpn-front.ts";
+import { quietTurn } from "./quiet-turn.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
 import { ClientGoneError, type Handle, type Incoming, type Reply, type ReplyHeaders } from "./http.ts";
@@ -10,6 +12,11 @@ export interface Listening {
   pending(): number;
   /** New connections are met with this certificate within some seconds; those that stand end by and by. */
   renew(certificate: Certificate): void;
+  /**
+   * Meets validations of RFC 8737 on the same port, one order's at a time; all else goes on as it does. Resolves when no
+   * connection can come past it. @returns a function that ends it
+   */
+  answerTlsAlpn(challenges: readonly ChallengeCertificate[]): Promise<() => Promise<void>>;
   /** From now on every answer ends its connection, so that clients come with their next request to where they should. */
   sendAway(): void;
   /**
@@ -37,49 +44,86 @@ const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
-  const { hostname, certificate } = options;
+  const { hostname } = options;
+  let { certificate } = options;
   const scheme = certificate === undefined ? "http" : "https";
-  const state: ServerState = { handle, scheme, running: 0, leaving: new Set() };
-  let current = listen(options, state);
-  const port = current.port ?? options.port;
+  const state: ServerState = { handle, scheme, running: 0, leaving: new Set(), fronts: new Map() };
+  let current: Door = { server: listen(options, state) };
+  const port = current.server.port ?? options.port;
   if (certificate !== undefined) {
     // Two servers share a port while one certificate takes over from another, which the first must have allowed from
     // its beginning. So the port is asked for alone, and at once taken again.
-    void current.stop(true);
-    current = listen({ ...options, port, sharesPort: true }, state);
+    void current.server.stop(true);
+    current = { server: listen({ ...options, port, sharesPort: true }, state) };
   }
-  const servers = new Set([current]);
+  const doors = new Set([current]);
   const pending = (): number =>
     Math.max(
       state.running,
-      [...servers].reduce((sum, server) => sum + server.pendingRequests, 0),
+      [...doors].reduce((sum, { server }) => sum + server.pendingRequests, 0),
     );
+  /** @returns when nobody comes in by the old one any more */
+  const takeOver = (next: Door): Promise<void> => {
+    const old = current;
+    current = next;
+    doors.add(next);
+    const { closed, ended } = retire(old, state);
+    void ended.then(() => doors.delete(old));
+    return closed;
+  };
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
     url: `${scheme}://${host}:${port}`,
     pending,
     renew(renewed) {
-      const old = current;
-      current = listen({ hostname, port, certificate: renewed, sharesPort: true }, state);
-      servers.add(current);
-      void retire(old, state).then(() => servers.delete(old));
+      const before = certificate;
+      certificate = renewed;
+      // While an authority looks, what takes over behind has the new one.
+      if (current.front !== undefined) return;
+      try {
+        void takeOver({ server: listen({ hostname, port, certificate, sharesPort: true }, state) });
+      } catch (error) {
+        certificate = before;
+        throw error;
+      }
+    },
+    async answerTlsAlpn(challenges) {
+      const behind = { hostname: "127.0.0.1", port: 0, ...(certificate && { certificate }) };
+      const server = listen(behind, state);
+      const front = await openAlpnFront({ hostname, port, behindPort: server.port ?? 0, challenges });
+      state.fronts.set(server, front);
+      await takeOver({ server, front });
+      return () =>
+        takeOver({ server: listen({ hostname, port, ...(certificate && { certificate }), sharesPort: true }, state) });
     },
     sendAway() {
-      for (const server of servers) state.leaving.add(server);
+      for (const { server } of doors) state.leaving.add(server);
     },
     async stop(drainMs) {
       this.sendAway();
-      for (const server of servers) void server.stop(false);
+      for (const { server, front } of doors) {
+        void front?.close();
+        void server.stop(false);
+      }
       // Time for what has come and has not been read.
       await Bun.sleep(pollMs);
       await until(() => pending() === 0, drainMs);
       const cutOff = pending();
       // A connection without a request, or with half of one, would hold the server for ever.
-      for (const server of servers) void server.stop(true);
+      for (const { server, front } of doors) {
+        front?.destroy();
+        void server.stop(true);
+      }
       await until(() => state.running === 0, abandonMs);
       return cutOff;
     },
   };
+}
+
+/** A server, with what stands before it while an authority looks. */
+interface Door {
+  readonly server: Server<undefined>;
+  readonly front?: AlpnFront;
 }
 
 /** What all servers of one port have in common. */
@@ -89,6 +133,8 @@ interface ServerState {
   running: number;
   /** Those whose answers end their connections. */
   readonly leaving: Set<Server<undefined>>;
+  /** Of those that have something before them: it knows who their clients are. */
+  readonly fronts: Map<Server<undefined>, AlpnFront>;
 }
 
 function listen(
@@ -125,33 +171,30 @@ const handOverMs = 2000;
  * Ends a server that another has taken over from, so that no client notices. To stop closes the connections that wait
  * for their next request, and one may be on its way: so first each is told with an answer that it ends.
  */
-async function retire(old: Server<undefined>, { leaving }: ServerState): Promise<void> {
-  leaving.add(old);
-  await Bun.sleep(handOverMs);
-  await quietTurn();
-  void old.stop(false);
-  // Who is in a handshake then, or in a request, has the time to end it.
-  do await Bun.sleep(idleSeconds * 1000);
-  while (old.pendingRequests > 0);
-  await old.stop(true);
-  leaving.delete(old);
-}
-
-const quietLimitMs = 1000;
-/** A turn of the event loop in which nothing had come takes less. */
-const quietMs = 0.1;
-
-/**
- * Resolves behind a turn of the event loop in which nothing had come, or the limit: what comes between the last accept
- * and the end of a server the kernel refuses, unless net.ipv4.tcp_migrate_req says otherwise. So that time is kept short.
- */
-async function quietTurn(): Promise<void> {
-  const deadline = performance.now() + quietLimitMs;
-  for (let before = -Infinity, now = performance.now(); now - before > quietMs && now < deadline;) {
-    before = now;
-    await new Promise((resolve) => setImmediate(resolve));
-    now = performance.now();
-  }
+function retire(
+  { server, front }: Door,
+  { leaving, fronts }: ServerState,
+): { readonly closed: Promise<void>; readonly ended: Promise<void> } {
+  const close = async (): Promise<void> => {
+    leaving.add(server);
+    await Bun.sleep(handOverMs);
+    await quietTurn();
+    const passedOn = front?.close();
+    if (front === undefined) void server.stop(false);
+    else void passedOn?.then(() => server.stop(false));
+  };
+  const end = async (): Promise<void> => {
+    await closed;
+    // Who is in a handshake then, or in a request, has the time to end it.
+    do await Bun.sleep(idleSeconds * 1000);
+    while (server.pendingRequests > 0);
+    front?.destroy();
+    await server.stop(true);
+    leaving.delete(server);
+    fronts.delete(server);
+  };
+  const closed = close();
+  return { closed, ended: end() };
 }
 
 interface Matched {
@@ -164,7 +207,7 @@ async function answer(request: Request, server: Server<undefined>, { state, segm
   state.running++;
   try {
     // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
-    const reply = await state.handle(toIncoming(request, server, { scheme: state.scheme, segments }));
+    const reply = await state.handle(toIncoming(request, server, { state, segments }));
     const headers = toHeaders(reply.headers);
     if (state.leaving.has(server)) headers.set("connection", "close");
     return await toResponse(request, reply, headers);
@@ -173,12 +216,8 @@ async function answer(request: Request, server: Server<undefined>, { state, segm
   }
 }
 
-interface Arrival {
-  readonly scheme: "http" | "https";
-  readonly segments: number | undefined;
-}
-
-function toIncoming(request: Request, server: Server<undefined>, { scheme, segments }: Arrival): Incoming {
+function toIncoming(request: Request, server: Server<undefined>, { state, segments }: Matched): Incoming {
+  const { scheme, fronts } = state;
   const { path, query } = splitUrl(request.url);
   const headers = new Map(request.headers);
   const length = headers.get("content-length");
@@ -192,9 +231,16 @@ function toIncoming(request: Request, server: Server<undefined>, { scheme, segme
     body: request.body === null ? noBody() : bodyOf(request.body),
     bodyBytes: streams ? undefined : toBytes(length ?? "0"),
     scheme,
-    remoteAddress: server.requestIP(request)?.address ?? "",
+    remoteAddress: remoteAddressOf(request, server, fronts),
     requestId: crypto.randomUUID(),
   };
+}
+
+function remoteAddressOf(request: Request, server: Server<undefined>, fronts: ServerState["fronts"]): string {
+  const peer = server.requestIP(request);
+  if (peer === null) return "";
+  const front = fronts.size === 0 ? undefined : fronts.get(server);
+  return front?.addressBehind(peer.port) ?? peer.address;
 }
 
 /** Without `new URL`, which would decode and throws where an Upgrade header came without a Host. */
