@@ -70,9 +70,13 @@ function keep(acme: AcmeConfig, { config, operation: { log }, responder, ca }: P
       folder: acmeFolder(config.data, directoryUrl),
       ask,
       responder,
-      onObtained: ({ untilMs }) => log.info("certificate obtained", { hosts, expires: new Date(untilMs).toISOString() }),
+      onObtained: ({ untilMs }) =>
+        log.info("certificate obtained", { hosts: hosts.join(" "), expires: new Date(untilMs).toISOString() }),
       onFailed: (error, { failures, nextAttemptAtMs = 0 }) =>
-        log.error("certificate not obtained", error, { failures, nextAttempt: new Date(nextAttemptAtMs).toISOString() }),
+        log.error("certificate not obtained", error, {
+          failures,
+          nextAttempt: new Date(nextAttemptAtMs).toISOString(),
+        }),
     },
   );
 }

@@ -36,10 +36,14 @@ export async function listen(config: Config, { log, metrics }: Operation, handle
     everyMs: source.everyMs,
     current: source.certificate,
     onRenewed(renewed) {
-      server.renew(renewed);
-      used = renewed;
-      log.info("certificate renewed", { expires: new Date(renewed.expiresAtMs).toISOString() });
-      warn(renewed);
+      server.renew(renewed).then(
+        () => {
+          used = renewed;
+          log.info("certificate renewed", { expires: new Date(renewed.expiresAtMs).toISOString() });
+          warn(renewed);
+        },
+        (error: unknown) => log.error("certificate not renewed", error),
+      );
     },
     onProblem(error) {
       if (!isFromAuthority) log.error("certificate not renewed", error);

@@ -1,14 +1,17 @@
-import { createHash, createPrivateKey, generateKeyPairSync, type JsonWebKey, type KeyObject } from "node:crypto";
-import { base64url, calculateJwkThumbprint, FlattenedSign, type FlattenedJWS } from "jose";
+import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { base64url, calculateJwkThumbprint, FlattenedSign, type FlattenedJWS, type JWK } from "jose";
 import { z } from "zod";
 
 /** The key by which an authority knows its account. */
 export interface AccountKey {
   /** Private: what is kept. */
-  readonly jwk: JsonWebKey;
+  readonly jwk: JWK;
   readonly thumbprint: string;
   /** @param account its URL; without it, the public key is sent along (RFC 8555, 6.2). */
-  sign(payload: string, header: { readonly url: string; readonly nonce: string; readonly account?: string }): Promise<FlattenedJWS>;
+  sign(
+    payload: string,
+    header: { readonly url: string; readonly nonce: string; readonly account?: string },
+  ): Promise<FlattenedJWS>;
   /** Shows that the holder of an account elsewhere means this key (RFC 8555, 7.3.4). */
   bindTo(external: ExternalAccount, url: string): Promise<FlattenedJWS>;
 }
@@ -26,7 +29,7 @@ export const newAccountKey = (): Promise<AccountKey> =>
   toAccountKey(generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey);
 
 /** @throws Error for what is no private key */
-export const readAccountKey = (jwk: JsonWebKey): Promise<AccountKey> =>
+export const readAccountKey = (jwk: JWK): Promise<AccountKey> =>
   toAccountKey(createPrivateKey({ key: jwk, format: "jwk" }));
 
 async function toAccountKey(key: KeyObject): Promise<AccountKey> {
@@ -37,7 +40,12 @@ async function toAccountKey(key: KeyObject): Promise<AccountKey> {
     thumbprint: await calculateJwkThumbprint(shown),
     sign: (payload, { url, nonce, account }) =>
       new FlattenedSign(Buffer.from(payload))
-        .setProtectedHeader({ alg: "ES256", url, nonce, ...(account === undefined ? { jwk: shown } : { kid: account }) })
+        .setProtectedHeader({
+          alg: "ES256",
+          url,
+          nonce,
+          ...(account === undefined ? { jwk: shown } : { kid: account }),
+        })
         .sign(key),
     bindTo: ({ keyId, hmacKey }, url) =>
       new FlattenedSign(Buffer.from(JSON.stringify(shown)))

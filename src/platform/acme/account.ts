@@ -34,7 +34,6 @@ export async function findAccount(
     ...(email !== undefined && { contact: [`mailto:${email}`] }),
     ...(externalAccount && { externalAccountBinding: await key.bindTo(externalAccount, newAccount) }),
   });
-  if (location === undefined || !location.startsWith("https://"))
-    throw new AcmeError("the authority names no account");
+  if (location === undefined || !location.startsWith("https://")) throw new AcmeError("the authority names no account");
   return location;
 }

@@ -5,7 +5,10 @@ export class AcmeError extends Error {
   readonly type: string | undefined;
   /** How long the authority wants not to be asked. */
   readonly retryAfterMs: number | undefined;
-  constructor(message: string, more: { readonly type?: string | undefined; readonly retryAfterMs?: number | undefined } = {}) {
+  constructor(
+    message: string,
+    more: { readonly type?: string | undefined; readonly retryAfterMs?: number | undefined } = {},
+  ) {
     super(message);
     this.type = more.type;
     this.retryAfterMs = more.retryAfterMs;

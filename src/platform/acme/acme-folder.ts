@@ -1,6 +1,7 @@
-import { createHash, type JsonWebKey } from "node:crypto";
+import { createHash } from "node:crypto";
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { JWK } from "jose";
 import { z } from "zod";
 import { replacePrivateFile } from "../storage/replace-private-file.ts";
 import { syncFolder } from "../storage/sync-folder.ts";
@@ -24,8 +25,8 @@ export interface AcmeFolder {
   /** Key and chain in one file, so that they always belong to each other. */
   readonly certificateFile: string;
   writeCertificate(pem: string): Promise<void>;
-  readAccountKey(): Promise<JsonWebKey | undefined>;
-  writeAccountKey(jwk: JsonWebKey): Promise<void>;
+  readAccountKey(): Promise<JWK | undefined>;
+  writeAccountKey(jwk: JWK): Promise<void>;
   readOrder(): Promise<KeptOrder | undefined>;
   writeOrder(order: KeptOrder): Promise<void>;
   removeOrder(): Promise<void>;
@@ -33,7 +34,13 @@ export interface AcmeFolder {
   writeStatus(status: AcmeStatus): Promise<void>;
 }
 
-const keyShape = z.object({ kty: z.literal("EC"), crv: z.literal("P-256"), x: z.string(), y: z.string(), d: z.string() });
+const keyShape = z.object({
+  kty: z.literal("EC"),
+  crv: z.literal("P-256"),
+  x: z.string(),
+  y: z.string(),
+  d: z.string(),
+});
 
 /** Nothing is made before the first write. */
 export function acmeFolder(dataFolder: string, directoryUrl: string): AcmeFolder {
@@ -46,7 +53,8 @@ export function acmeFolder(dataFolder: string, directoryUrl: string): AcmeFolder
     if (made !== undefined) for (const each of [folder, dirname(folder)]) await syncFolder(dirname(each));
     await replacePrivateFile(at(name), text);
   };
-  const writeJson = (name: string, value: unknown): Promise<void> => write(name, `${JSON.stringify(value, undefined, 2)}\n`);
+  const writeJson = (name: string, value: unknown): Promise<void> =>
+    write(name, `${JSON.stringify(value, undefined, 2)}\n`);
   return {
     certificateFile: at("certificate.pem"),
     writeCertificate: (pem) => write("certificate.pem", pem),

@@ -130,7 +130,9 @@ export function parseAnswer<T>(shape: z.ZodType<T>, text: string, what: string):
   const parsed = shape.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new AcmeError(`the authority's ${what} is none: ${quoteAuthority(issue?.path.join(".") ?? "")} ${issue?.message}`);
+  throw new AcmeError(
+    `the authority's ${what} is none: ${quoteAuthority(issue?.path.join(".") ?? "")} ${issue?.message}`,
+  );
 }
 
 function parseJson(text: string): unknown {
@@ -142,9 +144,9 @@ function parseJson(text: string): unknown {
 }
 
 /** Seconds, or a date (RFC 9110, 10.2.3); what is neither says nothing. */
-export function parseRetryAfter(value: string | undefined, now = Date.now()): number | undefined {
+function parseRetryAfter(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1000;
   const at = Date.parse(value);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - now);
+  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
 }

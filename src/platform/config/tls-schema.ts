@@ -15,7 +15,10 @@ const acmeSchema = z
   .strictObject({
     /** Names to have a certificate for; with one or more, it comes from an authority. */
     hosts: z.array(host).min(1).max(mostHosts).optional(),
-    directoryUrl: z.url({ protocol: /^https$/ }).max(2048).default("https://acme-v02.api.letsencrypt.org/directory"),
+    directoryUrl: z
+      .url({ protocol: /^https$/ })
+      .max(2048)
+      .default("https://acme-v02.api.letsencrypt.org/directory"),
     /** Where the authority tells of what goes wrong. */
     email: z.email().optional(),
     /** The authority's; nobody agrees by accident. */
@@ -68,7 +71,8 @@ export const tlsSchema = z
   })
   .superRefine(({ certFile, keyFile, acme: { hosts } }, context) => {
     if (hosts !== undefined && (certFile !== undefined || keyFile !== undefined)) {
-      const message = "a certificate comes from files or from an authority: remove tls.certFile and tls.keyFile, or this";
+      const message =
+        "a certificate comes from files or from an authority: remove tls.certFile and tls.keyFile, or this";
       context.addIssue({ code: "custom", path: ["acme", "hosts"], message });
     }
     if ((certFile === undefined) === (keyFile === undefined)) return;

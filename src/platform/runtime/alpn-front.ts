@@ -1,5 +1,5 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { createServer as createTlsServer } from "node:tls";
+import { type Connection, connectToLoopback, listening, takeConnections } from "../net/loopback.ts";
 import { readClientHello } from "./client-hello.ts";
 
 /** What a validation of a host is met with. */
@@ -27,7 +27,7 @@ export interface AlpnFront {
   destroy(): void;
 }
 
-export const acmeProtocol = "acme-tls/1";
+const acmeProtocol = "acme-tls/1";
 /** As long as the first message of a TLS connection can get. */
 const mostHelloBytes = 16 * 1024 + 5;
 const helloMs = 10_000;
@@ -40,12 +40,11 @@ const mostWaiting = 1024;
  */
 export async function openAlpnFront({ hostname, port, behindPort, challenges }: FrontOptions): Promise<AlpnFront> {
   const answerer = await listenForValidations(challenges);
-  const answerPort = portOf(answerer);
   const addresses = new Map<number, string>();
-  const sockets = new Set<Socket>();
-  let waiting = 0;
-  const passOn = (client: Socket, first: Buffer, toPort: number): void => {
-    const behind = connect({ host: "127.0.0.1", port: toPort, allowHalfOpen: true });
+  const sockets = new Set<Connection>();
+  const waiting = new Set<Connection>();
+  const passOn = (client: Connection, first: Buffer, toPort: number): void => {
+    const behind = connectToLoopback(toPort);
     sockets.add(behind);
     behind.on("connect", () => {
       const { localPort } = behind;
@@ -65,23 +64,24 @@ export async function openAlpnFront({ hostname, port, behindPort, challenges }: 
     });
     client.on("close", () => behind.destroy());
   };
-  const front = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+  const front = await takeConnections({ hostname, port }, (client) => {
     sockets.add(client);
     client.on("close", () => sockets.delete(client));
-    if (waiting >= mostWaiting) return passOn(client, Buffer.alloc(0), behindPort);
-    waiting++;
+    if (waiting.size >= mostWaiting) return passOn(client, Buffer.alloc(0), behindPort);
+    waiting.add(client);
     void firstMessage(client).then(({ bytes, isValidation }) => {
-      waiting--;
-      if (client.destroyed) return;
-      passOn(client, bytes, isValidation ? answerPort : behindPort);
+      waiting.delete(client);
+      if (!client.destroyed) passOn(client, bytes, isValidation ? answerer.port : behindPort);
     });
+  }).catch((error: unknown) => {
+    answerer.close();
+    throw error;
   });
-  await listening(front, { host: hostname, port, reusePort: true });
   return {
     addressBehind: (from) => addresses.get(from),
     async close() {
       front.close();
-      for (const deadline = performance.now() + helloMs; waiting > 0 && performance.now() < deadline;)
+      for (const deadline = performance.now() + helloMs; waiting.size > 0 && performance.now() < deadline;)
         await Bun.sleep(20);
       answerer.close();
     },
@@ -97,7 +97,7 @@ interface First {
 }
 
 /** All that had come when it was clear what it is. The socket is paused then. */
-function firstMessage(client: Socket): Promise<First> {
+function firstMessage(client: Connection): Promise<First> {
   const { promise, resolve } = Promise.withResolvers<First>();
   let bytes = Buffer.alloc(0);
   const done = (isValidation: boolean): void => {
@@ -127,39 +127,20 @@ function firstMessage(client: Socket): Promise<First> {
 const lingerMs = 5000;
 
 /** What the server has said is still sent; a client that does not take it is not waited for. */
-function endSoon(client: Socket): void {
+function endSoon(client: Connection): void {
   if (client.destroyed) return;
   client.end();
   const timer = setTimeout(() => client.destroy(), lingerMs);
   client.on("close", () => clearTimeout(timer));
 }
 
-/** A handshake is all that a validation wants. */
-async function listenForValidations(challenges: readonly ChallengeCertificate[]): Promise<Server> {
+async function listenForValidations(challenges: readonly ChallengeCertificate[]) {
   const [first] = challenges;
   if (first === undefined) throw new Error("a validation of nothing");
-  const end = (socket: TLSSocket): void => void socket.end();
-  const server = createTlsServer(
-    { cert: first.certPem, key: first.keyPem, ALPNProtocols: [acmeProtocol], handshakeTimeout: helloMs },
-    end,
-  );
+  const options = { ALPNProtocols: [acmeProtocol], handshakeTimeout: helloMs };
+  // A handshake is all that a validation wants.
+  const server = createTlsServer({ ...options, cert: first.certPem, key: first.keyPem }, (socket) => void socket.end());
   for (const { host, certPem, keyPem } of challenges) server.addContext(host, { cert: certPem, key: keyPem });
   server.on("tlsClientError", () => undefined);
-  await listening(server, { host: "127.0.0.1", port: 0 });
-  return server;
-}
-
-async function listening(server: Server, where: { host: string; port: number; reusePort?: boolean }): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject);
-  server.listen(where, resolve);
-  await promise;
-  server.off("error", reject);
-  server.on("error", () => undefined);
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the loopback gave no port");
-  return address.port;
+  return listening(server, { host: "127.0.0.1", port: 0 });
 }

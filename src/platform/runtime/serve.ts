@@ -1,7 +1,7 @@
 import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
-import { type AlpnFront, type ChallengeCertificate, openAlpnFront } from "./alpn-front.ts";
-import { quietTurn } from "./quiet-turn.ts";
+import { type ChallengeCertificate, openAlpnFront } from "./alpn-front.ts";
+import { type Door, type Doors, openDoors } from "./doors.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
 import { ClientGoneError, type Handle, type Incoming, type Reply, type ReplyHeaders } from "./http.ts";
@@ -10,8 +10,11 @@ export interface Listening {
   readonly url: string;
   /** Requests that have no whole answer yet. */
   pending(): number;
-  /** New connections are met with this certificate within some seconds; those that stand end by and by. */
-  renew(certificate: Certificate): void;
+  /**
+   * Resolves when every new connection is met with this certificate; those that stand end by and by.
+   * @throws Error where the server cannot use it, and goes on with the one that it has
+   */
+  renew(certificate: Certificate): Promise<void>;
   /**
    * Meets validations of RFC 8737 on the same port, one order's at a time; all else goes on as it does. Resolves when no
    * connection can come past it. @returns a function that ends it
@@ -47,83 +50,69 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
   const { hostname } = options;
   let { certificate } = options;
   const scheme = certificate === undefined ? "http" : "https";
-  const state: ServerState = { handle, scheme, running: 0, leaving: new Set(), fronts: new Map() };
-  let current: Door = { server: listen(options, state) };
-  const port = current.server.port ?? options.port;
+  const state: ServerState = { handle, scheme, running: 0, doors: undefined };
+  let first = listen(options, state);
+  const port = first.port ?? options.port;
   if (certificate !== undefined) {
     // Two servers share a port while one certificate takes over from another, which the first must have allowed from
     // its beginning. So the port is asked for alone, and at once taken again.
-    void current.server.stop(true);
-    current = { server: listen({ ...options, port, sharesPort: true }, state) };
+    void first.stop(true);
+    first = listen({ ...options, port, sharesPort: true }, state);
   }
-  const doors = new Set([current]);
-  const pending = (): number =>
-    Math.max(
-      state.running,
-      [...doors].reduce((sum, { server }) => sum + server.pendingRequests, 0),
-    );
-  /** @returns when nobody comes in by the old one any more */
-  const takeOver = (next: Door): Promise<void> => {
-    const old = current;
-    current = next;
-    doors.add(next);
-    const { closed, ended } = retire(old, state);
-    void ended.then(() => doors.delete(old));
-    return closed;
-  };
+  const doors = openDoors({ server: first }, port, idleSeconds * 1000);
+  state.doors = doors;
+  const atPort = (): Door => ({
+    server: listen({ hostname, port, ...(certificate && { certificate }), sharesPort: true }, state),
+  });
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
     url: `${scheme}://${host}:${port}`,
-    pending,
-    renew(renewed) {
-      const before = certificate;
-      certificate = renewed;
-      // While an authority looks, what takes over behind has the new one.
-      if (current.front !== undefined) return;
-      try {
-        void takeOver({ server: listen({ hostname, port, certificate, sharesPort: true }, state) });
-      } catch (error) {
-        certificate = before;
-        throw error;
-      }
-    },
+    pending: () => pendingOf(state),
+    renew: (renewed) =>
+      doors.takeOver(() => {
+        const door = { server: listen({ hostname, port, certificate: renewed, sharesPort: true }, state) };
+        certificate = renewed;
+        return door;
+      }),
     async answerTlsAlpn(challenges) {
-      const behind = { hostname: "127.0.0.1", port: 0, ...(certificate && { certificate }) };
-      const server = listen(behind, state);
-      const front = await openAlpnFront({ hostname, port, behindPort: server.port ?? 0, challenges });
-      state.fronts.set(server, front);
-      await takeOver({ server, front });
-      return () =>
-        takeOver({ server: listen({ hostname, port, ...(certificate && { certificate }), sharesPort: true }, state) });
+      await doors.takeOver(async () => {
+        const server = listen({ hostname: loopback, port: 0, ...(certificate && { certificate }) }, state);
+        try {
+          return { server, front: await openAlpnFront({ hostname, port, behindPort: server.port ?? 0, challenges }) };
+        } catch (error) {
+          void server.stop(true);
+          throw error;
+        }
+      });
+      return () => doors.takeOver(atPort);
     },
-    sendAway() {
-      for (const { server } of doors) state.leaving.add(server);
-    },
-    async stop(drainMs) {
-      this.sendAway();
-      for (const { server, front } of doors) {
-        void front?.close();
-        void server.stop(false);
-      }
-      // Time for what has come and has not been read.
-      await Bun.sleep(pollMs);
-      await until(() => pending() === 0, drainMs);
-      const cutOff = pending();
-      // A connection without a request, or with half of one, would hold the server for ever.
-      for (const { server, front } of doors) {
-        front?.destroy();
-        void server.stop(true);
-      }
-      await until(() => state.running === 0, abandonMs);
-      return cutOff;
-    },
+    sendAway: () => doors.sendAllAway(),
+    stop: (drainMs) => stop(state, doors, drainMs),
   };
 }
 
-/** A server, with what stands before it while an authority looks. */
-interface Door {
-  readonly server: Server<undefined>;
-  readonly front?: AlpnFront;
+const loopback = "127.0.0.1";
+
+const pendingOf = ({ running, doors }: ServerState): number =>
+  Math.max(running, doors?.all().reduce((sum, { server }) => sum + server.pendingRequests, 0) ?? 0);
+
+async function stop(state: ServerState, doors: Doors, drainMs: number): Promise<number> {
+  doors.sendAllAway();
+  for (const { server, front } of doors.all()) {
+    void front?.close();
+    void server.stop(false);
+  }
+  // Time for what has come and has not been read.
+  await Bun.sleep(pollMs);
+  await until(() => pendingOf(state) === 0, drainMs);
+  const cutOff = pendingOf(state);
+  // A connection without a request, or with half of one, would hold the server for ever.
+  for (const { server, front } of doors.all()) {
+    front?.destroy();
+    void server.stop(true);
+  }
+  await until(() => state.running === 0, abandonMs);
+  return cutOff;
 }
 
 /** What all servers of one port have in common. */
@@ -131,10 +120,8 @@ interface ServerState {
   readonly handle: Handle;
   readonly scheme: "http" | "https";
   running: number;
-  /** Those whose answers end their connections. */
-  readonly leaving: Set<Server<undefined>>;
-  /** Of those that have something before them: it knows who their clients are. */
-  readonly fronts: Map<Server<undefined>, AlpnFront>;
+  /** There as soon as the first server is. */
+  doors: Doors | undefined;
 }
 
 function listen(
@@ -164,39 +151,6 @@ async function until(isSo: () => boolean, limitMs: number): Promise<void> {
   for (const deadline = performance.now() + limitMs; !isSo() && performance.now() < deadline;) await Bun.sleep(pollMs);
 }
 
-/** How long a server whose certificate is renewed goes on beside the new one. */
-const handOverMs = 2000;
-
-/**
- * Ends a server that another has taken over from, so that no client notices. To stop closes the connections that wait
- * for their next request, and one may be on its way: so first each is told with an answer that it ends.
- */
-function retire(
-  { server, front }: Door,
-  { leaving, fronts }: ServerState,
-): { readonly closed: Promise<void>; readonly ended: Promise<void> } {
-  const close = async (): Promise<void> => {
-    leaving.add(server);
-    await Bun.sleep(handOverMs);
-    await quietTurn();
-    const passedOn = front?.close();
-    if (front === undefined) void server.stop(false);
-    else void passedOn?.then(() => server.stop(false));
-  };
-  const end = async (): Promise<void> => {
-    await closed;
-    // Who is in a handshake then, or in a request, has the time to end it.
-    do await Bun.sleep(idleSeconds * 1000);
-    while (server.pendingRequests > 0);
-    front?.destroy();
-    await server.stop(true);
-    leaving.delete(server);
-    fronts.delete(server);
-  };
-  const closed = close();
-  return { closed, ended: end() };
-}
-
 interface Matched {
   readonly state: ServerState;
   /** Of the path as it was sent; `undefined` for one deeper than any path of ours. */
@@ -209,7 +163,7 @@ async function answer(request: Request, server: Server<undefined>, { state, segm
     // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
     const reply = await state.handle(toIncoming(request, server, { state, segments }));
     const headers = toHeaders(reply.headers);
-    if (state.leaving.has(server)) headers.set("connection", "close");
+    if (state.doors?.isLeaving(server) === true) headers.set("connection", "close");
     return await toResponse(request, reply, headers);
   } finally {
     state.running--;
@@ -217,7 +171,7 @@ async function answer(request: Request, server: Server<undefined>, { state, segm
 }
 
 function toIncoming(request: Request, server: Server<undefined>, { state, segments }: Matched): Incoming {
-  const { scheme, fronts } = state;
+  const { scheme, doors } = state;
   const { path, query } = splitUrl(request.url);
   const headers = new Map(request.headers);
   const length = headers.get("content-length");
@@ -231,16 +185,15 @@ function toIncoming(request: Request, server: Server<undefined>, { state, segmen
     body: request.body === null ? noBody() : bodyOf(request.body),
     bodyBytes: streams ? undefined : toBytes(length ?? "0"),
     scheme,
-    remoteAddress: remoteAddressOf(request, server, fronts),
+    remoteAddress: remoteAddressOf(request, server, doors),
     requestId: crypto.randomUUID(),
   };
 }
 
-function remoteAddressOf(request: Request, server: Server<undefined>, fronts: ServerState["fronts"]): string {
+function remoteAddressOf(request: Request, server: Server<undefined>, doors: Doors | undefined): string {
   const peer = server.requestIP(request);
   if (peer === null) return "";
-  const front = fronts.size === 0 ? undefined : fronts.get(server);
-  return front?.addressBehind(peer.port) ?? peer.address;
+  return doors?.frontOf(server)?.addressBehind(peer.port) ?? peer.address;
 }
 
 /** Without `new URL`, which would decode and throws where an Upgrade header came without a Host. */
