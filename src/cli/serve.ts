@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
-import { sweepUploads } from "../features/maintenance/sweep-uploads.ts";
+import { sweepFinished, sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -150,6 +150,7 @@ function entranceOf({ http, delete: { enabled } }: Config, { registry, access, o
 function collectRegularly(registry: Registry, intervalSeconds: number, log: Log): () => Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
+  let isFirst = true;
   let running = Promise.resolve();
   const schedule = (): void => {
     timer = setTimeout(() => {
@@ -158,7 +159,9 @@ function collectRegularly(registry: Registry, intervalSeconds: number, log: Log)
   };
   const turn = async (): Promise<void> => {
     try {
-      const collected = { ...(await collect(registry)), swept: await sweepUploads(registry) };
+      const swept = (await sweepUploads(registry)) + (isFirst ? await sweepFinished(registry) : 0);
+      isFirst = false;
+      const collected = { ...(await collect(registry)), swept };
       if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
     } catch (error) {
       log.error("collect failed", error);

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, chmod, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type BlobKey,
@@ -20,7 +20,8 @@ import { type SyncHealth, watchSyncs } from "./sync-health.ts";
  *     <folder>/blobs/<kk>/<key>    finished and never changed again; <kk> are the key's first two characters
  *
  * Durable means: fdatasync of the file, then rename, then fsync of the folder that the rename changed. The 256 folders
- * are made once, when the store is first opened.
+ * are made once, when the store is first opened. A file that the group may not read is one of which it is not known
+ * whether a row names it.
  */
 export async function openFilesystemBlobStore(folder: string): Promise<BlobStore> {
   await makeFolders(folder);
@@ -34,7 +35,10 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
 
     async append({ key, state }, offset, chunks) {
       await syncs.require();
-      const file = await openAt(uploadPath(key), offset);
+      const path = uploadPath(key);
+      // The process may have ended between a finish and the commit that it was for.
+      if (offset > 0 && (await unlessAbsent(stat(path))) === undefined) await unlessAbsent(rename(blobPath(key), path));
+      const file = await openAt(path, offset);
       try {
         const size = await writeAll(file, offset, chunks);
         await syncs.run(() => file.datasync());
@@ -57,6 +61,25 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
       await rename(from, to);
       await syncs.run(() => syncFolder(shardPath(key)));
       return { key, sizeBytes };
+    },
+
+    async holds({ key }, sizeBytes) {
+      const file =
+        (await unlessAbsent(stat(uploadPath(key)))) ??
+        (await unlessAbsent(stat(blobPath(key)))) ??
+        // It may just have been taken back.
+        (await unlessAbsent(stat(uploadPath(key))));
+      return file !== undefined && file.size >= sizeBytes;
+    },
+
+    async settle(key) {
+      await unlessAbsent(chmod(blobPath(key), settledMode));
+    },
+
+    async *unsettled() {
+      for await (const { key, mode } of walkBlobs(join(folder, "blobs"), undefined)) {
+        if ((mode & 0o777) === unsettledMode) yield key;
+      }
     },
 
     async cancel({ key }) {
@@ -83,6 +106,9 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
   };
 }
 
+const unsettledMode = 0o600;
+const settledMode = 0o640;
+
 /** A file needs no memory beside its bytes. */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion
 const noState = "" as UploadState;
@@ -101,11 +127,10 @@ async function makeFolders(folder: string): Promise<void> {
 }
 
 async function openAt(path: string, offset: number): Promise<FileHandle> {
-  const file = await open(path, offset === 0 ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR).catch(
-    (error: unknown) => {
-      throw isAbsent(error) ? new UploadLostError(`no bytes of the upload are left`) : error;
-    },
-  );
+  const flags = offset === 0 ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR;
+  const file = await open(path, flags, unsettledMode).catch((error: unknown) => {
+    throw isAbsent(error) ? new UploadLostError(`no bytes of the upload are left`) : error;
+  });
   try {
     const { size } = await file.stat();
     if (size < offset) throw new UploadLostError(`the upload has ${size} bytes where ${offset} were acknowledged`);
@@ -155,6 +180,13 @@ async function writeChunk(file: FileHandle, offset: number, chunk: Uint8Array): 
 }
 
 async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGenerator<BlobStat> {
+  for await (const { key, sizeBytes } of walkBlobs(shards, after)) yield { key, sizeBytes };
+}
+
+async function* walkBlobs(
+  shards: string,
+  after: BlobKey | undefined,
+): AsyncGenerator<BlobStat & { readonly mode: number }> {
   const folders = (await readdir(shards)).toSorted();
   for (const shard of folders) {
     if (after !== undefined && shard < after.slice(0, 2)) continue;
@@ -163,7 +195,7 @@ async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGene
     );
     for (const key of keys.toSorted()) {
       const file = await unlessAbsent(stat(join(shards, shard, key)));
-      if (file !== undefined) yield { key, sizeBytes: file.size };
+      if (file !== undefined) yield { key, sizeBytes: file.size, mode: file.mode };
     }
   }
 }
