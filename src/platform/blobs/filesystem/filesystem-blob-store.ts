@@ -63,14 +63,9 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
       return { key, sizeBytes };
     },
 
-    async holds({ key }, sizeBytes) {
-      const file =
-        (await unlessAbsent(stat(uploadPath(key)))) ??
-        (await unlessAbsent(stat(blobPath(key)))) ??
-        // It may just have been taken back.
-        (await unlessAbsent(stat(uploadPath(key))));
-      return file !== undefined && file.size >= sizeBytes;
-    },
+    // The first once more: a finish may just have been taken back.
+    holds: async ({ key }, sizeBytes) =>
+      (await firstSize([uploadPath(key), blobPath(key), uploadPath(key)])) >= sizeBytes,
 
     async settle(key) {
       await unlessAbsent(chmod(blobPath(key), settledMode));
@@ -124,6 +119,15 @@ async function makeFolders(folder: string): Promise<void> {
   for (const name of missing) await mkdir(join(shards, name), { recursive: true });
   await syncFolder(shards);
   await syncFolder(folder);
+}
+
+/** Of the first of these files that is there; -1 where none is. */
+async function firstSize(paths: readonly string[]): Promise<number> {
+  for (const path of paths) {
+    const file = await unlessAbsent(stat(path));
+    if (file !== undefined) return file.size;
+  }
+  return -1;
 }
 
 async function openAt(path: string, offset: number): Promise<FileHandle> {
