@@ -38,18 +38,7 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
       const path = uploadPath(key);
       // The process may have ended between a finish and the commit that it was for.
       if (offset > 0 && (await unlessAbsent(stat(path))) === undefined) await unlessAbsent(rename(blobPath(key), path));
-      const file = await openAt(path, offset);
-      try {
-        const size = await writeAll(file, offset, chunks);
-        await syncs.run(() => file.datasync());
-        return { state, size };
-      } catch (error) {
-        // What nobody acknowledged goes at once: on a full disk it would be the room that the database needs.
-        await Promise.allSettled([file.truncate(offset)]);
-        throw error;
-      } finally {
-        await file.close();
-      }
+      return { state, size: await appendDurably(path, { offset, chunks }, syncs) };
     },
 
     async finish({ key }, sizeBytes) {
@@ -63,19 +52,7 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
       return { key, sizeBytes };
     },
 
-    // The first once more: a finish may just have been taken back.
-    holds: async ({ key }, sizeBytes) =>
-      (await firstSize([uploadPath(key), blobPath(key), uploadPath(key)])) >= sizeBytes,
-
-    async settle(key) {
-      await unlessAbsent(chmod(blobPath(key), settledMode));
-    },
-
-    async *unsettled() {
-      for await (const { key, mode } of walkBlobs(join(folder, "blobs"), undefined)) {
-        if ((mode & 0o777) === unsettledMode) yield key;
-      }
-    },
+    ...settling({ folder, uploadPath, blobPath }),
 
     async cancel({ key }) {
       if (await remove(uploadPath(key))) await syncFolder(uploads);
@@ -101,6 +78,27 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
   };
 }
 
+interface Places {
+  readonly folder: string;
+  readonly uploadPath: (key: BlobKey) => string;
+  readonly blobPath: (key: BlobKey) => string;
+}
+
+/** What is known of an upload beside its bytes is how many there are, and in its mode whether it has got a row. */
+const settling = ({ folder, uploadPath, blobPath }: Places): Pick<BlobStore, "holds" | "settle" | "unsettled"> => ({
+  // The first once more: a finish may just have been taken back.
+  holds: async ({ key }, sizeBytes) =>
+    (await firstSize([uploadPath(key), blobPath(key), uploadPath(key)])) >= sizeBytes,
+  async settle(key) {
+    await unlessAbsent(chmod(blobPath(key), settledMode));
+  },
+  async *unsettled() {
+    for await (const { key, mode } of walkBlobs(join(folder, "blobs"), undefined)) {
+      if ((mode & 0o777) === unsettledMode) yield key;
+    }
+  },
+});
+
 const unsettledMode = 0o600;
 const settledMode = 0o640;
 
@@ -119,6 +117,27 @@ async function makeFolders(folder: string): Promise<void> {
   for (const name of missing) await mkdir(join(shards, name), { recursive: true });
   await syncFolder(shards);
   await syncFolder(folder);
+}
+
+interface Addition {
+  readonly offset: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/** @returns the size of the file behind it */
+async function appendDurably(path: string, { offset, chunks }: Addition, syncs: SyncHealth): Promise<number> {
+  const file = await openAt(path, offset);
+  try {
+    const size = await writeAll(file, offset, chunks);
+    await syncs.run(() => file.datasync());
+    return size;
+  } catch (error) {
+    // What nobody acknowledged goes at once: on a full disk it would be the room that the database needs.
+    await Promise.allSettled([file.truncate(offset)]);
+    throw error;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Of the first of these files that is there; -1 where none is. */

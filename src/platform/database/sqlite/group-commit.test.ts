@@ -87,25 +87,25 @@ describe("group commit", () => {
   });
 });
 
-describe("what survives a loss of power", () => {
-  /** A writer of its own, and how each of its transactions began. */
-  const openCounted = async () => {
-    const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
-    const begun: string[] = [];
-    const write = groupCommit(async (statement) => {
-      const result = await writer.execute(statement);
-      if (!statement.sql.endsWith("BEGIN IMMEDIATE")) return result;
-      const { rows } = await writer.execute({ sql: "select synchronous from pragma_synchronous", parameters: [] });
-      begun.push(JSON.stringify(rows) === '[{"synchronous":2}]' ? "synced" : "not synced");
-      return result;
-    });
-    await write((tx) => sql`create table notes (text text not null unique)`.execute(tx));
-    begun.length = 0;
-    const insertInto = (text: string, survives: "power" | "process") =>
-      write((tx) => sql`insert into notes (text) values (${text})`.execute(tx), { survives });
-    return { begun, insertInto, writer };
-  };
+/** A writer of its own, and how each of its transactions began. */
+async function openCounted() {
+  const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
+  const begun: string[] = [];
+  const write = groupCommit(async (statement) => {
+    const result = await writer.execute(statement);
+    if (!statement.sql.endsWith("BEGIN IMMEDIATE")) return result;
+    const { rows } = await writer.execute({ sql: "select synchronous from pragma_synchronous", parameters: [] });
+    begun.push(JSON.stringify(rows) === '[{"synchronous":2}]' ? "synced" : "not synced");
+    return result;
+  });
+  await write((tx) => sql`create table notes (text text not null unique)`.execute(tx));
+  begun.length = 0;
+  const insertInto = (text: string, survives: "power" | "process") =>
+    write((tx) => sql`insert into notes (text) values (${text})`.execute(tx), { survives });
+  return { begun, insertInto, writer };
+}
 
+describe("what survives a loss of power", () => {
   it("costs writes that are made at once a few syncs for all", async () => {
     const { begun, insertInto, writer } = await openCounted();
     await Promise.all(Array.from({ length: 150 }, (_, at) => insertInto(String(at), "power")));
