@@ -23,6 +23,7 @@ export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobSto
     unsettled: () => store.unsettled(),
     cancel: (upload) => timed("cancel", () => store.cancel(upload)),
     open: (...given) => timed("open", () => store.open(...given)),
+    stat: (key) => store.stat(key),
     delete: (keys) => timed("delete", () => store.delete(keys)),
     list: (after) => store.list(after),
     unfinished: () => store.unfinished(),

@@ -26,7 +26,7 @@ export function memoryBlobStore(): BlobStore {
         throw new UploadLostError(`the bytes of upload ${key} are gone`);
       uploads.delete(key);
       blobs.set(key, bytes);
-      return { key, sizeBytes: bytes.byteLength };
+      return { key, sizeBytes: bytes.byteLength, version: "" };
     },
     holds: async ({ key }, sizeBytes) => ((uploads.get(key) ?? blobs.get(key))?.byteLength ?? -1) >= sizeBytes,
     async settle(key) {
@@ -42,7 +42,11 @@ export function memoryBlobStore(): BlobStore {
       const bytes = blobs.get(key);
       if (bytes === undefined) return undefined;
       const part = range === undefined ? bytes : bytes.subarray(range.start, range.end + 1);
-      return { kind: "stream", chunks: once(part) };
+      return { kind: "stream", chunks: once(part), blobBytes: bytes.byteLength };
+    },
+    async stat(key) {
+      const bytes = blobs.get(key);
+      return bytes && { sizeBytes: bytes.byteLength, version: "" };
     },
     async delete(keys) {
       for (const key of keys) blobs.delete(key);
