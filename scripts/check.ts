@@ -7,4 +7,5 @@ for (const one of tests.cases) {
   const reason = reasonNotRun(one);
   if (reason !== undefined) console.log(`not run: ${one.file}: ${one.name}`);
 }
+for (const what of tests.unsteady ?? []) console.log(`passed at the second try alone: ${what}`);
 process.exitCode = failedSteps.length === 0 ? 0 : 1;

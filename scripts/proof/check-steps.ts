@@ -1,5 +1,6 @@
 import { run } from "./run.ts";
-import { findTests, runTests, type TestRun } from "./run-tests.ts";
+import { findTests, type TestRun } from "./run-tests.ts";
+import { runTestsSteadily } from "./second-try.ts";
 import { runSteps, type Step } from "./steps.ts";
 
 export interface CheckResult {
@@ -28,7 +29,7 @@ export async function checkAll(root: string, env: Readonly<Record<string, string
       {
         name: "unit tests",
         run: async () => {
-          tests = await runTests({
+          tests = await runTestsSteadily({
             root,
             files: await findTests(root, unitTests),
             env,

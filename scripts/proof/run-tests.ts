@@ -9,6 +9,8 @@ export interface TestRun {
   readonly cases: readonly TestCase[];
   /** Empty when all is well. */
   readonly problems: readonly string[];
+  /** Tests that passed at their second try alone. */
+  readonly unsteady?: readonly string[];
   readonly output: string;
 }
 

@@ -50,6 +50,14 @@ it("counts blocks of documents, and never ends with zero failures where somethin
   expect(lines.at(-1)).toBe("1 passed, 1 failed, 0 skipped");
 });
 
+it("tells what was unsteady, which is no failure", () => {
+  const run = { cases: [one("a")], problems: [], output: "", unsteady: ["test/a.test.ts: a"] };
+  const { lines, failed } = summarize(evidence([], { runs: [run] }));
+  expect(failed).toBe(false);
+  expect(lines).toContain("passed at the second try alone:");
+  expect(lines).toContain("  test/a.test.ts: a");
+});
+
 it("fails on unequal databases", () => {
   expect(summarize(evidence([one("b [sqlite]")])).failed).toBe(true);
 });

@@ -25,6 +25,7 @@ export function summarize({ runs, docs, failedSteps, everythingIsRequired }: Evi
     ...cases.flatMap((one) => (reasonNotRun(one) === undefined ? [] : [`${one.file}: ${one.name}`])),
     ...missingBlocks.map(({ block, detail }) => `${block.file}:${String(block.line)}: ${detail}`),
   ];
+  const unsteady = runs.flatMap((run) => run.unsteady ?? []);
   const problems = [
     ...failedSteps,
     ...runs.flatMap((run) => run.problems),
@@ -41,6 +42,7 @@ export function summarize({ runs, docs, failedSteps, everythingIsRequired }: Evi
       `databases: ${String(sqlite)} tests on SQLite, ${String(postgres)} on PostgreSQL`,
       ...describeDocs(docs),
       ...(notRun.length === 0 ? ["not run: nothing"] : ["not run:", ...notRun.map((what) => `  ${what}`)]),
+      ...(unsteady.length === 0 ? [] : ["passed at the second try alone:", ...unsteady.map((what) => `  ${what}`)]),
       ...(problems.length === 0 ? [] : ["failed:", ...problems.map((what) => `  ${what}`)]),
       `${String(passed)} passed, ${String(problems.length)} failed, ${String(notRun.length)} skipped`,
     ],

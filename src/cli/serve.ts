@@ -1,37 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { ensureFirstAdministrator } from "../access/first-administrator.ts";
-import { loadInstanceSecret } from "../access/instance-secret.ts";
-import { type Access, openAccess } from "../access/open-access.ts";
-import { sweepUploads } from "../features/maintenance/sweep-uploads.ts";
-import { authenticator } from "../http/authenticate.ts";
-import { challenger } from "../http/challenge.ts";
-import { distribution } from "../http/distribution/distribution.ts";
-import { entrance } from "../http/entrance.ts";
-import { tokenSite } from "../http/token/token-site.ts";
-import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
-import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
 import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
-import { databaseProblem } from "../platform/database/database-problem.ts";
-import { createPasswords } from "../platform/passwords/passwords.ts";
-import type { Handle } from "../platform/runtime/http.ts";
+import { releaseJobs } from "../platform/jobs/job-queue.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
-import type { Metrics } from "../platform/telemetry/metrics.ts";
-import { collect } from "../registry/collect.ts";
-import type { Registry } from "../registry/registry.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
+import { openAcme } from "./acme.ts";
+import { startBackground } from "./background.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
-import { type Operation, openOperation, startingEntrance } from "./operation.ts";
+import { openOperation, startingEntrance } from "./operation.ts";
+import { openServing, readinessChecks } from "./serving.ts";
 import { type CommonOptions, readSettings, type Settings, withCommonOptions } from "./settings.ts";
 import { StartError, startStep } from "./start-error.ts";
-
-const tokenSeconds = 300;
-/** Argon2id takes 19 MiB and 25 ms of a core each. */
-const passwordLimits = { concurrent: 2, waiting: 64 };
 
 interface ServeOptions extends CommonOptions {
   readonly addr?: string;
@@ -50,26 +33,28 @@ async function run({ config, warnings }: Settings): Promise<void> {
   flushAtEnd(log);
   for (const warning of warnings) log.warn("configuration", { warning });
   const operation = openOperation(config, log);
-  const { readiness, metrics } = operation;
+  const { readiness } = operation;
   let handle = startingEntrance(operation);
   // The port comes first: a server that cannot have it must not touch the data.
   const server = await listen(config, operation, (request) => handle(request));
+  const acme = await openAcme(config, operation, server);
   const lock = await startStep(`data: ${config.data}`, async () => {
     await makeDataFolder(config.data);
     return lockDataFolder(config.data);
   });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
-  const registry = measured(await openRegistry(config), metrics);
+  const registry = await openRegistry(config);
   // The lock shows that whoever wrote to the embedded database before is no more.
-  if (registry.database.dialect === "sqlite") await releaseHolds(registry);
-  const access = await openAccessOf(config, registry, log);
-  handle = entranceOf(config, { registry, access, operation });
-  const stopCollecting = collectRegularly(registry, config.collect.intervalSeconds, log);
+  if (registry.database.dialect === "sqlite") {
+    await releaseHolds(registry);
+    await releaseJobs(registry.database);
+  }
+  const serving = await openServing(config, registry, operation);
+  handle = serving.handle;
+  const stopBackground = startBackground(config, serving.registry, operation);
   warnOfOpenAccess(config, log);
-  readiness.enter("running", [
-    { name: "database", problem: () => databaseProblem(registry.database) },
-    { name: "store", problem: () => blobStoreProblem(registry.blobs) },
-  ]);
+  readiness.enter("running", [...readinessChecks(serving.registry), ...(acme?.checks ?? [])]);
+  acme?.start();
   // Before anyone learns that it listens: who stops it then must not cut it off.
   const shutdown = untilShutdown();
   log.info("listening", { url: server.url });
@@ -80,7 +65,8 @@ async function run({ config, warnings }: Settings): Promise<void> {
   exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
   server.sendAway();
   await sleep(noticeSeconds * 1000);
-  const [cutOff] = await Promise.all([server.stop(drainSeconds * 1000), stopCollecting()]);
+  const drainMs = drainSeconds * 1000;
+  const [cutOff] = await Promise.all([server.stop(drainMs), stopBackground(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
   await registry.database.close();
   lock.release();
@@ -96,81 +82,6 @@ function exitAtLast(limitMs: number, log: Log): void {
     log.warn("stopped before everything had ended");
     process.exit(0);
   });
-}
-
-/** The registry with its store's actions timed. */
-const measured = (registry: Registry, metrics: Metrics): Registry => ({
-  ...registry,
-  blobs: measuredBlobStore(registry.blobs, (action, seconds) => metrics.storageAction("filesystem", action, seconds)),
-});
-
-async function openAccessOf(config: Config, { database }: Registry, log: Log): Promise<Access> {
-  const passwords = createPasswords(passwordLimits);
-  const now = Date.now;
-  const dataFolder = config.data;
-  const secret = await loadInstanceSecret({ configured: config.secret, dataFolder });
-  const access = await openAccess({
-    database,
-    passwords,
-    secret,
-    policy: { mode: config.access.mode },
-    tokenSettings: { issuer: "berth", service: config.access.service, ttlSeconds: tokenSeconds },
-    now,
-  });
-  const configured = process.env["BERTH_ADMIN_PASSWORD"];
-  const first = await ensureFirstAdministrator({ database, passwords, dataFolder, now }, configured);
-  if (first.kind === "created") log.info("account created", { account: first.name });
-  if (first.kind === "created-with-password") {
-    process.stdout.write(
-      `\nSign in as ${first.name} with the password ${first.password}\n` +
-        `It is kept in ${first.path} until you change it, and will not be shown again.\n\n`,
-    );
-  }
-  return access;
-}
-
-interface Parts {
-  readonly registry: Registry;
-  readonly access: Access;
-  readonly operation: Operation;
-}
-
-function entranceOf({ http, delete: { enabled } }: Config, { registry, access, operation }: Parts): Handle {
-  const authenticate = authenticator(access);
-  const { log, metrics, site } = operation;
-  return entrance({
-    log,
-    metrics,
-    challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
-    sites: [distribution({ registry, access, authenticate, deletesEnabled: enabled }), tokenSite(access), site],
-  });
-}
-
-/** One pass after the other, with a rest between; a pass that fails is tried again at the next turn. */
-function collectRegularly(registry: Registry, intervalSeconds: number, log: Log): () => Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = false;
-  let running = Promise.resolve();
-  const schedule = (): void => {
-    timer = setTimeout(() => {
-      running = turn();
-    }, intervalSeconds * 1000);
-  };
-  const turn = async (): Promise<void> => {
-    try {
-      const collected = { ...(await collect(registry)), swept: await sweepUploads(registry) };
-      if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
-    } catch (error) {
-      log.error("collect failed", error);
-    }
-    if (!stopped) schedule();
-  };
-  schedule();
-  return () => {
-    stopped = true;
-    clearTimeout(timer);
-    return running;
-  };
 }
 
 function warnOfOpenAccess({ access, http }: Config, log: Log): void {

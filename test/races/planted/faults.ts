@@ -1,6 +1,7 @@
 import type { Digest } from "../../../src/oci/digest.ts";
 import type { RepositoryName } from "../../../src/oci/names.ts";
 import { fail } from "../../../src/oci/problem.ts";
+import { writeEvents } from "../../../src/platform/events/record-events.ts";
 import { addBlobToRepository } from "../../../src/registry/blobs.ts";
 import type { StoredManifest } from "../../../src/registry/manifests.ts";
 import { type ManifestPush, pushManifest } from "../../../src/registry/push-manifest.ts";
@@ -165,7 +166,7 @@ const mountUnasked: RegistryParts["mountBlob"] = async (registry, { repository, 
   if (source === undefined) return false;
   const [found] = await Promise.allSettled([realParts.findBlob(registry, source, digest)]);
   if (found.status === "rejected") return false;
-  await registry.database.write((tx) => addBlobToRepository(registry, tx, { repository, digest }));
+  await writeEvents(registry.database, (tx) => addBlobToRepository(registry, tx, { repository, digest }));
   return true;
 };
 

@@ -1,24 +1,44 @@
 import type { Registry } from "../../../src/registry/registry.ts";
-import { scheduledRegistry } from "./scheduled-registry.ts";
+import { type At, scheduledRegistry } from "./scheduled-registry.ts";
 
+/** Work that others come in between of, where a test says so. */
 export interface Paused<T> {
-  /** What runs, beside what others do; it stops where it was told to. */
-  readonly result: Promise<T>;
-  /** Resolves when it has stopped. */
-  readonly stopped: Promise<void>;
-  readonly goOn: () => void;
+  /** Lets it go on until it is there; at the end of the work where it never gets there. */
+  reach(at: At): Promise<void>;
+  /** Lets it go on to its end. */
+  end(): Promise<T>;
 }
 
-/** Runs `work` up to its n-th turn, and from there when it may go on. */
-export function paused<T>(registry: Registry, turns: number, work: (registry: Registry) => Promise<T>): Paused<T> {
-  const stopped = Promise.withResolvers<void>();
-  const gate = Promise.withResolvers<void>();
-  let left = turns;
-  const turn = async (): Promise<void> => {
-    left -= 1;
-    if (left !== 0) return;
-    stopped.resolve();
+export function paused<T>(registry: Registry, work: (registry: Registry) => Promise<T>): Paused<T> {
+  let wanted: At | undefined;
+  let reached = Promise.withResolvers<void>();
+  let gate = Promise.withResolvers<void>();
+  const turn = async (at: At): Promise<void> => {
+    if (at !== wanted) return;
+    reached.resolve();
     await gate.promise;
   };
-  return { result: work(scheduledRegistry(registry, { turn })), stopped: stopped.promise, goOn: gate.resolve };
+  const goOn = (until: At | undefined): void => {
+    const before = gate;
+    wanted = until;
+    reached = Promise.withResolvers();
+    gate = Promise.withResolvers();
+    before.resolve();
+  };
+  const start = gate.promise;
+  const result = start.then(() => work(scheduledRegistry(registry, { turn })));
+  const ended = result.then(
+    () => undefined,
+    () => undefined,
+  );
+  return {
+    async reach(at) {
+      goOn(at);
+      await Promise.race([reached.promise, ended]);
+    },
+    end() {
+      goOn(undefined);
+      return result;
+    },
+  };
 }

@@ -1,0 +1,92 @@
+import { ensureFirstAdministrator } from "../access/first-administrator.ts";
+import { loadInstanceSecret } from "../access/instance-secret.ts";
+import { type Access, openAccess } from "../access/open-access.ts";
+import { authenticator } from "../http/authenticate.ts";
+import { challenger } from "../http/challenge.ts";
+import { distribution } from "../http/distribution/distribution.ts";
+import { entrance } from "../http/entrance.ts";
+import type { ReadinessCheck } from "../http/operations/readiness.ts";
+import { tokenSite } from "../http/token/token-site.ts";
+import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
+import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
+import type { Config } from "../platform/config/schema.ts";
+import { databaseProblem } from "../platform/database/database-problem.ts";
+import { createPasswords } from "../platform/passwords/passwords.ts";
+import type { Handle } from "../platform/runtime/http.ts";
+import type { Log } from "../platform/telemetry/log.ts";
+import { clockWatch } from "../registry/clock-watch.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Operation } from "./operation.ts";
+
+const tokenSeconds = 300;
+/** Argon2id takes 19 MiB and 25 ms of a core each. */
+const passwordLimits = { concurrent: 2, waiting: 64 };
+
+/** What answers requests. */
+export interface Serving {
+  readonly registry: Registry;
+  readonly handle: Handle;
+}
+
+/** Puts the parts together on a registry that is open. @throws ConfigError */
+export async function openServing(config: Config, opened: Registry, operation: Operation): Promise<Serving> {
+  const registry = watched(opened, operation);
+  const access = await openAccessOf(config, registry, operation.log);
+  return { registry, handle: entranceOf(config, { registry, access, operation }) };
+}
+
+/** What the server cannot do its work without. */
+export const readinessChecks = ({ database, blobs }: Registry): readonly ReadinessCheck[] => [
+  { name: "database", problem: () => databaseProblem(database) },
+  { name: "store", problem: () => blobStoreProblem(blobs) },
+];
+
+/** The registry with its store's actions timed, and a word in the log when somebody sets the clock. */
+const watched = (registry: Registry, { log, metrics }: Operation): Registry => ({
+  ...registry,
+  clockWatch: clockWatch({ onSet: (ms) => log.warn("clock set", { seconds: Math.round(ms / 1000) }) }),
+  blobs: measuredBlobStore(registry.blobs, (action, seconds) => metrics.storageAction("filesystem", action, seconds)),
+});
+
+async function openAccessOf(config: Config, { database }: Registry, log: Log): Promise<Access> {
+  const passwords = createPasswords(passwordLimits);
+  const now = Date.now;
+  const dataFolder = config.data;
+  const secret = await loadInstanceSecret({ configured: config.secret, dataFolder });
+  const access = await openAccess({
+    database,
+    passwords,
+    secret,
+    policy: { mode: config.access.mode },
+    tokenSettings: { issuer: "berth", service: config.access.service, ttlSeconds: tokenSeconds },
+    now,
+  });
+  const configured = process.env["BERTH_ADMIN_PASSWORD"];
+  const first = await ensureFirstAdministrator({ database, passwords, dataFolder, now }, configured);
+  if (first.kind === "created") log.info("account created", { account: first.name });
+  if (first.kind === "created-with-password") {
+    process.stdout.write(
+      `\nSign in as ${first.name} with the password ${first.password}\n` +
+        `It is kept in ${first.path} until you change it, and will not be shown again.\n\n`,
+    );
+  }
+  return access;
+}
+
+interface Parts {
+  readonly registry: Registry;
+  readonly access: Access;
+  readonly operation: Operation;
+}
+
+function entranceOf({ http, delete: { enabled } }: Config, { registry, access, operation }: Parts): Handle {
+  const authenticate = authenticator(access);
+  const { log, metrics, site, trustProxies } = operation;
+  return entrance({
+    log,
+    metrics,
+    trustProxies,
+    challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
+    sites: [distribution({ registry, access, authenticate, deletesEnabled: enabled }), tokenSite(access), site],
+  });
+}
