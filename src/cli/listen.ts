@@ -2,6 +2,7 @@ import { type Certificate, CertificateError, readCertificate } from "../platform
 import { watchCertificate } from "../platform/certificates/watch-certificate.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Handle } from "../platform/runtime/http.ts";
+import type { ListeningSocket } from "../platform/runtime/listening-socket.ts";
 import { type Listening, serve } from "../platform/runtime/serve.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Operation } from "./operation.ts";
@@ -9,11 +10,22 @@ import { StartError } from "./start-error.ts";
 
 const soonMs = 14 * 24 * 3_600_000;
 
-/** Takes the port, and with a certificate follows its files. @throws StartError */
-export async function listen(config: Config, { log, metrics }: Operation, handle: Handle): Promise<Listening> {
+export interface ListenPlan {
+  readonly handle: Handle;
+  /** The port's, where other processes share it. */
+  readonly socket?: ListeningSocket;
+}
+
+/** Takes the port or its place at it, and with a certificate follows its files. @throws StartError */
+export async function listen(config: Config, { log, metrics }: Operation, plan: ListenPlan): Promise<Listening> {
   const files = certificateFiles(config);
   let certificate = files && (await readAtStart(files));
-  const server = takePort(config, certificate, handle);
+  const server = takePort(config, ({ hostname, port }) =>
+    serve(
+      { hostname, port, ...(certificate && { certificate }), ...(plan.socket && { socket: plan.socket }) },
+      plan.handle,
+    ),
+  );
   metrics.gauge("registry_http_in_flight_requests", "Requests that have no whole answer yet.", () => server.pending());
   if (files === undefined || certificate === undefined) return server;
   warnOfExpiry(certificate, log);
@@ -55,13 +67,19 @@ async function readAtStart(files: Files): Promise<Certificate> {
   }
 }
 
-function takePort({ http: { addr } }: Config, certificate: Certificate | undefined, handle: Handle): Listening {
+interface Address {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** @throws StartError */
+export function takePort<T>({ http: { addr } }: Config, take: (address: Address) => T): T {
   const colon = addr.lastIndexOf(":");
   const host = addr.slice(0, colon).replaceAll(/[[\]]/g, "");
   const hostname = host === "" ? "0.0.0.0" : host;
   const port = Number(addr.slice(colon + 1));
   try {
-    return serve({ hostname, port, ...(certificate && { certificate }) }, handle);
+    return take({ hostname, port });
   } catch (error) {
     throw new StartError(`http.addr: cannot listen on ${addr}: ${error instanceof Error ? error.message : ""}`);
   }

@@ -27,6 +27,7 @@ export function testRegistry(database: Database, parts: Partial<Registry> = {}):
   return {
     database,
     blobs: memoryBlobStore(),
+    process: "test",
     writeRules: [],
     readGates: [],
     hashes: runningHashes(),

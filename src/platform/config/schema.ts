@@ -23,6 +23,8 @@ export const configSchema = z.strictObject({
       addr: address.default("127.0.0.1:5000"),
       /** Where clients reach the registry, when that is not what their Host header says. */
       publicUrl: publicUrl.optional(),
+      /** Processes that serve the port. With more than one, another one keeps them running. */
+      workers: z.number().int().min(1).max(64).default(1),
     })
     .prefault({}),
   tls: z

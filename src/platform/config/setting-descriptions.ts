@@ -4,6 +4,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   secret: "Encrypts what must be read back; 32 bytes or more. Without it, a random one is kept in the data folder.",
   "http.addr": "Where the server listens, <host>:<port>. An empty host is every IPv4 address.",
   "http.publicUrl": "Where clients reach the registry, when that is not what their Host header says.",
+  "http.workers": "How many processes serve the port.",
   "tls.certFile": "The certificate in PEM, the chain behind it. With it and its key the server speaks HTTPS alone.",
   "tls.keyFile": "The certificate's key in PEM, without a passphrase.",
   "tls.checkSeconds": "How often the two files are looked at for a renewal.",

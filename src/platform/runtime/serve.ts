@@ -2,6 +2,7 @@ import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
+import { type ListeningSocket, nowhere, type Place, refuseNewcomers, shareSocket } from "./listening-socket.ts";
 import { ClientGoneError, type Handle, type Incoming, type Reply, type ReplyHeaders } from "./http.ts";
 
 export interface Listening {
@@ -26,6 +27,8 @@ export interface ListenOptions {
   readonly port: number;
   /** With it, HTTP/1.1 and HTTP/2 over TLS; without it, plain HTTP/1.1. */
   readonly certificate?: Certificate;
+  /** The port's, which several processes share; without it the port is this process's alone. */
+  readonly socket?: ListeningSocket;
 }
 
 /** How long handlers may take to end once their connections are gone; then the process ends without them. */
@@ -37,12 +40,12 @@ const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
-  const { hostname, certificate } = options;
+  const { hostname, certificate, socket } = options;
   const scheme = certificate === undefined ? "http" : "https";
-  const state: ServerState = { handle, scheme, running: 0, leaving: new Set() };
+  const state: ServerState = { handle, scheme, running: 0, latestAt: 0, leaving: new Set(), places: new Map() };
   let current = listen(options, state);
-  const port = current.port ?? options.port;
-  if (certificate !== undefined) {
+  const port = socket?.port ?? current.port ?? options.port;
+  if (certificate !== undefined && socket === undefined) {
     // Two servers share a port while one certificate takes over from another, which the first must have allowed from
     // its beginning. So the port is asked for alone, and at once taken again.
     void current.stop(true);
@@ -60,7 +63,7 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
     pending,
     renew(renewed) {
       const old = current;
-      current = listen({ hostname, port, certificate: renewed, sharesPort: true }, state);
+      current = listen({ ...options, port, certificate: renewed, sharesPort: true }, state);
       servers.add(current);
       void retire(old, state).then(() => servers.delete(old));
     },
@@ -68,11 +71,15 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
       for (const server of servers) state.leaving.add(server);
     },
     async stop(drainMs) {
+      const deadline = performance.now() + drainMs;
       this.sendAway();
+      if (socket === undefined) refuseNewcomers(port);
+      for (const place of state.places.values()) place.leave();
+      await untilQuiet(state);
       for (const server of servers) void server.stop(false);
       // Time for what has come and has not been read.
       await Bun.sleep(pollMs);
-      await until(() => pending() === 0, drainMs);
+      await until(() => pending() === 0, deadline - performance.now());
       const cutOff = pending();
       // A connection without a request, or with half of one, would hold the server for ever.
       for (const server of servers) void server.stop(true);
@@ -87,20 +94,23 @@ interface ServerState {
   readonly handle: Handle;
   readonly scheme: "http" | "https";
   running: number;
+  /** When the latest request came (`performance.now`). */
+  latestAt: number;
   /** Those whose answers end their connections. */
   readonly leaving: Set<Server<undefined>>;
+  /** Of those that take their connections from a shared socket. */
+  readonly places: Map<Server<undefined>, Place>;
 }
 
 function listen(
-  { hostname, port, certificate, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
+  { hostname, port, certificate, socket, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
   state: ServerState,
 ): Server<undefined> {
-  return Bun.serve({
-    hostname,
-    port,
+  const server = Bun.serve({
+    ...(socket === undefined ? { hostname, port } : nowhere),
     development: false,
     // Without `development` Bun shares the port, and a second server would take every other connection of the first.
-    reusePort: sharesPort,
+    reusePort: sharesPort && socket === undefined,
     idleTimeout: idleSeconds,
     maxRequestBodySize: largestBodyBytes,
     ...(certificate && { http2: true, tls: { cert: certificate.certPem, key: certificate.keyPem } }),
@@ -110,12 +120,28 @@ function listen(
     fetch: (request, bun) => answer(request, bun, { state, segments: undefined }),
     error: () => new Response(null, { status: 500 }),
   });
+  if (socket !== undefined) state.places.set(server, shareSocket(socket.descriptor, server.port ?? 0));
+  return server;
 }
 
 const pollMs = 20;
 
 async function until(isSo: () => boolean, limitMs: number): Promise<void> {
   for (const deadline = performance.now() + limitMs; !isSo() && performance.now() < deadline;) await Bun.sleep(pollMs);
+}
+
+/** A client that asks without a pause is told within this time, by its next answer, that its connection ends. */
+const farewellMs = 250;
+const longestFarewellMs = 1500;
+
+/**
+ * Resolves when no request has come for a while. To stop closes the connections that wait for their next request, and
+ * one may be on its way; whoever has just asked would ask again at once.
+ */
+async function untilQuiet(state: ServerState): Promise<void> {
+  const from = performance.now();
+  await until(() => performance.now() - Math.max(from, state.latestAt) >= farewellMs, longestFarewellMs);
+  await quietTurn();
 }
 
 /** How long a server whose certificate is renewed goes on beside the new one. */
@@ -125,8 +151,10 @@ const handOverMs = 2000;
  * Ends a server that another has taken over from, so that no client notices. To stop closes the connections that wait
  * for their next request, and one may be on its way: so first each is told with an answer that it ends.
  */
-async function retire(old: Server<undefined>, { leaving }: ServerState): Promise<void> {
+async function retire(old: Server<undefined>, { leaving, places }: ServerState): Promise<void> {
   leaving.add(old);
+  places.get(old)?.leave();
+  places.delete(old);
   await Bun.sleep(handOverMs);
   await quietTurn();
   void old.stop(false);
@@ -162,6 +190,7 @@ interface Matched {
 
 async function answer(request: Request, server: Server<undefined>, { state, segments }: Matched): Promise<Response> {
   state.running++;
+  state.latestAt = performance.now();
   try {
     // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
     const reply = await state.handle(toIncoming(request, server, { scheme: state.scheme, segments }));

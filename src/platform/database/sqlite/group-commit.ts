@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Kysely, type Transaction } from "kysely";
 import type { Tables, Writer } from "../database.ts";
 import { type Execute, type Statement, sqliteDialect } from "./sqlite-dialect.ts";
@@ -13,8 +14,21 @@ interface Job {
 
 /** A group this large commits though more is waiting, so that the first in it does not wait for ever. */
 const mostJobsInGroup = 100;
-const busyRetryMs = 20;
 const busyLimitMs = 10_000;
+
+/** How a process writes beside others; without turns it may write for ever, and who waits elsewhere would starve. */
+export interface Turns {
+  /** How long it writes without a pause. */
+  readonly longestMs: number;
+  /** The pause, in which one who waits elsewhere finds the database free. */
+  readonly restMs: number;
+  readonly busyRetryMs: number;
+}
+
+/** Others write now and then: commands of an operator. */
+export const almostAlone: Turns = { longestMs: Infinity, restMs: 0, busyRetryMs: 20 };
+/** Others write all the time. They look so often that none of them misses every pause. */
+export const amongWriters: Turns = { longestMs: 10, restMs: 2, busyRetryMs: 1 };
 
 const undoJob = "ROLLBACK TO job";
 const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [undoJob, "RELEASE job"] } as const;
@@ -23,12 +37,17 @@ const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [
  * Concurrent writes share one BEGIN IMMEDIATE, one commit and so one fsync, each in a savepoint of its own: a failure
  * undoes its own changes only. Jobs run one after the other; the next group gathers while this one's fsync runs.
  */
-export function groupCommit(execute: Execute): <T>(work: Work<T>) => Promise<T> {
+export function groupCommit(execute: Execute, turns = almostAlone): <T>(work: Work<T>) => Promise<T> {
   const waiting: Job[] = [];
   let running = false;
   const run = async (): Promise<void> => {
     running = true;
-    while (waiting.length > 0) await runGroup(execute, waiting);
+    for (let since = performance.now(); waiting.length > 0;) {
+      await runGroup(execute, waiting, turns);
+      if (performance.now() - since < turns.longestMs) continue;
+      await sleep(turns.restMs);
+      since = performance.now();
+    }
     running = false;
   };
   return <T>(work: Work<T>): Promise<T> => {
@@ -39,10 +58,10 @@ export function groupCommit(execute: Execute): <T>(work: Work<T>) => Promise<T> 
   };
 }
 
-async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
+async function runGroup(execute: Execute, waiting: Job[], turns: Turns): Promise<void> {
   const group: Job[] = [];
   const done = async (): Promise<void> => {
-    await beginImmediate(execute);
+    await beginImmediate(execute, turns);
     while (group.length < mostJobsInGroup) {
       const job = waiting.shift();
       if (job === undefined) break;
@@ -62,7 +81,7 @@ async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
 }
 
 /** Another process may be writing: waits for it without blocking this one's event loop. */
-async function beginImmediate(execute: Execute): Promise<void> {
+async function beginImmediate(execute: Execute, { busyRetryMs }: Turns): Promise<void> {
   const deadline = Date.now() + busyLimitMs;
   for (;;) {
     try {
@@ -71,7 +90,7 @@ async function beginImmediate(execute: Execute): Promise<void> {
     } catch (error) {
       const isBusy = error instanceof SqliteError && error.code.startsWith("SQLITE_BUSY");
       if (!isBusy || Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, busyRetryMs));
+      await sleep(busyRetryMs);
     }
   }
 }
