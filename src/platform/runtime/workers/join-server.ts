@@ -15,7 +15,8 @@ export function joinServer(answers: Answers): Channel | undefined {
   // For one that hangs; whoever does not is told by the end of the channel.
   openLibc()?.prctl(setParentDeathSignal, sigkill, 0n, 0n, 0n);
   // A terminal and a service manager signal every process; what is to be done is said by the one that started this.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+  // SIGXFSZ: a limit on the size of files is for the write to tell; who starts a process cannot keep it ignored there.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGXFSZ"] as const) process.on(signal, () => {});
   const channel = openChannel((message) => void send(message), answers);
   process.on("message", (message) => channel.receive(message));
   process.on("disconnect", () => process.exit(1));
