@@ -4,8 +4,11 @@ import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem
 import type { Config } from "../platform/config/schema.ts";
 import { migrate } from "../platform/database/migrations.ts";
 import { openDatabase } from "../platform/database/open-database.ts";
+import { jobMigrations } from "../platform/jobs/migrations.ts";
 import { registryMigrations } from "../registry/migrations.ts";
 import type { Registry } from "../registry/registry.ts";
+import { clockWatch } from "../registry/clock-watch.ts";
+import { verifiedBytes } from "../registry/sound-blob.ts";
 import { runningHashes } from "../registry/uploads/running-hashes.ts";
 import { startStep } from "./start-error.ts";
 
@@ -30,7 +33,7 @@ export async function openRegistry(config: Config, use: RegistryUse = alone()): 
   const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
   const database = await startStep(setting, async () => {
     const opened = await openDatabase({ url, writers: use.writers });
-    await migrate(opened, [registryMigrations, accessMigrations]);
+    await migrate(opened, [jobMigrations, registryMigrations, accessMigrations]);
     return opened;
   });
   return {
@@ -40,6 +43,8 @@ export async function openRegistry(config: Config, use: RegistryUse = alone()): 
     writeRules: [],
     readGates: [],
     hashes: runningHashes(),
+    verified: verifiedBytes(),
+    clockWatch: clockWatch(),
     settings: {
       leaseMs: config.collect.leaseSeconds * 1000,
       deleteDelayMs,

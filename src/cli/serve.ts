@@ -2,9 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { guessesUnderWay } from "../access/guesses-under-way.ts";
 import type { Config } from "../platform/config/schema.ts";
+import { releaseJobs } from "../platform/jobs/job-queue.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog, standardOutput } from "../platform/telemetry/log.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
+import { openAcme } from "./acme.ts";
 import { startBackground } from "./background.ts";
 import { exitAtLast } from "./exit-at-last.ts";
 import { listen } from "./listen.ts";
@@ -46,14 +48,19 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   let handle = startingEntrance(operation);
   // The port comes first: a server that cannot have it must not touch the data.
   const server = await listen(config, operation, { handle: (request) => handle(request) });
+  const acme = await openAcme(config, operation, server);
   const lock = await takeFolder(config);
   const registry = await openRegistry(config);
   // The lock shows that whoever wrote to the embedded database before is no more.
-  if (registry.database.dialect === "sqlite") await releaseHolds(registry);
+  if (registry.database.dialect === "sqlite") {
+    await releaseHolds(registry);
+    await releaseJobs(registry.database);
+  }
   const serving = await openServing(config, registry, { operation, guesses: guessesUnderWay() });
   handle = serving.handle;
-  const stopBackground = startBackground(config, serving.registry, log);
-  readiness.enter("running", readinessChecks(serving.registry));
+  const stopBackground = startBackground(config, serving.registry, operation);
+  readiness.enter("running", [...readinessChecks(serving.registry), ...(acme?.checks ?? [])]);
+  acme?.start();
   // Before anyone learns that it listens: who stops it then must not cut it off.
   const shutdown = untilShutdown(["SIGHUP"]);
   log.info("listening", { url: server.url });
@@ -64,7 +71,8 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
   server.sendAway();
   await sleep(noticeSeconds * 1000);
-  const [cutOff] = await Promise.all([server.stop(drainSeconds * 1000), stopBackground()]);
+  const drainMs = drainSeconds * 1000;
+  const [cutOff] = await Promise.all([server.stop(drainMs), stopBackground(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
   await registry.database.close();
   lock.release();

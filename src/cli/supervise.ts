@@ -1,20 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../platform/config/schema.ts";
-import {
-  drainNewcomers,
-  type ListeningSocket,
-  missingForSharing,
-  openListeningSocket,
-} from "../platform/runtime/listening-socket.ts";
+import { drainNewcomers, type ListeningSocket, missingForSharing } from "../platform/runtime/listening-socket.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { superviseWorkers, type Worker, type Workers } from "../platform/runtime/workers/supervise.ts";
 import { startWorkerProcess } from "../platform/runtime/workers/worker-process.ts";
 import type { BufferedOutput } from "../platform/telemetry/buffered-output.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { exitAtLast } from "./exit-at-last.ts";
-import { takePort } from "./listen.ts";
 import { StartError } from "./start-error.ts";
 import { takeFolder } from "./take-folder.ts";
+import { takeSharedPort } from "./take-port.ts";
 import type { WorkerOrders } from "./worker.ts";
 import { workerDuties } from "./worker-duties.ts";
 
@@ -28,10 +23,7 @@ export async function supervise(config: Config, { log, output }: Output): Promis
   const missing = missingForSharing();
   if (missing !== undefined) throw new StartError(`http.workers: more than 1 is not possible here: ${missing}`);
   // The port comes first: a server that cannot have it must not touch the data.
-  const { hostname, socket } = takePort(config, (address) => ({
-    ...address,
-    socket: openListeningSocket(address.hostname, address.port),
-  }));
+  const { host, socket } = takeSharedPort({ setting: "http.addr", addr: config.http.addr });
   const lock = await takeFolder(config);
   const drainMs = config.shutdown.drainSeconds * 1000;
   const workers = startable(config, { log, output, socket });
@@ -43,8 +35,7 @@ export async function supervise(config: Config, { log, output }: Output): Promis
     await log.drain();
     process.exit(typeof failed === "number" && failed > 0 ? failed : 1);
   }
-  const scheme = config.tls.certFile === undefined ? "http" : "https";
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
+  const scheme = config.tls.certFile === undefined && config.tls.acme.hosts === undefined ? "http" : "https";
   log.info("listening", { url: `${scheme}://${host}:${socket.port}`, workers: workers.serving().length });
   log.flush();
   const signal = await shutdown;

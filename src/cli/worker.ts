@@ -10,7 +10,9 @@ import { sharedDescriptor } from "../platform/runtime/workers/worker-process.ts"
 import { flushAtEnd, openLog, standardOutput } from "../platform/telemetry/log.ts";
 import type { MetricsSnapshot } from "../platform/telemetry/metrics.ts";
 import { renderSum } from "../platform/telemetry/sum-metrics.ts";
+import { releaseJobs } from "../platform/jobs/job-queue.ts";
 import { releaseHolds, releaseHoldsOf } from "../registry/uploads/release-holds.ts";
+import { openAcme } from "./acme.ts";
 import { startBackground } from "./background.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
@@ -59,15 +61,23 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
   const lock = joinFolderLock(config.data);
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = await openRegistry(config, { process: id, writers: "several" });
-  if (isFirst && registry.database.dialect === "sqlite") await releaseHolds(registry);
+  const isOurs = registry.database.dialect === "sqlite";
+  if (isFirst && isOurs) await releaseHolds(registry);
   const serving = await openServing(config, registry, { operation, guesses: guessesOf(channel) });
   handle = serving.handle;
   operation.readiness.enter("running", readinessChecks(serving.registry));
   const server = early ?? (await listen(config, operation, { handle: answer, socket }));
-  let stopBackground: (() => Promise<void>) | undefined;
+  const ends: ((drainMs: number) => Promise<void>)[] = [];
   return {
-    lead() {
-      stopBackground = startBackground(config, serving.registry, log);
+    async lead() {
+      // Who led before is no more.
+      if (isOurs) await releaseJobs(registry.database);
+      ends.push(startBackground(config, serving.registry, operation));
+      const acme = await openAcme(config, operation, server);
+      if (acme === undefined) return;
+      operation.readiness.enter("running", [...readinessChecks(serving.registry), ...acme.checks]);
+      acme.start();
+      ends.push((drainMs) => acme.stop(drainMs));
     },
     release: (processes: readonly string[]) => releaseHoldsOf(registry, processes),
     metrics: () => operation.metrics.snapshot(),
@@ -78,7 +88,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
       return server.pending();
     },
     async stop(drainMs: number) {
-      const [cutOff] = await Promise.all([server.stop(drainMs), stopBackground?.()]);
+      const [cutOff] = await Promise.all([server.stop(drainMs), ...ends.map((end) => end(drainMs))]);
       if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
       await registry.database.close();
       lock.release();

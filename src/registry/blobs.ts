@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { fail } from "../oci/problem.ts";
@@ -7,7 +7,9 @@ import { clock } from "../platform/database/clock.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
+import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { isNamed, leaseEnd } from "./edges.ts";
+import { asDigest } from "./manifests.ts";
 import { checkReadGates, type Registry } from "./registry.ts";
 import { ensureRepository } from "./repositories.ts";
 
@@ -17,18 +19,19 @@ export interface StoredBlob {
   readonly sizeBytes: number;
 }
 
-/** @throws RegistryError BLOB_UNKNOWN, or a read gate's problem */
+/** @throws RegistryError BLOB_UNKNOWN, BLOB_DAMAGED, or a read gate's problem */
 export async function findBlob(registry: Registry, repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
   const row = await registry.database.read
     .selectFrom("repositories")
     .innerJoin("repository_blobs", "repository_blobs.repository_id", "repositories.id")
     .innerJoin("blobs", "blobs.digest", "repository_blobs.digest")
-    .select(["blobs.blob_key", "blobs.size_bytes"])
+    .select(["blobs.blob_key", "blobs.size_bytes", "blobs.damaged_at"])
     .where("repositories.name", "=", repository)
     .where("repository_blobs.digest", "=", digest)
     .executeTakeFirst();
   if (row === undefined) return fail({ code: "BLOB_UNKNOWN", digest });
   checkReadGates(registry, repository, digest);
+  if (row.damaged_at !== null) return fail({ code: "BLOB_DAMAGED", digest });
   return { digest, key: storedKey(row.blob_key), sizeBytes: row.size_bytes };
 }
 
@@ -89,18 +92,22 @@ export async function keepBlobs(tx: Writer, { dialect }: Database, digests: read
 /** Makes a blob readable in a repository, or renews its lease there. The blob's row must be locked or new. */
 export async function addBlobToRepository(
   { database, settings }: Registry,
-  tx: Writer,
+  tx: RecordingWriter,
   { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<void> {
   const repositoryId = await ensureRepository(tx, database, repository);
-  await tx
+  const added = await tx
     .insertInto("repository_blobs")
     .values({ repository_id: repositoryId, digest, leased_until: leaseEnd(database, settings.leaseMs) })
-    .onConflict((conflict) =>
-      conflict
-        .columns(["repository_id", "digest"])
-        .doUpdateSet({ leased_until: extendedLease(database, settings.leaseMs) }),
-    )
+    .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
+    .returning("digest")
+    .execute();
+  if (added.length > 0) return recordEvents(tx, { kind: "blob-added", repository, digest });
+  await tx
+    .updateTable("repository_blobs")
+    .set({ leased_until: extendedLease(database, settings.leaseMs) })
+    .where("repository_id", "=", repositoryId)
+    .where("digest", "=", digest)
     .execute();
 }
 
@@ -111,11 +118,14 @@ export interface Mount {
   readonly sources: readonly RepositoryName[];
 }
 
-/** Makes a blob of one of the sources readable in the repository too; `false` where none of them has it. */
+/**
+ * Makes a blob of one of the sources readable in the repository too; `false` where none of them has it, and where its
+ * bytes are damaged, so that the client sends them.
+ */
 export async function mountBlob(registry: Registry, { repository, digest, sources }: Mount): Promise<boolean> {
   const { database } = registry;
-  if (sources.length === 0) return false;
-  return database.write(async (tx) => {
+  if (sources.length === 0 || !(await isSound(registry, digest))) return false;
+  return writeEvents(database, async (tx) => {
     await keepBlobs(tx, database, [digest]);
     const source = await tx
       .selectFrom("repository_blobs")
@@ -130,6 +140,17 @@ export async function mountBlob(registry: Registry, { repository, digest, source
   });
 }
 
+/** As far as can be told without reading the bytes. */
+async function isSound({ database, blobs }: Registry, digest: Digest): Promise<boolean> {
+  const row = await database.read
+    .selectFrom("blobs")
+    .select(["blob_key", "size_bytes", "damaged_at"])
+    .where("digest", "=", digest)
+    .executeTakeFirst();
+  if (row === undefined || row.damaged_at !== null) return false;
+  return (await blobs.stat(storedKey(row.blob_key)))?.sizeBytes === row.size_bytes;
+}
+
 /**
  * Takes a blob out of a repository, also where a manifest names it: the client asked for it, and a later push of the
  * image makes it whole. Other repositories keep theirs.
@@ -137,7 +158,7 @@ export async function mountBlob(registry: Registry, { repository, digest, source
  */
 export async function deleteBlob(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
   const { database } = registry;
-  const isRemoved = await database.write(async (tx) => {
+  const isRemoved = await writeEvents(database, async (tx) => {
     await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: [digest], against: "everyone" });
     const rows = await tx
       .deleteFrom("repository_blobs")
@@ -147,8 +168,10 @@ export async function deleteBlob(registry: Registry, repository: RepositoryName,
       )
       .returning("digest")
       .execute();
-    if (rows.length > 0) await dropUnusedBlobs(registry, tx, [digest]);
-    return rows.length > 0;
+    if (rows.length === 0) return false;
+    recordEvents(tx, { kind: "blob-removed", repository, digest });
+    await dropUnusedBlobs(registry, tx, [digest]);
+    return true;
   });
   if (!isRemoved) fail({ code: "BLOB_UNKNOWN", digest });
 }
@@ -160,7 +183,7 @@ export async function deleteBlob(registry: Registry, repository: RepositoryName,
  */
 export async function dropUnusedBlobs(
   { database, settings }: Registry,
-  tx: Writer,
+  tx: RecordingWriter,
   digests: readonly string[],
 ): Promise<number> {
   const dropped = await tx
@@ -173,13 +196,29 @@ export async function dropUnusedBlobs(
         ),
       ),
     )
-    .returning("blob_key")
+    .returning(["digest", "blob_key"])
     .execute();
   if (dropped.length === 0) return 0;
+  for (const { digest } of dropped) recordEvents(tx, { kind: "blob-dropped", digest: asDigest(digest) });
   const delete_after = sql<number>`${clock(database.dialect)} + ${sql.lit(settings.deleteDelayMs)}`;
-  await tx
-    .insertInto("doomed_blobs")
-    .values(dropped.map(({ blob_key }) => ({ blob_key, delete_after })))
-    .execute();
+  await doomBytes(
+    tx,
+    dropped.map(({ blob_key }) => ({ blob_key, delete_after })),
+  );
   return dropped.length;
+}
+
+interface DoomedBytes {
+  readonly blob_key: string;
+  readonly delete_after: RawBuilder<number>;
+  /** Of an upload, what the store wants back to end it. */
+  readonly state?: string;
+}
+
+/** Nobody needs these bytes any more. */
+export async function doomBytes(tx: RecordingWriter, keys: readonly DoomedBytes[]): Promise<void> {
+  const doomed = await tx.insertInto("doomed_blobs").values(keys).returningAll().execute();
+  for (const { blob_key, delete_after } of doomed) {
+    recordEvents(tx, { kind: "bytes-doomed", key: storedKey(blob_key), deleteAfter: delete_after });
+  }
 }

@@ -1,8 +1,10 @@
 import type { Writer } from "../platform/database/database.ts";
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
+import { eventMigrations } from "../platform/events/migrations.ts";
 
 export const registryMigrations: Migrations = {
   owner: "registry",
+  needs: [eventMigrations],
   steps: [
     {
       name: "202611210000_registry",
@@ -12,6 +14,13 @@ export const registryMigrations: Migrations = {
         await createManifests(tx, columns);
         await createTags(tx, columns);
         await createUploads(tx, columns);
+      },
+    },
+    {
+      name: "202611280000_damage",
+      async up({ schema }, { text, integer }) {
+        await schema.alterTable("blobs").addColumn("damaged_at", integer).execute();
+        await schema.alterTable("doomed_blobs").addColumn("state", text).execute();
       },
     },
   ],

@@ -17,7 +17,11 @@ const start = ({ env, ...options }: ServerOptions = {}): Promise<TestServer> =>
 
 /** A new connection each time, so that any worker may take it. */
 const ask = (server: TestServer, path: string, init: RequestInit = {}): Promise<Response> =>
-  fetch(new URL(path, server.url), { ...init, keepalive: false, headers: { connection: "close", ...(init.headers as object) } });
+  fetch(new URL(path, server.url), {
+    ...init,
+    keepalive: false,
+    headers: { connection: "close", ...(init.headers as object) },
+  });
 
 const authorization = ({ admin: { username, password } }: TestServer): Record<string, string> => ({
   authorization: basic(username, password),
@@ -205,6 +209,13 @@ describe("a worker that dies", () => {
   }, 120_000);
 });
 
+async function* endless(): AsyncGenerator<Uint8Array> {
+  for (let piece = 0; piece < 400; piece++) {
+    yield randomBytes(10);
+    await Bun.sleep(100);
+  }
+}
+
 describe("the server's own process", () => {
   it("takes its workers along when it is killed, and the folder is free for the next one, not before", async () => {
     const server = await start();
@@ -271,12 +282,6 @@ describe("the server's own process", () => {
     const pids = pidsOf(server);
     const registry = registryOf(server);
     const location = await startUpload(registry, freshRepository());
-    const endless = async function* (): AsyncGenerator<Uint8Array> {
-      for (let piece = 0; piece < 400; piece++) {
-        yield randomBytes(10);
-        await Bun.sleep(100);
-      }
-    };
     const upload = Promise.allSettled([registry.send("PATCH", location, { body: endless() })]);
     await until(
       "the upload is held",

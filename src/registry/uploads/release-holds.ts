@@ -1,4 +1,5 @@
 import type { Registry } from "../registry.ts";
+import { sessionWrite } from "./session.ts";
 
 /**
  * Frees the sessions that processes which are no more were writing to, so that their clients can go on at once.
@@ -23,7 +24,8 @@ export async function releaseHolds({ database }: Registry): Promise<void> {
     .limit(1)
     .executeTakeFirst();
   if (isHeld === undefined) return;
-  await database.write((tx) =>
-    tx.updateTable("uploads").set({ holder: null, held_until: 0 }).where("holder", "is not", null).execute(),
+  await database.write(
+    (tx) => tx.updateTable("uploads").set({ holder: null, held_until: 0 }).where("holder", "is not", null).execute(),
+    sessionWrite,
   );
 }
