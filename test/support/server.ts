@@ -79,8 +79,8 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     listening.reject(new Error(`the server stopped with ${String(code)} before it listened:\n${text.join("\n")}`));
   });
   const url = await listening.promise;
-  const serving = String(lines.find(({ event }) => event === "listening")?.["workers"] ?? 1);
-  if (serving !== (options.env?.["BERTH_HTTP_WORKERS"] ?? workers ?? "1")) {
+  const serving = Number(lines.find(({ event }) => event === "listening")?.["workers"] ?? 1);
+  if (serving !== Number(options.env?.["BERTH_HTTP_WORKERS"] ?? workers ?? 1)) {
     child.kill("SIGKILL");
     throw new Error(`${serving} processes serve, not as many as the test wants`);
   }
