@@ -55,13 +55,15 @@ async function readAtStart(files: Files): Promise<Certificate> {
   }
 }
 
-function takePort({ http: { addr } }: Config, certificate: Certificate | undefined, handle: Handle): Listening {
+function takePort({ http }: Config, certificate: Certificate | undefined, handle: Handle): Listening {
+  const { addr, idleSeconds, stallSeconds, minBytesPerSecond } = http;
+  const patience = { idleSeconds, stallSeconds, minBytesPerSecond };
   const colon = addr.lastIndexOf(":");
   const host = addr.slice(0, colon).replaceAll(/[[\]]/g, "");
   const hostname = host === "" ? "0.0.0.0" : host;
   const port = Number(addr.slice(colon + 1));
   try {
-    return serve({ hostname, port, ...(certificate && { certificate }) }, handle);
+    return serve({ hostname, port, patience, ...(certificate && { certificate }) }, handle);
   } catch (error) {
     throw new StartError(`http.addr: cannot listen on ${addr}: ${error instanceof Error ? error.message : ""}`);
   }

@@ -2,7 +2,9 @@ import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
-import { ClientGoneError, type Handle, type Incoming, type Reply, type ReplyHeaders } from "./http.ts";
+import { watchBodies, type WatchedBody } from "./body-watch.ts";
+import type { Handle, Incoming, Reply, ReplyHeaders } from "./http.ts";
+import type { Patience } from "./patience.ts";
 
 export interface Listening {
   readonly url: string;
@@ -26,20 +28,22 @@ export interface ListenOptions {
   readonly port: number;
   /** With it, HTTP/1.1 and HTTP/2 over TLS; without it, plain HTTP/1.1. */
   readonly certificate?: Certificate;
+  readonly patience: Patience;
 }
 
 /** How long handlers may take to end once their connections are gone; then the process ends without them. */
 const abandonMs = 5000;
-/** A connection on which nothing moves for this long is closed; 255 is the most that Bun takes. */
-const idleSeconds = 120;
+/** How long what a handler left of a body unread is taken and dropped, so that the client comes to read its answer. */
+const lingerSeconds = 30;
 /** Limits are the registry's to set, endpoint by endpoint: this one is above all of them. */
 const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
-  const { hostname, certificate } = options;
+  const { hostname, certificate, patience } = options;
   const scheme = certificate === undefined ? "http" : "https";
-  const state: ServerState = { handle, scheme, running: 0, leaving: new Set() };
+  const watchBody = watchBodies(patience);
+  const state: ServerState = { handle, scheme, patience, watchBody, running: 0, leaving: new Set() };
   let current = listen(options, state);
   const port = current.port ?? options.port;
   if (certificate !== undefined) {
@@ -60,7 +64,7 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
     pending,
     renew(renewed) {
       const old = current;
-      current = listen({ hostname, port, certificate: renewed, sharesPort: true }, state);
+      current = listen({ hostname, port, patience, certificate: renewed, sharesPort: true }, state);
       servers.add(current);
       void retire(old, state).then(() => servers.delete(old));
     },
@@ -86,13 +90,15 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
 interface ServerState {
   readonly handle: Handle;
   readonly scheme: "http" | "https";
+  readonly patience: Patience;
+  readonly watchBody: (stream: ReadableStream<Uint8Array>) => WatchedBody;
   running: number;
   /** Those whose answers end their connections. */
   readonly leaving: Set<Server<undefined>>;
 }
 
 function listen(
-  { hostname, port, certificate, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
+  { hostname, port, certificate, patience, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
   state: ServerState,
 ): Server<undefined> {
   return Bun.serve({
@@ -101,7 +107,8 @@ function listen(
     development: false,
     // Without `development` Bun shares the port, and a second server would take every other connection of the first.
     reusePort: sharesPort,
-    idleTimeout: idleSeconds,
+    // Counts from the last answer, whatever comes: headers that drip are over with it too.
+    idleTimeout: patience.idleSeconds,
     maxRequestBodySize: largestBodyBytes,
     ...(certificate && { http2: true, tls: { cert: certificate.certPem, key: certificate.keyPem } }),
     routes: routesByDepth(
@@ -125,13 +132,13 @@ const handOverMs = 2000;
  * Ends a server that another has taken over from, so that no client notices. To stop closes the connections that wait
  * for their next request, and one may be on its way: so first each is told with an answer that it ends.
  */
-async function retire(old: Server<undefined>, { leaving }: ServerState): Promise<void> {
+async function retire(old: Server<undefined>, { leaving, patience }: ServerState): Promise<void> {
   leaving.add(old);
   await Bun.sleep(handOverMs);
   await quietTurn();
   void old.stop(false);
   // Who is in a handshake then, or in a request, has the time to end it.
-  do await Bun.sleep(idleSeconds * 1000);
+  do await Bun.sleep(patience.idleSeconds * 1000);
   while (old.pendingRequests > 0);
   await old.stop(true);
   leaving.delete(old);
@@ -162,34 +169,44 @@ interface Matched {
 
 async function answer(request: Request, server: Server<undefined>, { state, segments }: Matched): Promise<Response> {
   state.running++;
+  const { scheme, patience } = state;
+  const body = request.body === null ? undefined : state.watchBody(request.body);
+  // Bun's clock knows only bodies that come fast, and takes a handler that works for one that hangs.
+  const isTimed = body === undefined && readingMethods.has(request.method);
+  if (!isTimed) server.timeout(request, 0);
   try {
-    // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
-    const reply = await state.handle(toIncoming(request, server, { scheme: state.scheme, segments }));
+    const reply = await state.handle(toIncoming(request, server, { scheme, segments, body }));
     const headers = toHeaders(reply.headers);
     if (state.leaving.has(server)) headers.set("connection", "close");
-    return await toResponse(request, reply, headers);
+    const response = await toResponse(request, reply, headers);
+    // What is left of the body Bun takes off the connection by itself: the client gets its early answer.
+    if (!isTimed) server.timeout(request, body?.isWhole() === false ? lingerSeconds : patience.idleSeconds);
+    return response;
   } finally {
     state.running--;
   }
 }
 
+const readingMethods: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
 interface Arrival {
   readonly scheme: "http" | "https";
   readonly segments: number | undefined;
+  readonly body: WatchedBody | undefined;
 }
 
-function toIncoming(request: Request, server: Server<undefined>, { scheme, segments }: Arrival): Incoming {
+function toIncoming(request: Request, server: Server<undefined>, { scheme, segments, body }: Arrival): Incoming {
   const { path, query } = splitUrl(request.url);
   const headers = new Map(request.headers);
   const length = headers.get("content-length");
-  const streams = headers.has("transfer-encoding") || (length === undefined && request.body !== null);
+  const streams = headers.has("transfer-encoding") || (length === undefined && body !== undefined);
   return {
     method: request.method,
     path,
     hasDotSegments: segments !== countSegments(path),
     query: new URLSearchParams(query),
     headers,
-    body: request.body === null ? noBody() : bodyOf(request.body),
+    body: body?.chunks ?? noBody(),
     bodyBytes: streams ? undefined : toBytes(length ?? "0"),
     scheme,
     remoteAddress: server.requestIP(request)?.address ?? "",
@@ -210,14 +227,6 @@ function splitUrl(url: string): { readonly path: string; readonly query: string 
 const toBytes = (contentLength: string): number => Number.parseInt(contentLength, 10);
 
 async function* noBody(): AsyncGenerator<Uint8Array> {}
-
-async function* bodyOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    yield* stream;
-  } catch (error) {
-    throw new ClientGoneError("the client went away before its body had ended", { cause: error });
-  }
-}
 
 function toHeaders(headers: ReplyHeaders): Headers {
   const result = new Headers();
