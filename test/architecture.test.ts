@@ -123,6 +123,51 @@ const planted: readonly Planted[] = [
     "src/features/webhooks/a.ts: fetch: the only way out is platform/net",
   ],
   [
+    "an outbound request by the runtime itself",
+    { "src/platform/runtime/a.ts": 'export const a = () => fetch("http://example.test");' },
+    "src/platform/runtime/a.ts: fetch: the only way out is platform/net",
+  ],
+  [
+    "an outbound request by a client of Node's",
+    { "src/platform/telemetry/a.ts": 'import { request } from "node:https";' },
+    "src/platform/telemetry/a.ts: only platform/net may import node:https",
+  ],
+  [
+    "a connection by a package of which other parts are harmless",
+    { "src/features/webhooks/a.ts": 'import { isIP, connect as open } from "node:net";' },
+    "src/features/webhooks/a.ts: only platform/net may import connect of node:net",
+  ],
+  [
+    "all of such a package",
+    { "src/cli/a.ts": 'import * as net from "node:net";' },
+    "src/cli/a.ts: only platform/net may import all of it of node:net",
+  ],
+  [
+    "such a package, later",
+    { "src/cli/a.ts": 'const net = await import("node:net");' },
+    "src/cli/a.ts: only platform/net may import all of it of node:net",
+  ],
+  [
+    "a connection of Bun's",
+    { "src/platform/blobs/a.ts": 'export const a = Bun.connect({ hostname: "example.test", port: 1 });' },
+    "src/platform/blobs/a.ts: Bun: connect only by platform/net",
+  ],
+  [
+    "a connection of Bun's by another name",
+    { "src/platform/blobs/a.ts": "const { S3Client } = Bun;" },
+    "src/platform/blobs/a.ts: Bun: its members only by platform/net",
+  ],
+  [
+    "a web socket",
+    { "src/http/a.ts": 'export const a = new WebSocket("ws://example.test");' },
+    "src/http/a.ts: WebSocket: the only way out is platform/net",
+  ],
+  [
+    "a lookup of a name",
+    { "src/http/a.ts": 'import { lookup } from "node:dns/promises";' },
+    "src/http/a.ts: only platform/net may import node:dns/promises",
+  ],
+  [
     "a table that another ring writes",
     { "src/registry/tables.ts": tables("tags"), "src/http/a/b.ts": 'db.insertInto("tags").execute();' },
     "src/http/a/b.ts: only registry writes table tags",
@@ -202,8 +247,11 @@ describe("each rule sees", () => {
 
 it("no rule sees what is allowed", () => {
   const allowed: Readonly<Record<string, string>> = {
+    "src/platform/net/a.ts": 'import { connect } from "node:net"; fetch("x"); Bun.connect({}); new WebSocket("x");',
+    "src/access/network.ts": 'import { isIPv4, type isIPv6 } from "node:net";',
     "src/main.ts": 'import { serve } from "./cli/serve.ts";\nimport { a } from "./platform/runtime/a.ts";',
-    "src/platform/runtime/a.ts": "Bun.serve({ fetch(request: Request) { return new Response(); } });",
+    "src/platform/runtime/a.ts":
+      "Bun.serve({ fetch: (request: Request) => new Response() }); const { port } = Bun.serve({});",
     "src/registry/tables.ts": [
       'import type { Tag } from "../oci/tag.ts";',
       'declare module "../platform/database/database.ts" {',

@@ -3,10 +3,12 @@ import {
   closedFolders,
   emptyWords,
   globalRules,
+  harmlessNames,
   packagePlaces,
   rings,
   ringsOfStrangers,
   ringsWithoutPackages,
+  waysOut,
 } from "./house.ts";
 import { blank, declaredTables, importsOf, placeOf, tableUses, type Place, type SourceFile } from "./source.ts";
 
@@ -17,9 +19,13 @@ export function findViolations(files: readonly SourceFile[]): readonly string[] 
   return [
     ...files.flatMap((file) => fileRules(file).map((what) => `${file.path}: ${what}`)),
     ...places.flatMap((place) =>
-      [...importRules(place), ...packageRules(place), ...nameRules(place), ...tableRules(place, owners)].map(
-        (what) => `${place.path}: ${what}`,
-      ),
+      [
+        ...importRules(place),
+        ...packageRules(place),
+        ...nameRules(place),
+        ...connectionRules(place),
+        ...tableRules(place, owners),
+      ].map((what) => `${place.path}: ${what}`),
     ),
     ...[...owners].flatMap(([table, units]) =>
       units.length > 1 ? [`table ${table} has more than one owner: ${units.join(", ")}`] : [],
@@ -80,6 +86,32 @@ function nameRules(place: Place): readonly string[] {
     const forbidden = (only !== undefined && !stands(place, only)) || (never !== undefined && stands(place, never));
     return forbidden ? names.filter((name) => namesGlobal(place.bare, name)).map((name) => `${name}: ${because}`) : [];
   });
+}
+
+/** What connects past the one way out: parts of a package, or of Bun, of which the rest is harmless. */
+function connectionRules({ isTest, folder, code, bare }: Place): readonly string[] {
+  if (isTest) return [];
+  const ofPackages = Object.entries(harmlessNames).flatMap(([name, { names, only }]) => {
+    if (folder === only) return [];
+    const imports = code.matchAll(new RegExp(String.raw`\b(?:import|export)\s+([^;"]*?)\s*\bfrom\s*"${name}"`, "g"));
+    const dynamic = new RegExp(String.raw`\bimport\(\s*"${name}"`).test(code) ? ["all of it"] : [];
+    const taken = [...imports].flatMap(([, clause = ""]) =>
+      /^(?:type\s*)?\{[^}]*\}$/.test(clause.trim())
+        ? clause
+            .replace(/^type\b|[{}]/g, "")
+            .split(",")
+            .map((one) => one.trim().replace(/^type\s+|\s+as\s.*$/g, ""))
+        : ["all of it"],
+    );
+    return [...taken, ...dynamic]
+      .filter((one) => one !== "" && !names.includes(one))
+      .map((one) => `only ${only} may import ${one} of ${name}`);
+  });
+  if (folder === "platform/net") return ofPackages;
+  const named = waysOut.filter((name) => new RegExp(String.raw`\bBun\s*(?:\?\.|\.)\s*${name}\b`).test(bare));
+  const unpacked =
+    /\{[^{}]*\}\s*=\s*(?:globalThis\.)?Bun\b(?!\s*[.?])/.test(bare) || /\bBun\s*\[/.test(bare) ? ["its members"] : [];
+  return [...ofPackages, ...[...named, ...unpacked].map((name) => `Bun: ${name} only by platform/net`)];
 }
 
 /** `fetch` counts where it is called or handed on, not as the name of a member. */

@@ -28,11 +28,36 @@ export const packagePlaces: Readonly<Record<string, readonly string[]>> = {
   bun: ["platform"],
   "bun:": ["platform"],
   pg: ["platform/database"],
-  "node:http": ["platform/net", "platform/runtime"],
-  "node:https": ["platform/net", "platform/runtime"],
+  "node:http": ["platform/net"],
+  "node:https": ["platform/net"],
   "node:http2": ["platform/net", "platform/runtime"],
   "node:tls": ["platform/net", "platform/runtime"],
+  "node:dns": ["platform/net"],
+  "node:dgram": ["platform/net"],
+  undici: ["platform/net"],
+  axios: ["platform/net"],
+  "node-fetch": ["platform/net"],
+  got: ["platform/net"],
 };
+
+/** Of these packages, other places may import these names alone: the others connect or listen. */
+export const harmlessNames: Readonly<Record<string, { readonly names: readonly string[]; readonly only: string }>> = {
+  "node:net": { names: ["isIP", "isIPv4", "isIPv6", "BlockList"], only: "platform/net" },
+};
+
+/** Members of `Bun` that connect somewhere. */
+export const waysOut: readonly string[] = [
+  "connect",
+  "fetch",
+  "udpSocket",
+  "dns",
+  "sql",
+  "SQL",
+  "s3",
+  "S3Client",
+  "redis",
+  "RedisClient",
+];
 
 /** Rings that import no package at all. */
 export const ringsWithoutPackages: readonly string[] = ["oci"];
@@ -52,7 +77,11 @@ export const globalRules: readonly GlobalRule[] = [
     never: ["oci", "registry", "access"],
     because: "no HTTP type in oci, registry and access",
   },
-  { names: ["fetch"], only: ["platform/net", "platform/runtime"], because: "the only way out is platform/net" },
+  {
+    names: ["fetch", "WebSocket", "EventSource", "XMLHttpRequest"],
+    only: ["platform/net"],
+    because: "the only way out is platform/net",
+  },
 ];
 
 /** A name that says nothing about what is inside. */

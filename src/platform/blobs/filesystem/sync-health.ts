@@ -17,7 +17,7 @@ const restMs = 1000;
 export function watchSyncs(folder: string): SyncHealth {
   let failure: unknown;
   let isHealthy = true;
-  let triedAt = 0;
+  let triedAt = -Infinity;
   let trial: Promise<void> | undefined;
   const fail = (error: unknown): never => {
     isHealthy = false;
