@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { addConfig } from "./cli/config.ts";
 import { addCheck } from "./cli/check.ts";
+import { addJobs } from "./cli/jobs.ts";
 import { addServe } from "./cli/serve.ts";
 import { StartError } from "./cli/start-error.ts";
 import { addTls } from "./cli/tls.ts";
@@ -17,6 +18,7 @@ addConfig(program);
 addServe(program);
 addCheck(program);
 addUploads(program);
+addJobs(program);
 addTls(program);
 addUser(program);
 addVersion(program);

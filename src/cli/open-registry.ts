@@ -4,6 +4,7 @@ import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem
 import type { Config } from "../platform/config/schema.ts";
 import { migrate } from "../platform/database/migrations.ts";
 import { openDatabase } from "../platform/database/open-database.ts";
+import { jobMigrations } from "../platform/jobs/migrations.ts";
 import { registryMigrations } from "../registry/migrations.ts";
 import type { Registry } from "../registry/registry.ts";
 import { runningHashes } from "../registry/uploads/running-hashes.ts";
@@ -24,7 +25,7 @@ export async function openRegistry(config: Config): Promise<Registry> {
   const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
   const database = await startStep(setting, async () => {
     const opened = await openDatabase({ url });
-    await migrate(opened, [registryMigrations, accessMigrations]);
+    await migrate(opened, [jobMigrations, registryMigrations, accessMigrations]);
     return opened;
   });
   return {

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Config } from "../platform/config/schema.ts";
 import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
 import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
+import { releaseJobs } from "../platform/jobs/job-queue.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
@@ -42,10 +43,13 @@ async function run({ config, warnings }: Settings): Promise<void> {
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = await openRegistry(config);
   // The lock shows that whoever wrote to the embedded database before is no more.
-  if (registry.database.dialect === "sqlite") await releaseHolds(registry);
+  if (registry.database.dialect === "sqlite") {
+    await releaseHolds(registry);
+    await releaseJobs(registry.database);
+  }
   const serving = await openServing(config, registry, operation);
   handle = serving.handle;
-  const stopBackground = startBackground(config, serving.registry, log);
+  const stopBackground = startBackground(config, serving.registry, operation);
   warnOfOpenAccess(config, log);
   readiness.enter("running", readinessChecks(serving.registry));
   // Before anyone learns that it listens: who stops it then must not cut it off.

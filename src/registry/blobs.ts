@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { fail } from "../oci/problem.ts";
@@ -7,7 +7,9 @@ import { clock } from "../platform/database/clock.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
+import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { isNamed, leaseEnd } from "./edges.ts";
+import { asDigest } from "./manifests.ts";
 import { checkReadGates, type Registry } from "./registry.ts";
 import { ensureRepository } from "./repositories.ts";
 
@@ -89,18 +91,22 @@ export async function keepBlobs(tx: Writer, { dialect }: Database, digests: read
 /** Makes a blob readable in a repository, or renews its lease there. The blob's row must be locked or new. */
 export async function addBlobToRepository(
   { database, settings }: Registry,
-  tx: Writer,
+  tx: RecordingWriter,
   { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<void> {
   const repositoryId = await ensureRepository(tx, database, repository);
-  await tx
+  const added = await tx
     .insertInto("repository_blobs")
     .values({ repository_id: repositoryId, digest, leased_until: leaseEnd(database, settings.leaseMs) })
-    .onConflict((conflict) =>
-      conflict
-        .columns(["repository_id", "digest"])
-        .doUpdateSet({ leased_until: extendedLease(database, settings.leaseMs) }),
-    )
+    .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
+    .returning("digest")
+    .execute();
+  if (added.length > 0) return recordEvents(tx, { kind: "blob-added", repository, digest });
+  await tx
+    .updateTable("repository_blobs")
+    .set({ leased_until: extendedLease(database, settings.leaseMs) })
+    .where("repository_id", "=", repositoryId)
+    .where("digest", "=", digest)
     .execute();
 }
 
@@ -115,7 +121,7 @@ export interface Mount {
 export async function mountBlob(registry: Registry, { repository, digest, sources }: Mount): Promise<boolean> {
   const { database } = registry;
   if (sources.length === 0) return false;
-  return database.write(async (tx) => {
+  return writeEvents(database, async (tx) => {
     await keepBlobs(tx, database, [digest]);
     const source = await tx
       .selectFrom("repository_blobs")
@@ -137,7 +143,7 @@ export async function mountBlob(registry: Registry, { repository, digest, source
  */
 export async function deleteBlob(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
   const { database } = registry;
-  const isRemoved = await database.write(async (tx) => {
+  const isRemoved = await writeEvents(database, async (tx) => {
     await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: [digest], against: "everyone" });
     const rows = await tx
       .deleteFrom("repository_blobs")
@@ -147,8 +153,10 @@ export async function deleteBlob(registry: Registry, repository: RepositoryName,
       )
       .returning("digest")
       .execute();
-    if (rows.length > 0) await dropUnusedBlobs(registry, tx, [digest]);
-    return rows.length > 0;
+    if (rows.length === 0) return false;
+    recordEvents(tx, { kind: "blob-removed", repository, digest });
+    await dropUnusedBlobs(registry, tx, [digest]);
+    return true;
   });
   if (!isRemoved) fail({ code: "BLOB_UNKNOWN", digest });
 }
@@ -160,7 +168,7 @@ export async function deleteBlob(registry: Registry, repository: RepositoryName,
  */
 export async function dropUnusedBlobs(
   { database, settings }: Registry,
-  tx: Writer,
+  tx: RecordingWriter,
   digests: readonly string[],
 ): Promise<number> {
   const dropped = await tx
@@ -173,13 +181,25 @@ export async function dropUnusedBlobs(
         ),
       ),
     )
-    .returning("blob_key")
+    .returning(["digest", "blob_key"])
     .execute();
   if (dropped.length === 0) return 0;
+  for (const { digest } of dropped) recordEvents(tx, { kind: "blob-dropped", digest: asDigest(digest) });
   const delete_after = sql<number>`${clock(database.dialect)} + ${sql.lit(settings.deleteDelayMs)}`;
-  await tx
-    .insertInto("doomed_blobs")
-    .values(dropped.map(({ blob_key }) => ({ blob_key, delete_after })))
-    .execute();
+  await doomBytes(
+    tx,
+    dropped.map(({ blob_key }) => ({ blob_key, delete_after })),
+  );
   return dropped.length;
+}
+
+/** Nobody needs these bytes any more. */
+export async function doomBytes(
+  tx: RecordingWriter,
+  keys: readonly { readonly blob_key: string; readonly delete_after: RawBuilder<number> }[],
+): Promise<void> {
+  const doomed = await tx.insertInto("doomed_blobs").values(keys).returningAll().execute();
+  for (const { blob_key, delete_after } of doomed) {
+    recordEvents(tx, { kind: "bytes-doomed", key: storedKey(blob_key), deleteAfter: delete_after });
+  }
 }

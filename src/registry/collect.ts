@@ -1,8 +1,11 @@
 import { sql } from "kysely";
+import { parseRepositoryName } from "../oci/names.ts";
 import { clock } from "../platform/database/clock.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
+import { recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { dropUnusedBlobs, storedKey } from "./blobs.ts";
 import { isNamed, neverMs } from "./edges.ts";
+import { asDigest } from "./manifests.ts";
 import type { Registry } from "./registry.ts";
 import { dropBytes } from "./uploads/cancel-upload.ts";
 
@@ -83,12 +86,13 @@ async function dropMemberships(registry: Registry): Promise<Step> {
   const now = clock(database.dialect);
   const due = await database.read
     .selectFrom("repository_blobs")
-    .select(["repository_id", "digest"])
+    .innerJoin("repositories", "repositories.id", "repository_blobs.repository_id")
+    .select(["repository_id", "repositories.name", "digest"])
     .where("leased_until", "<", now)
     .limit(mostInOneStep)
     .execute();
   if (due.length === 0) return { due: 0, removed: {} };
-  return database.write(async (tx) => {
+  return writeEvents(database, async (tx) => {
     const values = [...new Set(due.map((row) => row.digest))].toSorted();
     await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values, against: "everyone" });
     let memberships = 0;
@@ -110,6 +114,9 @@ async function dropMemberships(registry: Registry): Promise<Step> {
         .returning("digest")
         .execute();
       memberships += gone.length;
+      const repository = parseRepositoryName(rows[0]?.name ?? "");
+      if (repository === undefined) throw new Error(`the database holds a name that is none: ${rows[0]?.name ?? ""}`);
+      for (const { digest } of gone) recordEvents(tx, { kind: "blob-removed", repository, digest: asDigest(digest) });
     }
     return { due: due.length, removed: { memberships, blobs: await dropUnusedBlobs(registry, tx, values) } };
   });
@@ -125,6 +132,9 @@ async function deleteBytes({ database, blobs }: Registry): Promise<Step> {
   if (due.length === 0) return { due: 0, removed: {} };
   const keys = due.map((row) => row.blob_key);
   await blobs.delete(keys.map(storedKey));
-  await database.write((tx) => tx.deleteFrom("doomed_blobs").where("blob_key", "in", keys).execute());
+  await writeEvents(database, async (tx) => {
+    await tx.deleteFrom("doomed_blobs").where("blob_key", "in", keys).execute();
+    for (const key of keys) recordEvents(tx, { kind: "bytes-deleted", key: storedKey(key) });
+  });
   return { due: due.length, removed: { files: due.length } };
 }

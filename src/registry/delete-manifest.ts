@@ -4,6 +4,7 @@ import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
 import type { Tables, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
+import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { removeEdges } from "./edges.ts";
 import { asDigest, failUnknown } from "./manifests.ts";
 import { checkWriteRules, type Registry } from "./registry.ts";
@@ -14,7 +15,7 @@ import { findRepository } from "./repositories.ts";
  * @throws RegistryError MANIFEST_UNKNOWN, NAME_UNKNOWN, or a write rule's problem
  */
 export async function deleteTag(registry: Registry, repository: RepositoryName, tag: Tag): Promise<void> {
-  const isRemoved = await registry.database.write(async (tx) => {
+  const isRemoved = await writeEvents(registry.database, async (tx) => {
     const repositoryId = await findRepository(tx, repository);
     if (repositoryId === undefined) return false;
     return removeTags(registry, tx, { repository, repositoryId, tag });
@@ -28,7 +29,7 @@ export async function deleteTag(registry: Registry, repository: RepositoryName, 
  */
 export async function deleteManifest(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
   const { database, settings } = registry;
-  const isRemoved = await database.write(async (tx) => {
+  const isRemoved = await writeEvents(database, async (tx) => {
     const found = await findParent(tx, repository, digest);
     if (found === undefined) return false;
     const { repositoryId, children } = found;
@@ -45,6 +46,7 @@ export async function deleteManifest(registry: Registry, repository: RepositoryN
       .returning("digest")
       .execute();
     if (rows.length === 0) return false;
+    recordEvents(tx, { kind: "manifest-deleted", repository, digest });
     await removeEdges({ database, leaseMs: settings.leaseMs }, tx, { repositoryId, parent: digest, children });
     await dropUnusedManifest(tx, digest);
     return true;
@@ -82,7 +84,7 @@ type TagsToRemove = { readonly repository: RepositoryName; readonly repositoryId
 );
 
 /** Each removed tag is asked about: a rule that keeps one keeps them all. */
-async function removeTags(registry: Registry, tx: Writer, remove: TagsToRemove): Promise<boolean> {
+async function removeTags(registry: Registry, tx: RecordingWriter, remove: TagsToRemove): Promise<boolean> {
   const { repository, repositoryId } = remove;
   const areMeant = (expression: ExpressionBuilder<Tables, "tags">) =>
     expression.and([
@@ -97,18 +99,22 @@ async function removeTags(registry: Registry, tx: Writer, remove: TagsToRemove):
   for (const { name, digest } of rows) {
     const tag = parseTag(name);
     if (tag === undefined) throw new Error(`the database holds a tag that is none: ${name}`);
-    await checkWriteRules(registry, tx, { repository, tag, from: asDigest(digest), to: undefined });
+    const from = asDigest(digest);
+    recordEvents(tx, { kind: "tag-deleted", repository, tag, from });
+    await checkWriteRules(registry, tx, { repository, tag, from, to: undefined });
   }
   return rows.length > 0;
 }
 
 /** The bytes go with the last repository that has the manifest; its row is locked, so no push can miss that. */
-async function dropUnusedManifest(tx: Writer, digest: Digest): Promise<void> {
-  await tx
+async function dropUnusedManifest(tx: RecordingWriter, digest: Digest): Promise<void> {
+  const dropped = await tx
     .deleteFrom("manifests")
     .where("digest", "=", digest)
     .where(({ not, exists, selectFrom }) =>
       not(exists(selectFrom("repository_manifests").select("digest").where("digest", "=", digest))),
     )
+    .returning("digest")
     .execute();
+  if (dropped.length > 0) recordEvents(tx, { kind: "manifest-dropped", digest });
 }

@@ -1,8 +1,10 @@
 import type { Writer } from "../platform/database/database.ts";
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
+import { eventMigrations } from "../platform/events/migrations.ts";
 
 export const registryMigrations: Migrations = {
   owner: "registry",
+  needs: [eventMigrations],
   steps: [
     {
       name: "202611210000_registry",

@@ -5,6 +5,7 @@ import { fail, type Problem } from "../oci/problem.ts";
 import { clock } from "../platform/database/clock.ts";
 import type { Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
+import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { keepBlobs } from "./blobs.ts";
 import { storeEdges } from "./edges.ts";
 import { asDigest } from "./manifests.ts";
@@ -45,7 +46,7 @@ export interface PushedManifest {
  */
 export async function pushManifest(registry: Registry, push: ManifestPush): Promise<PushedManifest> {
   const { database } = registry;
-  return database.write(async (tx) => {
+  return writeEvents(database, async (tx) => {
     // All that it names, also what need not be there: what is there stays, whoever collects meanwhile.
     const named = push.manifest.edges.map(({ digest }) => digest);
     await keepBlobs(tx, database, named);
@@ -111,7 +112,7 @@ const descriptorBytes = 1024;
 /** A row that is there already is locked against its removal elsewhere. */
 async function storeManifest(
   { database }: Registry,
-  tx: Writer,
+  tx: RecordingWriter,
   { digest, bytes, manifest }: ManifestPush,
 ): Promise<void> {
   const known = await tx
@@ -137,11 +138,13 @@ async function storeManifest(
     // Two pushes may get here at once: the update that changes nothing waits for the other and locks its row.
     .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
     .execute();
+  const { mediaType } = manifest;
+  recordEvents(tx, { kind: "manifest-stored", digest, mediaType, sizeBytes: bytes.byteLength });
 }
 
 async function addToRepository(
   { database }: Registry,
-  tx: Writer,
+  tx: RecordingWriter,
   { push, repositoryId }: InRepository,
 ): Promise<boolean> {
   const added = await tx
@@ -154,28 +157,38 @@ async function addToRepository(
       pushed_at: clock(database.dialect),
     })
     .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
-    .returning("digest")
-    .execute();
-  return added.length > 0;
+    .returning("pushed_at")
+    .executeTakeFirst();
+  if (added === undefined) return false;
+  const { repository, digest } = push;
+  recordEvents(tx, { kind: "manifest-pushed", repository, digest, at: added.pushed_at });
+  return true;
 }
 
-async function moveTags(registry: Registry, tx: Writer, { push, repositoryId }: InRepository): Promise<void> {
+async function moveTags(registry: Registry, tx: RecordingWriter, { push, repositoryId }: InRepository): Promise<void> {
   for (const tag of [...new Set(push.tags)].toSorted()) {
-    const before = await claimTag(registry, tx, { repositoryId, tag, digest: push.digest });
+    const { repository, digest } = push;
+    const claimed = await claimTag(registry, tx, { repositoryId, tag, digest });
+    const before = claimed.digest;
     checkCondition(push.condition, before);
-    if (before === push.digest) continue;
+    if (before === digest) continue;
     if (!(before === undefined ? push.rights.create : push.rights.update)) {
       fail({ code: "DENIED", rule: `no right to ${before === undefined ? "create" : "move"} tags` });
     }
-    if (before !== undefined) {
-      await tx
+    const { createdAt } = claimed;
+    if (before === undefined) {
+      recordEvents(tx, { kind: "tag-created", repository, tag, digest, createdAt, at: claimed.updatedAt });
+    } else {
+      const { updated_at: at } = await tx
         .updateTable("tags")
-        .set({ digest: push.digest, updated_at: clock(registry.database.dialect) })
+        .set({ digest, updated_at: clock(registry.database.dialect) })
         .where("repository_id", "=", repositoryId)
         .where("name", "=", tag)
-        .execute();
+        .returning("updated_at")
+        .executeTakeFirstOrThrow();
+      recordEvents(tx, { kind: "tag-moved", repository, tag, from: before, digest, createdAt, at });
     }
-    await checkWriteRules(registry, tx, { repository: push.repository, tag, from: before, to: push.digest });
+    await checkWriteRules(registry, tx, { repository, tag, from: before, to: digest });
   }
 }
 
@@ -185,8 +198,15 @@ interface TagClaim {
   readonly digest: Digest;
 }
 
-/** What the tag named before. An absent tag is made at once and an existing one locked: of two pushes one comes first. */
-async function claimTag({ database }: Registry, tx: Writer, claim: TagClaim): Promise<Digest | undefined> {
+interface ClaimedTag {
+  /** What the tag named before. */
+  readonly digest: Digest | undefined;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** An absent tag is made at once and an existing one locked: of two pushes one comes first. */
+async function claimTag({ database }: Registry, tx: Writer, claim: TagClaim): Promise<ClaimedTag> {
   const { repositoryId, tag, digest } = claim;
   const now = clock(database.dialect);
   for (;;) {
@@ -194,17 +214,19 @@ async function claimTag({ database }: Registry, tx: Writer, claim: TagClaim): Pr
       .insertInto("tags")
       .values({ repository_id: repositoryId, name: tag, digest, created_at: now, updated_at: now })
       .onConflict((conflict) => conflict.columns(["repository_id", "name"]).doNothing())
-      .returning("name")
-      .execute();
-    if (made.length > 0) return undefined;
+      .returning(["created_at", "updated_at"])
+      .executeTakeFirst();
+    if (made !== undefined) return { digest: undefined, createdAt: made.created_at, updatedAt: made.updated_at };
     const row = await tx
       .selectFrom("tags")
-      .select("digest")
+      .select(["digest", "created_at", "updated_at"])
       .where("repository_id", "=", repositoryId)
       .where("name", "=", tag)
       .$if(database.dialect === "postgres", (query) => query.forUpdate())
       .executeTakeFirst();
-    if (row !== undefined) return asDigest(row.digest);
+    if (row !== undefined) {
+      return { digest: asDigest(row.digest), createdAt: row.created_at, updatedAt: row.updated_at };
+    }
   }
 }
 

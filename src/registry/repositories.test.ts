@@ -1,6 +1,7 @@
 import { expect, it } from "bun:test";
 import { describeEachDatabase } from "../../test/support/databases.ts";
 import { digestOf, problemsOf, repositoryName, testRegistry } from "../../test/support/registry.ts";
+import { writeEvents } from "../platform/events/record-events.ts";
 import { registryMigrations } from "./migrations.ts";
 import type { Registry } from "./registry.ts";
 import { ensureRepository, listRepositories, type Page, type PageRequest, type Visible } from "./repositories.ts";
@@ -29,7 +30,7 @@ async function readAll(
 }
 
 async function addTags({ database }: Registry, repository: typeof app, names: readonly string[]): Promise<void> {
-  await database.write(async (tx) => {
+  await writeEvents(database, async (tx) => {
     const repository_id = await ensureRepository(tx, database, repository);
     const rows = names.map((name) => ({ repository_id, name, digest: digestOf("x"), created_at: 1, updated_at: 1 }));
     if (rows.length > 0) await tx.insertInto("tags").values(rows).execute();
@@ -139,7 +140,7 @@ describeEachDatabase("a repository", (_dialect, open) => {
   it("is made once by all who first push to it at the same moment", async () => {
     const { database } = testRegistry(await open([registryMigrations]));
     const ids = await Promise.all(
-      Array.from({ length: 20 }, () => database.write((tx) => ensureRepository(tx, database, app))),
+      Array.from({ length: 20 }, () => writeEvents(database, (tx) => ensureRepository(tx, database, app))),
     );
     expect(new Set(ids).size).toBe(1);
     expect((await database.read.selectFrom("repositories").select("name").execute()).length).toBe(1);

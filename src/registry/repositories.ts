@@ -1,7 +1,8 @@
 import type { Expression, ExpressionBuilder, SqlBool } from "kysely";
 import type { RepositoryName } from "../oci/names.ts";
 import { clock } from "../platform/database/clock.ts";
-import type { Database, Reader, Tables, Writer } from "../platform/database/database.ts";
+import type { Database, Reader, Tables } from "../platform/database/database.ts";
+import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import type { Registry } from "./registry.ts";
 
 /** Which repositories a list may show: a condition on `repositories`, made by access. */
@@ -13,16 +14,21 @@ export async function findRepository(reader: Reader, name: RepositoryName): Prom
 }
 
 /** The repository's id; made when it does not exist. */
-export async function ensureRepository(tx: Writer, { dialect }: Database, name: RepositoryName): Promise<number> {
+export async function ensureRepository(
+  tx: RecordingWriter,
+  { dialect }: Database,
+  name: RepositoryName,
+): Promise<number> {
   const found = await findRepository(tx, name);
   if (found !== undefined) return found;
   // Two transactions may get here at once: the loser's insert waits, changes nothing and reads the winner's row.
-  const { id } = await tx
+  const { id, created_at } = await tx
     .insertInto("repositories")
     .values({ name, created_at: clock(dialect) })
     .onConflict((conflict) => conflict.column("name").doUpdateSet({ name }))
-    .returning("id")
+    .returning(["id", "created_at"])
     .executeTakeFirstOrThrow();
+  recordEvents(tx, { kind: "repository-created", repository: name, at: created_at });
   return id;
 }
 

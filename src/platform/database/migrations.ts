@@ -13,6 +13,8 @@ export interface Migration {
 /** The tables' owner and its steps. Each owner's steps stand alone: a removed feature leaves its tables behind. */
 export interface Migrations {
   readonly owner: string;
+  /** Owners whose tables this one writes through their functions; they come first. */
+  readonly needs?: readonly Migrations[];
   readonly steps: readonly Migration[];
 }
 
@@ -80,8 +82,9 @@ const createSchemaTable = (tx: Writer, columns: ColumnTypes): Promise<void> =>
 
 async function migrateOwner(
   tx: Writer,
-  { owner: { owner, steps }, columns }: { readonly owner: Migrations; readonly columns: ColumnTypes },
+  { owner: { owner, needs = [], steps }, columns }: { readonly owner: Migrations; readonly columns: ColumnTypes },
 ): Promise<void> {
+  for (const needed of needs) await migrateOwner(tx, { owner: needed, columns });
   const rows = await tx.selectFrom("schema_migrations").selectAll().where("owner", "=", owner).execute();
   const known = new Set(steps.map((step) => step.name));
   const tooNew = rows.find((row) => row.breaks_older_builds === 1 && !known.has(row.name));

@@ -3,7 +3,8 @@ import { fail } from "../../oci/problem.ts";
 import { chunksOf } from "../../platform/blobs/blob-body.ts";
 import type { BlobStat } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
-import { addBlobToRepository } from "../blobs.ts";
+import { recordEvents, writeEvents } from "../../platform/events/record-events.ts";
+import { addBlobToRepository, doomBytes } from "../blobs.ts";
 import type { Registry } from "../registry.ts";
 import { type Chunk, receive } from "./receive.ts";
 import { startHash } from "./running-hashes.ts";
@@ -77,7 +78,7 @@ async function commitBlob(
   { digest, stat }: { readonly digest: Digest; readonly stat: BlobStat },
 ): Promise<void> {
   const { database } = registry;
-  await database.write(async (tx) => {
+  await writeEvents(database, async (tx) => {
     const ended = await tx
       .deleteFrom("uploads")
       .where("id", "=", session.id)
@@ -86,15 +87,16 @@ async function commitBlob(
       .execute();
     if (ended.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     const now = clock(database.dialect);
-    const { blob_key } = await tx
+    const { blob_key, created_at } = await tx
       .insertInto("blobs")
       .values({ digest, blob_key: stat.key, size_bytes: stat.sizeBytes, created_at: now })
       .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
-      .returning("blob_key")
+      .returning(["blob_key", "created_at"])
       .executeTakeFirstOrThrow();
-    if (blob_key !== stat.key) {
+    if (blob_key === stat.key) recordEvents(tx, { kind: "blob-stored", digest, ...stat, at: created_at });
+    else {
       // The same content came in before: those bytes stay, and these go.
-      await tx.insertInto("doomed_blobs").values({ blob_key: stat.key, delete_after: now }).execute();
+      await doomBytes(tx, [{ blob_key: stat.key, delete_after: now }]);
     }
     await addBlobToRepository(registry, tx, { repository: session.repository, digest });
   });

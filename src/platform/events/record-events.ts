@@ -1,0 +1,35 @@
+import type { Brand } from "../../oci/brand.ts";
+import { clock } from "../database/clock.ts";
+import type { Database, Writer } from "../database/database.ts";
+import { inChunks } from "../database/in-chunks.ts";
+import type { RegistryEvent } from "./registry-event.ts";
+
+/** A transaction that records events: only `writeEvents` makes one. */
+export type RecordingWriter = Brand<Writer, "RecordingWriter">;
+
+const recorded = new WeakMap<Writer, RegistryEvent[]>();
+
+/**
+ * Runs a transaction and appends what it recorded as its last statement: a change and its events are there together or
+ * not at all, and of two transactions of which one has waited for the other, that one's events have the later ids.
+ */
+export function writeEvents<T>(database: Database, work: (tx: RecordingWriter) => Promise<T>): Promise<T> {
+  return database.write(async (tx) => {
+    const events: RegistryEvent[] = [];
+    recorded.set(tx, events);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it has its list from here on
+    const result = await work(tx as RecordingWriter);
+    for (const some of inChunks(events)) {
+      await tx
+        .insertInto("event_outbox")
+        .values({ position: null, recorded_at: clock(database.dialect), events: JSON.stringify(some) })
+        .execute();
+    }
+    return result;
+  });
+}
+
+/** In an order of which every beginning makes sense: whoever applies the events may stop after any of them. */
+export function recordEvents(tx: RecordingWriter, ...events: readonly RegistryEvent[]): void {
+  recorded.get(tx)?.push(...events);
+}
