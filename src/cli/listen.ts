@@ -10,10 +10,12 @@ import { StartError } from "./start-error.ts";
 const soonMs = 14 * 24 * 3_600_000;
 
 /** Takes the port, and with a certificate follows its files. @throws StartError */
-export async function listen(config: Config, { log, metrics }: Operation, handle: Handle): Promise<Listening> {
+export async function listen(config: Config, operation: Operation, handle: Handle): Promise<Listening> {
+  const { log, metrics } = operation;
   const files = certificateFiles(config);
   let certificate = files && (await readAtStart(files));
-  const server = takePort(config, certificate, handle);
+  const server = takePort(config, { ...operation, certificate }, handle);
+  if (!server.watchesDownloads) log.warn("slow downloads are not told from those that nobody reads");
   metrics.gauge("registry_http_in_flight_requests", "Requests that have no whole answer yet.", () => server.pending());
   if (files === undefined || certificate === undefined) return server;
   warnOfExpiry(certificate, log);
@@ -55,15 +57,27 @@ async function readAtStart(files: Files): Promise<Certificate> {
   }
 }
 
-function takePort({ http }: Config, certificate: Certificate | undefined, handle: Handle): Listening {
+interface Listener extends Pick<Operation, "log" | "metrics"> {
+  readonly certificate: Certificate | undefined;
+}
+
+function takePort({ http }: Config, { certificate, log, metrics }: Listener, handle: Handle): Listening {
   const { addr, idleSeconds, stallSeconds, minBytesPerSecond } = http;
   const patience = { idleSeconds, stallSeconds, minBytesPerSecond };
   const colon = addr.lastIndexOf(":");
   const host = addr.slice(0, colon).replaceAll(/[[\]]/g, "");
   const hostname = host === "" ? "0.0.0.0" : host;
   const port = Number(addr.slice(colon + 1));
+  const countCut = metrics.counter(
+    "berth_http_downloads_cut_total",
+    "Downloads that were ended because their reader took nothing.",
+  );
+  const onDownloadCut = (remoteAddress: string): void => {
+    countCut();
+    log.info("download cut", { remoteAddress });
+  };
   try {
-    return serve({ hostname, port, patience, ...(certificate && { certificate }) }, handle);
+    return serve({ hostname, port, patience, onDownloadCut, ...(certificate && { certificate }) }, handle);
   } catch (error) {
     throw new StartError(`http.addr: cannot listen on ${addr}: ${error instanceof Error ? error.message : ""}`);
   }

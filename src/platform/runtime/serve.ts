@@ -3,11 +3,15 @@ import { chunksOf } from "../blobs/blob-body.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
 import { watchBodies, type WatchedBody } from "./body-watch.ts";
+import { type DownloadWatch, watchDownloads } from "./download-watch.ts";
 import type { Handle, Incoming, Reply, ReplyHeaders } from "./http.ts";
+import { openKernelSockets } from "./kernel-sockets.ts";
 import type { Patience } from "./patience.ts";
 
 export interface Listening {
   readonly url: string;
+  /** Whether a slow reader is told from one that reads nothing; else Bun's clock ends both, after `idleSeconds`. */
+  readonly watchesDownloads: boolean;
   /** Requests that have no whole answer yet. */
   pending(): number;
   /** New connections are met with this certificate within some seconds; those that stand end by and by. */
@@ -29,6 +33,8 @@ export interface ListenOptions {
   /** With it, HTTP/1.1 and HTTP/2 over TLS; without it, plain HTTP/1.1. */
   readonly certificate?: Certificate;
   readonly patience: Patience;
+  /** A download was ended because its reader took nothing. */
+  readonly onDownloadCut?: (remoteAddress: string) => void;
 }
 
 /** How long handlers may take to end once their connections are gone; then the process ends without them. */
@@ -42,8 +48,7 @@ const largestBodyBytes = 2 ** 50;
 export function serve(options: ListenOptions, handle: Handle): Listening {
   const { hostname, certificate, patience } = options;
   const scheme = certificate === undefined ? "http" : "https";
-  const watchBody = watchBodies(patience);
-  const state: ServerState = { handle, scheme, patience, watchBody, running: 0, leaving: new Set() };
+  const state: ServerState = { handle, scheme, patience, ...watches(options), running: 0, leaving: new Set() };
   let current = listen(options, state);
   const port = current.port ?? options.port;
   if (certificate !== undefined) {
@@ -61,6 +66,7 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
     url: `${scheme}://${host}:${port}`,
+    watchesDownloads: state.downloads !== undefined,
     pending,
     renew(renewed) {
       const old = current;
@@ -92,9 +98,18 @@ interface ServerState {
   readonly scheme: "http" | "https";
   readonly patience: Patience;
   readonly watchBody: (stream: ReadableStream<Uint8Array>) => WatchedBody;
+  readonly downloads: DownloadWatch | undefined;
   running: number;
   /** Those whose answers end their connections. */
   readonly leaving: Set<Server<undefined>>;
+}
+
+function watches({ patience, onDownloadCut = () => undefined }: ListenOptions) {
+  const sockets = openKernelSockets();
+  return {
+    watchBody: watchBodies(patience),
+    downloads: sockets && watchDownloads({ patience, sockets, onCut: onDownloadCut }),
+  };
 }
 
 function listen(
@@ -180,12 +195,19 @@ async function answer(request: Request, server: Server<undefined>, { state, segm
     if (state.leaving.has(server)) headers.set("connection", "close");
     const response = await toResponse(request, reply, headers);
     // What is left of the body Bun takes off the connection by itself: the client gets its early answer.
+    if (mayTakeLong(request, reply, headers)) state.downloads?.add(request, server);
     if (!isTimed) server.timeout(request, body?.isWhole() === false ? lingerSeconds : patience.idleSeconds);
     return response;
   } finally {
     state.running--;
   }
 }
+
+/** Less fits into what the kernel takes at once, however slow its reader. */
+const leastWatchedBytes = 64 * 1024;
+
+const mayTakeLong = ({ method }: Request, { kind }: Reply, headers: Headers): boolean =>
+  kind !== "empty" && method !== "HEAD" && Number(headers.get("content-length") ?? Infinity) >= leastWatchedBytes;
 
 const readingMethods: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 

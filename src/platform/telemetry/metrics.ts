@@ -14,6 +14,8 @@ export interface Metrics {
   storageAction(driver: string, action: string, seconds: number): void;
   /** A number that is asked for whenever the metrics are read; `undefined` leaves it out. */
   gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void;
+  /** A count of something that is rare. @returns adds one */
+  counter(name: string, help: string): () => void;
   /** In the text format of Prometheus. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -72,6 +74,10 @@ export function openMetrics(version: string): Metrics {
     },
     storageAction: (driver, action, seconds) => storage.observe({ driver, action }, seconds),
     gauge,
+    counter(name, help) {
+      const one = new Counter({ name, help, registers });
+      return () => one.inc();
+    },
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

@@ -1,0 +1,106 @@
+import type { Server } from "bun";
+import { type KernelSocket, type KernelSockets, peerKey } from "./kernel-sockets.ts";
+import type { Patience } from "./patience.ts";
+
+/** An answer that may take its reader long. */
+interface Download {
+  readonly request: Request;
+  readonly server: Server<undefined>;
+  readonly peer: { readonly address: string; readonly port: number };
+  socket?: KernelSocket | undefined;
+  acknowledged: bigint;
+  /** When its reader last took enough (`performance.now`). */
+  takenAt: number;
+}
+
+export interface DownloadWatch {
+  /** From when its answer is begun until it is over. */
+  add(request: Request, server: Server<undefined>): void;
+}
+
+export interface DownloadWatchOptions {
+  readonly patience: Patience;
+  readonly sockets: KernelSockets;
+  readonly onCut: (remoteAddress: string) => void;
+}
+
+const mostMs = 5000;
+/** The most that Bun takes; each look sets it again, so that its clock, which sees no slow reader, never ends a download. */
+const bunSeconds = 255;
+/** What a reader has to take before it counts as one: keeping a connection open takes bytes too. */
+const leastBytes = 1024n;
+
+/**
+ * Ends downloads whose reader takes nothing. Only the kernel knows: it has taken megabytes off the server before the
+ * reader has the first of them, and where it sends a file, the server does not see it move. Small answers cost nothing,
+ * others an entry in a set; the kernel is asked about those that last.
+ */
+export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOptions): DownloadWatch {
+  const running = new Set<Download>();
+  const stallMs = patience.stallSeconds * 1000;
+  let clock: NodeJS.Timeout | undefined;
+  let isLooking = false;
+  let pruneAt = 256;
+
+  const prune = (): void => {
+    // A request that is over has no address any more.
+    for (const download of running) if (download.server.requestIP(download.request) === null) running.delete(download);
+    pruneAt = Math.max(256, running.size * 2);
+  };
+
+  const locate = async (): Promise<void> => {
+    const missing = [...running].filter(({ socket }) => socket === undefined);
+    // All servers of one process that a client can come to share their port.
+    const port = missing[0]?.server.port;
+    if (port === undefined) return;
+    const found = await sockets.find(port, new Set(missing.map(({ peer }) => peerKey(peer))));
+    for (const download of missing) download.socket = found.get(peerKey(download.peer));
+  };
+
+  const judge = (download: Download, now: number): void => {
+    const { socket, request, server } = download;
+    const acknowledged = socket && sockets.acknowledged(socket);
+    if (socket === undefined || acknowledged === undefined) return;
+    server.timeout(request, bunSeconds);
+    if (acknowledged - download.acknowledged >= leastBytes) {
+      download.acknowledged = acknowledged;
+      download.takenAt = now;
+    } else if (now - download.takenAt >= stallMs) {
+      running.delete(download);
+      sockets.cut(socket);
+      onCut(download.peer.address);
+    }
+  };
+
+  const look = async (): Promise<void> => {
+    prune();
+    await locate();
+    prune();
+    const now = performance.now();
+    for (const download of running) judge(download, now);
+    if (running.size > 0) return;
+    clearInterval(clock);
+    clock = undefined;
+  };
+
+  const lookOnce = (): void => {
+    if (isLooking) return;
+    isLooking = true;
+    void look()
+      // Without its descriptors (there are none left to list them with) it is seen at the next look.
+      .catch(() => undefined)
+      .finally(() => {
+        isLooking = false;
+      });
+  };
+
+  return {
+    add(request, server) {
+      const peer = server.requestIP(request);
+      if (peer === null) return;
+      if (running.size >= pruneAt) prune();
+      running.add({ request, server, peer, acknowledged: 0n, takenAt: performance.now() });
+      clock ??= setInterval(lookOnce, Math.min(mostMs, stallMs / 8));
+    },
+  };
+}
