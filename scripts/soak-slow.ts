@@ -93,7 +93,7 @@ async function stalledPush(): Promise<void> {
 
 async function headers(what: string, first: string, piece: string): Promise<void> {
   const heard = await converse(first, { piece: () => piece, everyMs: 1000, limitMs: longMs });
-  judge(what, told(heard), within(heard.afterSeconds, 40, 60));
+  judge(what, told(heard), within(heard.afterSeconds, 5, 60));
 }
 
 async function reader(what: string, rate: number, isGood: (seconds: number) => boolean): Promise<void> {

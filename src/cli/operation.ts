@@ -2,6 +2,7 @@ import { entrance } from "../http/entrance.ts";
 import { operationsSite } from "../http/operations/operations-site.ts";
 import { type Readiness, trackReadiness } from "../http/operations/readiness.ts";
 import type { Site } from "../http/entrance.ts";
+import { type TrustProxies, trustedProxies } from "../http/trusted-proxies.ts";
 import { fail } from "../oci/problem.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Handle } from "../platform/runtime/http.ts";
@@ -15,18 +16,26 @@ export interface Operation {
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   readonly site: Site;
+  readonly trustProxies: TrustProxies;
 }
 
 export function openOperation(config: Config, log: Log): Operation {
   const metrics = openMetrics(version);
   const readiness = trackReadiness(log);
   const site = operationsSite({ readiness, metrics: config.metrics.enabled ? metrics : undefined });
-  return { log, metrics, readiness, site };
+  const { http } = config;
+  return {
+    log,
+    metrics,
+    readiness,
+    site,
+    trustProxies: trustedProxies({ networks: http.trustedProxies ?? [], header: http.forwardedHeader }),
+  };
 }
 
 /** Answers while the registry is being opened. */
-export const startingEntrance = ({ log, metrics, site }: Operation): Handle =>
-  entrance({ log, metrics, challenge: () => undefined, sites: [site, starting] });
+export const startingEntrance = ({ log, metrics, site, trustProxies }: Operation): Handle =>
+  entrance({ log, metrics, trustProxies, challenge: () => undefined, sites: [site, starting] });
 
 const starting: Site = async () =>
   fail({ code: "UNAVAILABLE", reason: "the server is starting", retryAfterSeconds: 1 });

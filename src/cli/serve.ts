@@ -7,6 +7,7 @@ import { releaseJobs } from "../platform/jobs/job-queue.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
+import { openAcme } from "./acme.ts";
 import { startBackground } from "./background.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
@@ -36,6 +37,7 @@ async function run({ config, warnings }: Settings): Promise<void> {
   let handle = startingEntrance(operation);
   // The port comes first: a server that cannot have it must not touch the data.
   const server = await listen(config, operation, (request) => handle(request));
+  const acme = await openAcme(config, operation, server);
   const lock = await startStep(`data: ${config.data}`, async () => {
     await makeDataFolder(config.data);
     return lockDataFolder(config.data);
@@ -51,7 +53,8 @@ async function run({ config, warnings }: Settings): Promise<void> {
   handle = serving.handle;
   const stopBackground = startBackground(config, serving.registry, operation);
   warnOfOpenAccess(config, log);
-  readiness.enter("running", readinessChecks(serving.registry));
+  readiness.enter("running", [...readinessChecks(serving.registry), ...(acme?.checks ?? [])]);
+  acme?.start();
   // Before anyone learns that it listens: who stops it then must not cut it off.
   const shutdown = untilShutdown();
   log.info("listening", { url: server.url });
@@ -62,7 +65,8 @@ async function run({ config, warnings }: Settings): Promise<void> {
   exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
   server.sendAway();
   await sleep(noticeSeconds * 1000);
-  const [cutOff] = await Promise.all([server.stop(drainSeconds * 1000), stopBackground()]);
+  const drainMs = drainSeconds * 1000;
+  const [cutOff] = await Promise.all([server.stop(drainMs), stopBackground(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
   await registry.database.close();
   lock.release();

@@ -109,7 +109,7 @@ const mostProblems = 1000;
 /** Digest, media types and size of a descriptor have no more than this, even in sha512. */
 const descriptorBytes = 1024;
 
-/** A row that is there already is locked against its removal elsewhere. */
+/** A row that is there already is locked against its removal elsewhere, and mended where its bytes are not right. */
 async function storeManifest(
   { database }: Registry,
   tx: RecordingWriter,
@@ -117,11 +117,11 @@ async function storeManifest(
 ): Promise<void> {
   const known = await tx
     .selectFrom("manifests")
-    .select("digest")
+    .select((expression) => ["digest", expression("bytes", "=", bytes).as("isRight")])
     .where("digest", "=", digest)
     .$if(database.dialect === "postgres", (query) => query.forKeyShare())
     .executeTakeFirst();
-  if (known !== undefined) return;
+  if (known?.isRight) return;
   const annotations = manifest.annotations === undefined ? null : JSON.stringify(manifest.annotations);
   await tx
     .insertInto("manifests")
@@ -136,7 +136,7 @@ async function storeManifest(
       descriptor_bytes: descriptorBytes + Buffer.byteLength(annotations ?? ""),
     })
     // Two pushes may get here at once: the update that changes nothing waits for the other and locks its row.
-    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest, bytes }))
     .execute();
   const { mediaType } = manifest;
   recordEvents(tx, { kind: "manifest-stored", digest, mediaType, sizeBytes: bytes.byteLength });

@@ -35,7 +35,9 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       const appended = await store.append({ key, state }, 0, bytes("hel", "lo"));
       expect(appended.size).toBe(5);
       expect(await store.open(key)).toBeUndefined();
-      expect(await store.finish({ key, state: appended.state }, 5)).toEqual({ key, sizeBytes: 5 });
+      const finished = await store.finish({ key, state: appended.state }, 5);
+      expect(finished.key).toBe(key);
+      expect(await store.stat(key)).toEqual({ sizeBytes: 5, version: finished.version });
       expect(await textOf(await store.open(key))).toBe("hello");
     });
 
@@ -73,7 +75,7 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       const upload = await store.begin();
       await store.append(upload, 0, bytes("acknowledged"));
       await failureOf(store.append(upload, 12, breaking(" and not")));
-      expect(await store.finish(upload, 12)).toEqual({ key: upload.key, sizeBytes: 12 });
+      expect(await store.finish(upload, 12)).toMatchObject({ key: upload.key, sizeBytes: 12 });
       expect(await textOf(await store.open(upload.key))).toBe("acknowledged");
     });
 
@@ -82,8 +84,50 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       const upload = await store.begin();
       await store.append(upload, 0, bytes());
       await store.finish(upload, 0);
-      expect(await store.finish(upload, 0)).toEqual({ key: upload.key, sizeBytes: 0 });
+      expect(await store.finish(upload, 0)).toMatchObject({ key: upload.key, sizeBytes: 0 });
       expect(await textOf(await store.open(upload.key))).toBe("");
+    });
+
+    it("takes back a finish that came to nothing, and goes on from there", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      await store.append(upload, 0, bytes("begun, and lost"));
+      await store.finish(upload, 15);
+      await store.append(upload, 5, bytes(" and done"));
+      expect(await store.open(upload.key)).toBeUndefined();
+      await store.finish(upload, 14);
+      expect(await textOf(await store.open(upload.key))).toBe("begun and done");
+    });
+
+    it("knows how many bytes of an upload are there, finished or not", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      expect(await store.holds(upload, 1)).toBe(false);
+      await store.append(upload, 0, bytes("four"));
+      expect([await store.holds(upload, 4), await store.holds(upload, 5)]).toEqual([true, false]);
+      await store.finish(upload, 4);
+      expect([await store.holds(upload, 4), await store.holds(upload, 5)]).toEqual([true, false]);
+    });
+
+    it("tells finished keys of which nobody said that they have a row", async () => {
+      const store = await open();
+      const [told, untold] = [await push(store, "told"), await push(store, "untold")];
+      const begun = await store.begin();
+      await store.append(begun, 0, bytes("unfinished"));
+      await store.settle(told.key);
+      await store.settle(newBlobKey());
+      expect(await Array.fromAsync(store.unsettled())).toEqual([untold.key]);
+      expect(await textOf(await store.open(told.key))).toBe("told");
+    });
+
+    it("tells a blob's size without reading it, also of one that is opened in part", async () => {
+      const store = await open();
+      const { key } = await push(store, "0123456789");
+      const facts = await store.stat(key);
+      expect(facts?.sizeBytes).toBe(10);
+      expect(await store.stat(key)).toEqual(facts);
+      expect((await store.open(key, { start: 3, end: 5 }))?.blobBytes).toBe(10);
+      expect(await store.stat(newBlobKey())).toBeUndefined();
     });
 
     it("opens a range of bytes", async () => {

@@ -10,6 +10,16 @@ export type BlobBody =
   | { readonly kind: "file"; readonly path: string; readonly range: ByteRange | undefined } // may be sent without copying
   | { readonly kind: "stream"; readonly chunks: AsyncIterable<Uint8Array> };
 
+/** A body that the store opened, and the size of the whole blob, whatever the range. */
+export type OpenedBlob = BlobBody & { readonly blobBytes: number };
+
+/** What can be told of a blob without reading it. */
+export interface BlobFacts {
+  readonly sizeBytes: number;
+  /** Differs where the bytes may differ from what they were; opaque to everyone but the driver. */
+  readonly version: string;
+}
+
 /** An upload as the database remembers it. */
 export interface Upload {
   readonly key: BlobKey;
@@ -26,7 +36,8 @@ export interface BlobStore {
   /** A new key that no other upload will ever have. */
   begin(): Promise<Upload>;
   /**
-   * Cuts back to `offset` (bytes) if more is there, then appends. The bytes are durable when this resolves.
+   * Cuts back to `offset` (bytes) if more is there, then appends. The bytes are durable when this resolves. An upload
+   * that was finished is unfinished again: its finish came to nothing.
    * @throws UploadLostError when fewer than `offset` bytes are there
    */
   append(
@@ -39,11 +50,21 @@ export interface BlobStore {
    * finishing once.
    * @throws UploadLostError when the bytes are gone
    */
-  finish(upload: Upload, sizeBytes: number): Promise<BlobStat>;
+  finish(upload: Upload, sizeBytes: number): Promise<BlobStat & BlobFacts>;
+  /** Whether so many bytes of an upload are there, finished or not. */
+  holds(upload: Upload, sizeBytes: number): Promise<boolean>;
+  /**
+   * To be told behind the commit of a row that names a finished key: nobody has to look for it any more. May be lost
+   * with the power, and is nothing to wait for.
+   */
+  settle(key: BlobKey): Promise<void>;
+  /** Finished keys of which that was not told, in any order: where there is no row, the process or the power ended first. */
+  unsettled(): AsyncIterable<BlobKey>;
   /** Drops an unfinished upload; an absent one is success. */
   cancel(upload: Upload): Promise<void>;
 
-  open(key: BlobKey, range?: ByteRange): Promise<BlobBody | undefined>;
+  open(key: BlobKey, range?: ByteRange): Promise<OpenedBlob | undefined>;
+  stat(key: BlobKey): Promise<BlobFacts | undefined>;
   /** Absent keys are success. */
   delete(keys: readonly BlobKey[]): Promise<void>;
   /** Finished keys, in the order of their names; for check, scrub and rebuild alone. */

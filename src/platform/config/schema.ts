@@ -1,17 +1,27 @@
 import { z } from "zod";
+import { parseNetwork } from "../net/networks.ts";
+import { address } from "./address.ts";
+import { tlsSchema } from "./tls-schema.ts";
 
 const seconds = (preset: number, most: number) => z.number().int().min(1).max(most).default(preset);
 const daySeconds = 86_400;
-
-const address = z
-  .string()
-  .regex(/^(?:\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$/, "must be <host>:<port>, such as 127.0.0.1:5000")
-  .refine((text) => Number(text.slice(text.lastIndexOf(":") + 1)) <= 65_535, "must have a port up to 65535");
 
 const publicUrl = z
   .url({ protocol: /^https?$/ })
   // What is no URL at all has been refused before, and would throw here.
   .refine((text) => !URL.canParse(text) || new URL(text).pathname === "/", "must be an origin without a path");
+
+const mostNetworks = 256;
+
+/** To trust everyone would let everyone pose as anyone. */
+const networks = z
+  .array(z.string())
+  .max(mostNetworks)
+  .superRefine((texts, context) => {
+    const wrong = texts.find((text) => (parseNetwork(text)?.bits ?? 0) === 0);
+    if (wrong === undefined) return;
+    context.addIssue({ code: "custom", message: `must be addresses and networks such as 10.0.0.0/8, not "${wrong}"` });
+  });
 
 /** Every setting, its limits and its default. Unknown keys are refused: a wrong configuration does not start. */
 export const configSchema = z.strictObject({
@@ -28,22 +38,13 @@ export const configSchema = z.strictObject({
       /** For a body that does not come, and one that the client does not take. */
       stallSeconds: seconds(120, 3600),
       minBytesPerSecond: z.number().int().min(1).max(1_048_576).default(1024),
+      /** Proxies whose word on client, scheme and host counts. */
+      trustedProxies: networks.optional(),
+      /** The kind of header that these proxies write. */
+      forwardedHeader: z.enum(["x-forwarded", "forwarded"]).default("x-forwarded"),
     })
     .prefault({}),
-  tls: z
-    .strictObject({
-      /** The certificate in PEM, the chain behind it. With it and its key the server speaks HTTPS alone. */
-      certFile: z.string().min(1).optional(),
-      keyFile: z.string().min(1).optional(),
-      /** How often the two are looked at for a renewal. */
-      checkSeconds: seconds(10, 3600),
-    })
-    .superRefine(({ certFile, keyFile }, context) => {
-      if ((certFile === undefined) === (keyFile === undefined)) return;
-      const [given, missing] = certFile === undefined ? ["keyFile", "certFile"] : ["certFile", "keyFile"];
-      context.addIssue({ code: "custom", path: [given], message: `needs tls.${missing} too` });
-    })
-    .prefault({}),
+  tls: tlsSchema.prefault({}),
   database: z
     .strictObject({
       url: z

@@ -8,7 +8,7 @@ import type { BlobKey } from "../blobs/blob-store.ts";
  */
 export type RegistryEvent =
   | { readonly kind: "repository-created"; readonly repository: RepositoryName; readonly at: number }
-  /** A digest got its key. */
+  /** A digest got its key: the first, or another in the place of one whose bytes were damaged. */
   | {
       readonly kind: "blob-stored";
       readonly digest: Digest;

@@ -50,11 +50,11 @@ export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOption
 
   const locate = async (): Promise<void> => {
     const missing = [...running].filter(({ socket }) => socket === undefined);
-    // All servers of one process that a client can come to share their port.
-    const port = missing[0]?.server.port;
-    if (port === undefined) return;
-    const found = await sockets.find(port, new Set(missing.map(({ peer }) => peerKey(peer))));
-    for (const download of missing) download.socket = found.get(peerKey(download.peer));
+    for (const [port, downloads] of Map.groupBy(missing, ({ server }) => server.port)) {
+      if (port === undefined) continue;
+      const found = await sockets.find(port, new Set(downloads.map(({ peer }) => peerKey(peer))));
+      for (const download of downloads) download.socket = found.get(peerKey(download.peer));
+    }
   };
 
   const judge = (download: Download, now: number): void => {

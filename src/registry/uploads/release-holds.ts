@@ -1,4 +1,5 @@
 import type { Registry } from "../registry.ts";
+import { sessionWrite } from "./session.ts";
 
 /**
  * Frees the sessions that a server which is no more was writing to, so that their clients can go on at once. For the
@@ -12,7 +13,8 @@ export async function releaseHolds({ database }: Registry): Promise<void> {
     .limit(1)
     .executeTakeFirst();
   if (isHeld === undefined) return;
-  await database.write((tx) =>
-    tx.updateTable("uploads").set({ holder: null, held_until: 0 }).where("holder", "is not", null).execute(),
+  await database.write(
+    (tx) => tx.updateTable("uploads").set({ holder: null, held_until: 0 }).where("holder", "is not", null).execute(),
+    sessionWrite,
   );
 }

@@ -4,7 +4,7 @@ import { fail } from "../../oci/problem.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
 import type { Registry } from "../registry.ts";
-import { heldUntil, type Session, toSession } from "./session.ts";
+import { heldUntil, type Session, sessionWrite, toSession } from "./session.ts";
 
 export interface NewUpload {
   readonly repository: RepositoryName;
@@ -45,7 +45,7 @@ async function insertSession(registry: Registry, upload: NewUpload, holder: stri
     return await database.write(async (tx) => {
       await checkSessionCount(registry, tx, upload.principal);
       return insert(tx);
-    });
+    }, sessionWrite);
   } catch (error) {
     await blobs.cancel(begun);
     throw error;

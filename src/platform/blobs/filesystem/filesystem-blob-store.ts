@@ -1,6 +1,6 @@
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, chmod, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import {
   type BlobKey,
   type BlobStat,
@@ -20,21 +20,44 @@ import { type SyncHealth, watchSyncs } from "./sync-health.ts";
  *     <folder>/blobs/<kk>/<key>    finished and never changed again; <kk> are the key's first two characters
  *
  * Durable means: fdatasync of the file, then rename, then fsync of the folder that the rename changed. The 256 folders
- * are made once, when the store is first opened.
+ * are made once, when the store is first opened. A file that the group may not read is one of which it is not known
+ * whether a row names it.
  */
 export async function openFilesystemBlobStore(folder: string): Promise<BlobStore> {
   await makeFolders(folder);
-  const syncs = watchSyncs(folder);
-  const uploads = join(folder, "uploads");
-  const uploadPath = (key: BlobKey): string => join(uploads, key);
-  const shardPath = (key: BlobKey): string => join(folder, "blobs", key.slice(0, 2));
-  const blobPath = (key: BlobKey): string => join(shardPath(key), key);
+  const paths = pathsIn(folder);
   return {
     begin: async () => ({ key: newBlobKey(), state: noState }),
+    ...writeSide(paths, folder),
+    ...readSide(paths),
+    ...settling(paths),
+  };
+}
 
+interface Paths {
+  readonly uploads: string;
+  readonly shards: string;
+  upload(key: BlobKey): string;
+  shard(key: BlobKey): string;
+  blob(key: BlobKey): string;
+}
+
+function pathsIn(folder: string): Paths {
+  const [uploads, shards] = [join(folder, "uploads"), join(folder, "blobs")];
+  const shard = (key: BlobKey): string => join(shards, key.slice(0, 2));
+  return { uploads, shards, shard, upload: (key) => join(uploads, key), blob: (key) => join(shard(key), key) };
+}
+
+function writeSide(paths: Paths, folder: string): Pick<BlobStore, "append" | "finish" | "cancel" | "delete"> {
+  const syncs = watchSyncs(folder);
+  return {
     async append({ key, state }, offset, chunks) {
       await syncs.require();
-      const file = await openAt(uploadPath(key), offset);
+      const path = paths.upload(key);
+      // The process may have ended between a finish and the commit that it was for.
+      if (offset > 0 && (await unlessAbsent(stat(path))) === undefined)
+        await unlessAbsent(rename(paths.blob(key), path));
+      const file = await openAt(path, offset);
       try {
         const size = await writeAll(file, offset, chunks);
         await syncs.run(() => file.datasync());
@@ -50,38 +73,66 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
 
     async finish({ key }, sizeBytes) {
       await syncs.require();
-      const [from, to] = [uploadPath(key), blobPath(key)];
+      const [from, to] = [paths.upload(key), paths.blob(key)];
       // An earlier finish may have failed at its sync, which a second one does not make good: the name is made anew.
       if ((await unlessAbsent(stat(from))) === undefined) await unlessAbsent(rename(to, from));
-      await cutTo(from, sizeBytes, syncs);
+      const version = await cutTo(from, sizeBytes, syncs);
       await rename(from, to);
-      await syncs.run(() => syncFolder(shardPath(key)));
-      return { key, sizeBytes };
+      await syncs.run(() => syncFolder(paths.shard(key)));
+      return { key, sizeBytes, version };
     },
 
     async cancel({ key }) {
-      if (await remove(uploadPath(key))) await syncFolder(uploads);
-    },
-
-    async open(key, range) {
-      const path = blobPath(key);
-      const file = await unlessAbsent(stat(path));
-      return file === undefined ? undefined : { kind: "file", path, range };
+      if (await remove(paths.upload(key))) await syncFolder(paths.uploads);
     },
 
     async delete(keys) {
       const changed = new Set<string>();
-      for (const key of keys) if (await remove(blobPath(key))) changed.add(shardPath(key));
+      for (const key of keys) if (await remove(paths.blob(key))) changed.add(paths.shard(key));
       // What is told to be gone must not come back with the next power loss: nobody would know of it any more.
       for (const shard of changed) await syncFolder(shard);
     },
-
-    list: (after) => listBlobs(join(folder, "blobs"), after),
-    async *unfinished() {
-      for await (const key of listKeys(uploads)) yield { key, state: noState };
-    },
   };
 }
+
+const readSide = (paths: Paths): Pick<BlobStore, "open" | "stat" | "list" | "unfinished"> => ({
+  async open(key, range) {
+    const path = paths.blob(key);
+    const file = await look(path);
+    return file === undefined ? undefined : { kind: "file", path, range, blobBytes: file.size };
+  },
+  async stat(key) {
+    const file = await look(paths.blob(key));
+    return file && { sizeBytes: file.size, version: versionOf(file) };
+  },
+  list: (after) => listBlobs(paths.shards, after),
+  async *unfinished() {
+    for await (const key of listKeys(paths.uploads)) yield { key, state: noState };
+  },
+});
+
+const unsettledMode = 0o600;
+const settledMode = 0o640;
+
+/** What is known of an upload's file beside its bytes is how many there are, and by its mode whether a row names it. */
+const settling = (paths: Paths): Pick<BlobStore, "holds" | "settle" | "unsettled"> => ({
+  async holds({ key }, sizeBytes) {
+    // The first once more: a finish may just have been taken back.
+    for (const path of [paths.upload(key), paths.blob(key), paths.upload(key)]) {
+      const file = await unlessAbsent(stat(path));
+      if (file !== undefined) return file.size >= sizeBytes;
+    }
+    return false;
+  },
+  async settle(key) {
+    await unlessAbsent(chmod(paths.blob(key), settledMode));
+  },
+  async *unsettled() {
+    for await (const { key, mode } of walkBlobs(paths.shards, undefined)) {
+      if ((mode & 0o777) === unsettledMode) yield key;
+    }
+  },
+});
 
 /** A file needs no memory beside its bytes. */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion
@@ -101,11 +152,10 @@ async function makeFolders(folder: string): Promise<void> {
 }
 
 async function openAt(path: string, offset: number): Promise<FileHandle> {
-  const file = await open(path, offset === 0 ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR).catch(
-    (error: unknown) => {
-      throw isAbsent(error) ? new UploadLostError(`no bytes of the upload are left`) : error;
-    },
-  );
+  const flags = offset === 0 ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR;
+  const file = await open(path, flags, unsettledMode).catch((error: unknown) => {
+    throw isAbsent(error) ? new UploadLostError(`no bytes of the upload are left`) : error;
+  });
   try {
     const { size } = await file.stat();
     if (size < offset) throw new UploadLostError(`the upload has ${size} bytes where ${offset} were acknowledged`);
@@ -117,14 +167,23 @@ async function openAt(path: string, offset: number): Promise<FileHandle> {
   }
 }
 
-/** What came in behind the last acknowledged byte is no part of the blob. */
-async function cutTo(path: string, sizeBytes: number, syncs: SyncHealth): Promise<void> {
-  const { size } = (await unlessAbsent(stat(path))) ?? { size: -1 };
-  if (size < sizeBytes) throw new UploadLostError(`the upload has ${size} bytes where ${sizeBytes} were acknowledged`);
-  if (size === sizeBytes) return;
+/** Whoever changes a file's bytes changes this; a new name does not. */
+const versionOf = ({ ino, mtimeMs }: Stats): string => `${ino}.${mtimeMs}`;
+
+/**
+ * What came in behind the last acknowledged byte is no part of the blob.
+ * @returns the file's version
+ */
+async function cutTo(path: string, sizeBytes: number, syncs: SyncHealth): Promise<string> {
+  const found = await unlessAbsent(stat(path));
+  if (found === undefined || found.size < sizeBytes) {
+    throw new UploadLostError(`the upload has ${found?.size ?? 0} bytes where ${sizeBytes} were acknowledged`);
+  }
+  if (found.size === sizeBytes) return versionOf(found);
   const file = await openAt(path, sizeBytes);
   try {
     await syncs.run(() => file.datasync());
+    return versionOf(await file.stat());
   } finally {
     await file.close();
   }
@@ -155,6 +214,13 @@ async function writeChunk(file: FileHandle, offset: number, chunk: Uint8Array): 
 }
 
 async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGenerator<BlobStat> {
+  for await (const { key, sizeBytes } of walkBlobs(shards, after)) yield { key, sizeBytes };
+}
+
+async function* walkBlobs(
+  shards: string,
+  after: BlobKey | undefined,
+): AsyncGenerator<BlobStat & { readonly mode: number }> {
   const folders = (await readdir(shards)).toSorted();
   for (const shard of folders) {
     if (after !== undefined && shard < after.slice(0, 2)) continue;
@@ -163,7 +229,7 @@ async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGene
     );
     for (const key of keys.toSorted()) {
       const file = await unlessAbsent(stat(join(shards, shard, key)));
-      if (file !== undefined) yield { key, sizeBytes: file.size };
+      if (file !== undefined) yield { key, sizeBytes: file.size, mode: file.mode };
     }
   }
 }
@@ -173,6 +239,17 @@ async function* listKeys(folder: string): AsyncGenerator<BlobKey> {
     const key = parseBlobKey(entry.name);
     if (key !== undefined) yield key;
   }
+}
+
+/** A file that is gone is damage to one blob; where its folder is gone too, the storage is not there. */
+async function look(path: string): Promise<Stats | undefined> {
+  const file = await unlessAbsent(stat(path));
+  if (file === undefined) {
+    await stat(dirname(path)).catch((error: unknown) => {
+      throw Object.assign(new Error(`the store's folder is gone: ${dirname(path)}`, { cause: error }), { code: "EIO" });
+    });
+  }
+  return file;
 }
 
 const isAbsent = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
