@@ -12,13 +12,20 @@ const insecure = { rejectUnauthorized: false };
 const request = `GET ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`;
 let read = 0;
 
-const end = () => process.exit(0);
-const tell = () => console.log(read);
-/** After each piece, the time that it may take. */
+const tell = setInterval(() => process.stdout.write(`${read}\n`), 1000);
+let close = () => undefined;
+const end = () => {
+  clearInterval(tell);
+  close();
+};
+const goOn = (stream, length) => {
+  if (bytesPerSecond > 0) setTimeout(() => stream.resume(), (1000 * length) / bytesPerSecond);
+};
+/** After each piece, the time that it may take; at a rate of 0, no second one. */
 const pace = (stream) => (piece) => {
   read += piece.length;
   stream.pause();
-  setTimeout(() => stream.resume(), (1000 * piece.length) / bytesPerSecond);
+  goOn(stream, piece.length);
 };
 
 function readPlain() {
@@ -26,7 +33,7 @@ function readPlain() {
     buffer: Buffer.alloc(1024),
     callback(length) {
       read += length;
-      setTimeout(() => socket.resume(), (1000 * length) / bytesPerSecond);
+      goOn(socket, length);
       return false;
     },
   };
@@ -50,5 +57,5 @@ function readHttp2() {
 }
 
 const readers = { plain: readPlain, tls: readTls, h2: readHttp2 };
-readers[kind]().on("error", end).on("close", end);
-setInterval(tell, 1000);
+const reader = readers[kind]().on("error", end).on("close", end);
+close = () => reader.destroy();

@@ -1,4 +1,5 @@
 import { ClientGoneError, SlowBodyError } from "./http.ts";
+import { lookout } from "./lookout.ts";
 import { type Pace, paceOf, type Patience } from "./patience.ts";
 
 /** A request's body on its way. */
@@ -20,15 +21,11 @@ const mostMs = 5000;
 /** Ends bodies that come too slowly. One clock for all of them: a timer for each chunk would cost more than the chunk. */
 export function watchBodies(patience: Patience): (stream: ReadableStream<Uint8Array>) => WatchedBody {
   const running = new Set<Running>();
-  const everyMs = Math.min(mostMs, (patience.stallSeconds * 1000) / 8);
-  let clock: NodeJS.Timeout | undefined;
-  const look = (): void => {
+  const start = lookout(Math.min(mostMs, (patience.stallSeconds * 1000) / 8), () => {
     const now = performance.now();
     for (const body of running) if (body.pace.isOver(now)) body.giveUp();
-    if (running.size > 0) return;
-    clearInterval(clock);
-    clock = undefined;
-  };
+    return running.size > 0;
+  });
   return (stream) => {
     let isWhole = false;
     async function* chunks(): AsyncGenerator<Uint8Array> {
@@ -41,7 +38,7 @@ export function watchBodies(patience: Patience): (stream: ReadableStream<Uint8Ar
       };
       const one = { pace, giveUp };
       running.add(one);
-      clock ??= setInterval(look, everyMs);
+      start();
       try {
         for (;;) {
           pace.wait(performance.now());

@@ -43,7 +43,11 @@ function world() {
   const told: string[] = [];
   const watch = watchDownloads({ patience, sockets, onCut: (address) => told.push(address) });
   return {
-    ...{ over, lifted, acknowledged, cut, told },
+    over,
+    lifted,
+    acknowledged,
+    cut,
+    told,
     failNext: (times: number) => (failures = times),
     begin(port: number): Request {
       const request = new Request("http://registry.example/");

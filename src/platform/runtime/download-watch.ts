@@ -1,5 +1,6 @@
 import type { Server } from "bun";
 import { type KernelSocket, type KernelSockets, peerKey } from "./kernel-sockets.ts";
+import { lookout } from "./lookout.ts";
 import type { Patience } from "./patience.ts";
 
 /** An answer that may take its reader long. */
@@ -38,23 +39,12 @@ const leastBytes = 1024n;
 export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOptions): DownloadWatch {
   const running = new Set<Download>();
   const stallMs = patience.stallSeconds * 1000;
-  let clock: NodeJS.Timeout | undefined;
-  let isLooking = false;
-  let pruneAt = 256;
+  let pruneAt = fewest;
 
   const prune = (): void => {
     // A request that is over has no address any more.
     for (const download of running) if (download.server.requestIP(download.request) === null) running.delete(download);
-    pruneAt = Math.max(256, running.size * 2);
-  };
-
-  const locate = async (): Promise<void> => {
-    const missing = [...running].filter(({ socket }) => socket === undefined);
-    for (const [port, downloads] of Map.groupBy(missing, ({ server }) => server.port)) {
-      if (port === undefined) continue;
-      const found = await sockets.find(port, new Set(downloads.map(({ peer }) => peerKey(peer))));
-      for (const download of downloads) download.socket = found.get(peerKey(download.peer));
-    }
+    pruneAt = Math.max(fewest, running.size * 2);
   };
 
   const judge = (download: Download, now: number): void => {
@@ -72,27 +62,14 @@ export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOption
     }
   };
 
-  const look = async (): Promise<void> => {
+  const start = lookout(Math.min(mostMs, stallMs / 8), async () => {
     prune();
-    await locate();
+    await locate(running, sockets);
     prune();
     const now = performance.now();
     for (const download of running) judge(download, now);
-    if (running.size > 0) return;
-    clearInterval(clock);
-    clock = undefined;
-  };
-
-  const lookOnce = (): void => {
-    if (isLooking) return;
-    isLooking = true;
-    void look()
-      // Without its descriptors (there are none left to list them with) it is seen at the next look.
-      .catch(() => undefined)
-      .finally(() => {
-        isLooking = false;
-      });
-  };
+    return running.size > 0;
+  });
 
   return {
     add(request, server) {
@@ -100,7 +77,20 @@ export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOption
       if (peer === null) return;
       if (running.size >= pruneAt) prune();
       running.add({ request, server, peer, acknowledged: 0n, takenAt: performance.now() });
-      clock ??= setInterval(lookOnce, Math.min(mostMs, stallMs / 8));
+      start();
     },
   };
+}
+
+/** How many may be over before they are sorted out. */
+const fewest = 256;
+
+/** Finds the connections of those that are new; one pass over the descriptors for all of a port. */
+async function locate(running: ReadonlySet<Download>, sockets: KernelSockets): Promise<void> {
+  const missing = [...running].filter(({ socket }) => socket === undefined);
+  for (const [port, downloads] of Map.groupBy(missing, ({ server }) => server.port)) {
+    if (port === undefined) continue;
+    const found = await sockets.find(port, new Set(downloads.map(({ peer }) => peerKey(peer))));
+    for (const download of downloads) download.socket = found.get(peerKey(download.peer));
+  }
 }

@@ -9,16 +9,17 @@ test("a sender that sends nothing has the time of a stall", () => {
   expect([1000, 10_999, 11_000].map((now) => pace.isOver(now))).toEqual([false, false, true]);
 });
 
+function overAt(bytesPerSecond: number): number | undefined {
+  const pace = paceOf(limits);
+  for (let now = 0; now < 100_000; now += 500) {
+    pace.wait(now);
+    if (pace.isOver(now + 500)) return now + 500;
+    pace.came(bytesPerSecond / 2, now + 500);
+  }
+  return undefined;
+}
+
 test("one at the least rate is never over, at half of it after twice the time of a stall", () => {
-  const overAt = (bytesPerSecond: number): number | undefined => {
-    const pace = paceOf(limits);
-    for (let now = 0; now < 100_000; now += 500) {
-      pace.wait(now);
-      if (pace.isOver(now + 500)) return now + 500;
-      pace.came(bytesPerSecond / 2, now + 500);
-    }
-    return undefined;
-  };
   expect([overAt(100), overAt(99.9), overAt(1000)]).toEqual([undefined, undefined, undefined]);
   expect([overAt(50), overAt(0)]).toEqual([19_500, 10_000]);
 });
