@@ -32,7 +32,7 @@ interface Heard {
 /** Says it, then `piece` every `everyMs`, until the server closes or the limit. */
 function converse(
   first: string,
-  { piece, everyMs, limitMs }: { piece: () => string; everyMs: number; limitMs: number },
+  { piece, everyMs, limitMs }: { piece: () => string | Uint8Array; everyMs: number; limitMs: number },
 ): Promise<Heard> {
   const { hostname, port } = new URL(server.url);
   const started = performance.now();
@@ -71,7 +71,7 @@ async function honestPush(): Promise<void> {
     {
       piece() {
         const due = Math.min(bytes.length, Math.floor(((performance.now() - started) / 1000) * bytesPerSecond));
-        const piece = bytes.toString("latin1", sent, due);
+        const piece = bytes.subarray(sent, due);
         sent = due;
         return piece;
       },

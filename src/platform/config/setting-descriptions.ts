@@ -9,6 +9,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "http.minBytesPerSecond": "What a client that sends a body has to send at least, over time.",
   "http.trustedProxies": "Addresses and networks of proxies whose word on client, scheme and host counts.",
   "http.forwardedHeader": "Whether those proxies write X-Forwarded-For, -Proto and -Host, or Forwarded.",
+  "http.workers": "How many processes serve the port.",
   "tls.certFile": "The certificate in PEM, the chain behind it. With it and its key the server speaks HTTPS alone.",
   "tls.keyFile": "The certificate's key in PEM, without a passphrase.",
   "tls.checkSeconds": "How often the two files are looked at for a renewal.",

@@ -85,12 +85,10 @@ export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOption
 /** How many may be over before they are sorted out. */
 const fewest = 256;
 
-/** Finds the connections of those that are new; one pass over the descriptors for all of a port. */
+/** Finds the connections of those that are new; one pass over the descriptors for all of them. */
 async function locate(running: ReadonlySet<Download>, sockets: KernelSockets): Promise<void> {
   const missing = [...running].filter(({ socket }) => socket === undefined);
-  for (const [port, downloads] of Map.groupBy(missing, ({ server }) => server.port)) {
-    if (port === undefined) continue;
-    const found = await sockets.find(port, new Set(downloads.map(({ peer }) => peerKey(peer))));
-    for (const download of downloads) download.socket = found.get(peerKey(download.peer));
-  }
+  if (missing.length === 0) return;
+  const found = await sockets.find(new Set(missing.map(({ peer }) => peerKey(peer))));
+  for (const download of missing) download.socket = found.get(peerKey(download.peer));
 }

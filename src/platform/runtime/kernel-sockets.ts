@@ -1,6 +1,7 @@
-import { dlopen, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
 import { readdirSync } from "node:fs";
 import { readdir } from "node:fs/promises";
+import { type Libc, openLibc } from "./libc.ts";
 
 /** A connection of this process as the kernel knows it. */
 export interface KernelSocket {
@@ -11,8 +12,8 @@ export interface KernelSocket {
 
 /** What the kernel tells of connections, which no interface of the runtime does. Everything here is asked at once. */
 export interface KernelSockets {
-  /** The connections to a port of ours that come from these peers, under `peerKey`. */
-  find(localPort: number, peers: ReadonlySet<string>): Promise<ReadonlyMap<string, KernelSocket>>;
+  /** The connections that come from these peers, under `peerKey`. */
+  find(peers: ReadonlySet<string>): Promise<ReadonlyMap<string, KernelSocket>>;
   /** How many bytes the other end has confirmed so far; `undefined` when the connection is no more. */
   acknowledged(socket: KernelSocket): bigint | undefined;
   /** Ends it for both sides and drops what the other end has not taken. The runtime learns of it as of any other end. */
@@ -27,42 +28,17 @@ const [solSocket, soLinger, soCookie, ipprotoTcp, tcpInfo, shutBoth] = [1, 13, 5
 const [inet, inet6] = [2, 10];
 /** Where `tcpi_bytes_acked` is in `struct tcp_info`; kernels before 4.1 give less than that. */
 const acknowledgedAt = 120;
-const libraries = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];
-const symbols = {
-  getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
-  getpeername: { args: ["i32", "ptr", "ptr"], returns: "i32" },
-  getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
-  setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
-  inet_ntop: { args: ["i32", "ptr", "ptr", "u32"], returns: "ptr" },
-  shutdown: { args: ["i32", "i32"], returns: "i32" },
-} as const;
-
 const descriptors = "/proc/self/fd";
 
 /** `undefined` where the system is not Linux, or does not let a process see its own descriptors. */
 export function openKernelSockets(): KernelSockets | undefined {
-  if (process.platform !== "linux") return undefined;
   try {
     readdirSync(descriptors);
   } catch {
     return undefined;
   }
-  const libc = openLibrary();
+  const libc = openLibc();
   return libc && kernelSockets(libc);
-}
-
-type Libc = ReturnType<typeof load>;
-const load = (library: string) => dlopen(library, symbols).symbols;
-
-function openLibrary(): Libc | undefined {
-  for (const library of libraries) {
-    try {
-      return load(library);
-    } catch {
-      // The next one, or none.
-    }
-  }
-  return undefined;
 }
 
 /** How many descriptors are looked at before others have their turn. */
@@ -87,19 +63,15 @@ function kernelSockets(libc: Libc): KernelSockets {
     libc.inet_ntop(family, ptr(bytes, family === inet ? 4 : 8), ptr(text), text.length);
     return peerKey({ address: text.toString("latin1", 0, text.indexOf(0)), port: bytes.readUInt16BE(2) });
   };
-  const localPortOf = (descriptor: number): number => {
-    length[0] = bytes.length;
-    return libc.getsockname(descriptor, ptr(bytes), ptr(length)) === 0 ? bytes.readUInt16BE(2) : 0;
-  };
   const isStill = ({ descriptor, cookie }: KernelSocket): boolean => cookieOf(descriptor) === cookie;
   return {
-    async find(localPort, peers) {
+    async find(peers) {
       const found = new Map<string, KernelSocket>();
       for (const [index, name] of (await readdir(descriptors)).entries()) {
         if (index % inOneTurn === 0) await new Promise((resolve) => setImmediate(resolve));
         const descriptor = Number(name);
         const peer = peerOf(descriptor);
-        if (peer === undefined || !peers.has(peer) || localPortOf(descriptor) !== localPort) continue;
+        if (peer === undefined || !peers.has(peer)) continue;
         const cookie = cookieOf(descriptor);
         if (cookie !== undefined) found.set(peer, { descriptor, cookie });
       }
