@@ -22,25 +22,27 @@ const hourMs = 3_600_000;
 /** Answers of one's own in the place of the right ones, by path; `undefined` leaves the right one. */
 export type Mischief = (path: string, right: FakeReply, csr: Buffer | undefined) => FakeReply | undefined;
 
+const order = (status: string) => ({
+  status,
+  authorizations: [`${origin}/authorization`],
+  finalize: `${origin}/finalize`,
+  ...(status === "valid" && { certificate: `${origin}/certificate` }),
+});
+
+const challenge = (type: string) => ({
+  type,
+  url: `${origin}/challenge`,
+  token: "a-token-of-16-characters",
+  status: "pending",
+});
+
 /** An authority of one process that believes everything, with one order. */
 export function fakeAuthority(host: string, mischief: Mischief = () => undefined): FakeAuthority {
   let nonces = 0;
   let csr: Buffer | undefined;
   const asked: string[] = [];
-  const order = (status: string) => ({
-    status,
-    authorizations: [`${origin}/authorization`],
-    finalize: `${origin}/finalize`,
-    ...(status === "valid" && { certificate: `${origin}/certificate` }),
-  });
   let authorized = false;
   const stateOfOrder = (): string => (csr !== undefined ? "valid" : authorized ? "ready" : "pending");
-  const challenge = (type: string) => ({
-    type,
-    url: `${origin}/challenge`,
-    token: "a-token-of-16-characters",
-    status: "pending",
-  });
   const answers: Readonly<Record<string, () => FakeReply>> = {
     "/directory": () => ({
       body: { newNonce: `${origin}/nonce`, newAccount: `${origin}/account`, newOrder: `${origin}/order` },
@@ -96,6 +98,8 @@ interface Issue {
   readonly publicKey?: KeyObject;
 }
 
+const name = (common: string) => sequence(set(sequence(objectId("2.5.4.3"), text(common))));
+
 const authority = generateKeyPairSync("ec", { namedCurve: "P-256" });
 
 export function issue({ csr, hosts, publicKey, untilMs = Date.now() + 90 * 24 * hourMs }: Issue): string {
@@ -103,7 +107,6 @@ export function issue({ csr, hosts, publicKey, untilMs = Date.now() + 90 * 24 * 
   const spki = publicKey?.export({ type: "spki", format: "der" }) ?? csr.subarray(at, at + p256.length + 65);
   createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
   const algorithm = sequence(objectId("1.2.840.10045.4.3.2"));
-  const name = (common: string) => sequence(set(sequence(objectId("2.5.4.3"), text(common))));
   const toBeSigned = sequence(
     tagged(0xa0, integer(Buffer.from([2]))),
     integer(Buffer.from([0x41])),

@@ -178,10 +178,10 @@ describe("from an authority with", () => {
   }
 });
 
-describe("what a refusal says", () => {
-  const refuse = (detail: string, headers: Readonly<Record<string, string>> = {}): Mischief =>
-    replace("/order", { type: "urn:ietf:params:acme:error:rateLimited", detail }, { status: 429, headers });
+const refuse = (detail: string, headers: Readonly<Record<string, string>> = {}): Mischief =>
+  replace("/order", { type: "urn:ietf:params:acme:error:rateLimited", detail }, { status: 429, headers });
 
+describe("what a refusal says", () => {
   it("is cut, and has nothing in it that is not for a log", async () => {
     const { reason } = await attempt(fakeAuthority(host, refuse(`a\u001b[31m\r\nb\u2028c${"x".repeat(200_000)}`)).ask);
     expect(reason).toStartWith("the authority answers 429: rateLimited: a [31m b cxxx");
@@ -202,9 +202,10 @@ describe("what a refusal says", () => {
   });
 });
 
+const hanging: Ask = ({ signal }) =>
+  new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
+
 it("an end does not wait for an authority that does not answer, nor for one that never comes to an end", async () => {
-  const hanging: Ask = ({ signal }) =>
-    new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted"))));
   const processing = fakeAuthority(host, changed("/order/1", { status: "processing" }));
   for (const ask of [hanging, processing.ask]) {
     const failed: unknown[] = [];

@@ -25,7 +25,7 @@ const endless = (everyMs: number, bytes: Uint8Array): Response =>
 
 requirement("a real server with an authority", missingProcessTable, () => {
   let folder = "";
-  let answer: () => Response = () => new Response();
+  let answer: (() => Response) | undefined;
   let authority: ReturnType<typeof Bun.serve>;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "berth-hostile-"));
@@ -33,7 +33,7 @@ requirement("a real server with an authority", missingProcessTable, () => {
     const own = selfSignedCertificate({ hosts: ["127.0.0.1"], from, until: new Date(Date.now() + dayMs) });
     await writeFile(join(folder, "ca.crt"), own.certPem);
     const tls = { cert: own.certPem, key: own.keyPem };
-    authority = Bun.serve({ hostname: "127.0.0.1", port: 0, tls, fetch: () => answer() });
+    authority = Bun.serve({ hostname: "127.0.0.1", port: 0, tls, fetch: () => answer?.() ?? new Response() });
   });
   afterAll(async () => {
     await authority.stop(true);

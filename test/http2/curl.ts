@@ -26,14 +26,20 @@ export async function curl(version: Version, url: string, sent: Sent = {}): Prom
   try {
     const { method = "GET", headers = {}, body, streamed = false } = sent;
     if (body !== undefined) await Bun.write(at("sent"), body);
+    const known = ["--silent", "--show-error", "--insecure", "--path-as-is", "--max-time", "60", `--http${version}`];
+    const kept = ["--dump-header", at("headers"), "--output", at("body"), "--write-out", "%{http_version}"];
+    // Nobody asks for leave to send a body.
+    const sentHeaders = Object.entries({ ...headers, "User-Agent": "comparison" }).map(
+      ([name, value]) => `${name}: ${value}`,
+    );
     const command = [
-      ...["curl", "--silent", "--show-error", "--insecure", "--path-as-is", "--max-time", "60", `--http${version}`],
+      "curl",
+      ...known,
+      ...kept,
       ...(method === "HEAD" ? ["--head"] : ["--request", method]),
-      // Nobody asks for leave to send a body.
-      ...["--header", "Expect:", "--header", "User-Agent: comparison"],
-      ...Object.entries(headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
+      ...[...sentHeaders, "Expect:"].flatMap((line) => ["--header", line]),
       ...(body === undefined ? [] : streamed ? ["--upload-file", "-"] : ["--data-binary", `@${at("sent")}`]),
-      ...["--dump-header", at("headers"), "--output", at("body"), "--write-out", "%{http_version}", url],
+      url,
     ];
     const stdin = streamed ? Bun.file(at("sent")) : ("ignore" as const);
     const child = Bun.spawn(command, { stdin, stdout: "pipe", stderr: "pipe" });
