@@ -59,7 +59,8 @@ export async function judgeRepository(
   problems.push(...(await judgeTags(registry, repository)));
   for (const path of new Set([...before.uploads.keys(), ...after.uploads.keys()])) {
     const [own, next] = [before.uploads.get(path), after.uploads.get(path)];
-    problems.push(...(await judgeUpload(registry, repository, { path, before: own, after: next, lost })));
+    const isCancelled = next === undefined && after.blobs.size === before.blobs.size;
+    problems.push(...(await judgeUpload(registry, repository, { path, before: own, after: next, lost, isCancelled })));
   }
   return problems;
 }
@@ -91,21 +92,25 @@ interface UploadBetween {
   readonly before: OpenUpload | undefined;
   readonly after: OpenUpload | undefined;
   readonly lost: Lost;
+  /** Whether the request in between was to end it; else it was to make a blob of it. */
+  readonly isCancelled: boolean;
 }
 
 /** Asks where the upload stands, goes on from there, and reads the blob that it becomes. */
 async function judgeUpload(
   registry: Registry,
   repository: string,
-  { path, before, after, lost }: UploadBetween,
+  { path, before, after, lost, isCancelled }: UploadBetween,
 ): Promise<readonly string[]> {
   const { content } = before ?? after ?? { content: Buffer.alloc(0) };
   const told = Math.max(before?.toldBytes ?? 0, after?.toldBytes ?? 0);
   const digest = digestOf(content);
   const where = await registry.send("GET", path);
   if (where.status === 404) {
-    const maybeOver = before === undefined || after === undefined || lost === "power";
-    return maybeOver ? [] : [`an upload of which ${String(told)} bytes were acknowledged is gone`];
+    if (before === undefined || lost === "power" || isCancelled) return [];
+    const made = await registry.send("GET", `/v2/${repository}/blobs/${digest}`);
+    if (after === undefined && made.status === 200 && digestOf(made.bytes) === digest) return [];
+    return [`an upload of which ${String(told)} bytes were acknowledged is gone, and is no blob`];
   }
   const [, end] = /^0-(\d+)$/.exec(where.header("range") ?? "") ?? [];
   const offset = end === undefined ? 0 : Number(end) + 1;

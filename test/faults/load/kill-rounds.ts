@@ -3,11 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { digestOf } from "../../protocol/content.ts";
-import { type Registry, registryOf, withQuery } from "../../protocol/registry-client.ts";
+import { type Registry, registryOf } from "../../protocol/registry-client.ts";
 import { startServer } from "../../support/server.ts";
-import { runCheck } from "../run-check.ts";
 import { judgeRepository } from "../expected-state.ts";
-import { type LoadClient, loadClient, type Source } from "./load-client.ts";
+import { runCheck } from "../run-check.ts";
+import type { Source } from "./load-action.ts";
+import { type LoadClient, loadClient } from "./load-client.ts";
+import { killWhileStarting } from "./kill-while-starting.ts";
 
 export interface KillPlan {
   /** At least so many rounds, and as many more as fit into the seconds. */
@@ -24,6 +26,8 @@ export interface KillOutcome {
   readonly acknowledged: ReadonlyMap<string, number>;
   /** Requests that a kill cut off. */
   readonly cutOff: number;
+  /** Starts that were killed before the server listened, behind the kill of a round. */
+  readonly cutStarts: number;
   readonly problems: readonly string[];
 }
 
@@ -33,6 +37,14 @@ const source: Source & { readonly bytes: Buffer } = (() => {
   return { repository: "acme/source", digest: digestOf(bytes), bytes };
 })();
 
+/** Uploads whose name a kill kept from their client stay open; there is room for them, and in time they expire. */
+const env = {
+  BERTH_UPLOADS_MAX_SESSIONS: "1000000",
+  BERTH_UPLOADS_MAX_SESSIONS_PER_PRINCIPAL: "1000000",
+  BERTH_UPLOADS_IDLE_SECONDS: "600",
+  BERTH_COLLECT_INTERVAL_SECONDS: "1",
+};
+
 /** Kills a server under load at a random moment, starts it again and reads all that it had acknowledged; many times. */
 export async function killRounds(plan: KillPlan): Promise<KillOutcome> {
   const folder = await mkdtemp(join(tmpdir(), "berth-kill-"));
@@ -41,12 +53,12 @@ export async function killRounds(plan: KillPlan): Promise<KillOutcome> {
   const acknowledged = new Map<string, number>();
   const problems: string[] = [];
   const older: LoadClient[] = [];
-  let cutOff = 0;
-  let round = 0;
+  let [cutOff, cutStarts, round] = [0, 0, 0];
   try {
     while (problems.length === 0 && (round < plan.rounds || performance.now() < until)) {
       round += 1;
       const clients = await killOnce(data, round);
+      if (Math.random() < 0.25) cutStarts += await killWhileStarting(data, env);
       await plan.damage?.(data);
       cutOff += clients.filter((client) => client.between().before !== client.between().after).length;
       problems.push(...(await judge(data, [...clients, ...some(older)])).map((what) => `round ${round}: ${what}`));
@@ -60,7 +72,7 @@ export async function killRounds(plan: KillPlan): Promise<KillOutcome> {
       );
     }
     if (plan.damage === undefined) problems.push(...(await checkFolder(data)));
-    return { rounds: round, acknowledged, cutOff, problems };
+    return { rounds: round, acknowledged, cutOff, cutStarts, problems };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -73,7 +85,7 @@ const some = (older: readonly LoadClient[]): readonly LoadClient[] =>
     : [older[0], older[Math.floor(Math.random() * older.length)]].filter((one) => one !== undefined);
 
 async function killOnce(data: string, round: number): Promise<readonly LoadClient[]> {
-  const server = await startServer({ data });
+  const server = await startServer({ data, env });
   try {
     await pushSource(registryOf(server));
     const clients = Array.from({ length: clientsAtOnce }, (_, at) => loadClient(`acme/r${round}-c${at}`, source));
@@ -98,23 +110,24 @@ async function checkFolder(data: string): Promise<readonly string[]> {
 }
 
 async function pushSource(registry: Registry): Promise<void> {
-  const known = await registry.send("HEAD", `/v2/${source.repository}/blobs/${source.digest}`);
-  if (known.status === 200) return;
-  const begun = await registry.send("POST", `/v2/${source.repository}/blobs/uploads/`, { body: "" });
-  const target = withQuery(begun.header("location") ?? "", `digest=${source.digest}`);
-  const put = await registry.send("PUT", target, { body: source.bytes });
+  const path = `/v2/${source.repository}/blobs`;
+  if ((await registry.send("HEAD", `${path}/${source.digest}`)).status === 200) return;
+  const put = await registry.send("POST", `${path}/uploads/?digest=${source.digest}`, { body: source.bytes });
   if (put.status !== 201) throw new Error(`the source could not be pushed: ${String(put.status)} ${put.text}`);
 }
 
 async function judge(data: string, clients: readonly LoadClient[]): Promise<readonly string[]> {
-  const server = await startServer({ data });
+  const server = await startServer({ data, env });
   const registry = registryOf(server);
   try {
     const found = clients.map(async (client) => [
       ...client.problems(),
       ...(await judgeRepository(registry, client.repository, client.between())),
+      ...(await client.judgeLists(registry)),
     ]);
-    return (await Promise.all(found)).flat();
+    const problems = (await Promise.all(found)).flat();
+    for (const client of clients) client.forgetUploads();
+    return problems;
   } finally {
     await server.stop("SIGKILL");
   }
