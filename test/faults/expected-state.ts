@@ -29,8 +29,11 @@ export interface Between {
   readonly after: RepositoryState;
 }
 
-/** What went away: the server's process, or the power, which may take of an open upload what was not yet durable. */
-export type Lost = "process" | "power";
+/**
+ * What went away: the server's process, or the power, which may take of an open upload what was not yet durable; or the
+ * database alone, which takes the same from a server that runs on.
+ */
+export type Lost = "process" | "power" | "database";
 
 /** Everything that is not as it was acknowledged, or of which a reader sees a part; empty when all is well. */
 export async function judgeRepository(
@@ -107,7 +110,7 @@ async function judgeUpload(
   const digest = digestOf(content);
   const where = await registry.send("GET", path);
   if (where.status === 404) {
-    if (before === undefined || lost === "power" || isCancelled) return [];
+    if (before === undefined || lost !== "process" || isCancelled) return [];
     const made = await registry.send("GET", `/v2/${repository}/blobs/${digest}`);
     if (after === undefined && made.status === 200 && digestOf(made.bytes) === digest) return [];
     return [`an upload of which ${String(told)} bytes were acknowledged is gone, and is no blob`];
@@ -123,6 +126,8 @@ async function judgeUpload(
     headers: { "Content-Range": `${String(offset)}-${String(content.length - 1)}` },
     body: content.subarray(offset),
   });
+  // Whose end the crash took with it has the upload until its hold runs out.
+  if (lost === "database" && patch.status === 416 && patch.text.includes("another request is writing")) return [];
   if (offset < content.length && patch.status !== 202) {
     return [`an upload that stands at ${String(offset)} does not go on there: ${String(patch.status)} ${patch.text}`];
   }

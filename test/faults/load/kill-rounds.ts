@@ -15,6 +15,8 @@ export interface KillPlan {
   /** At least so many rounds, and as many more as fit into the seconds. */
   readonly rounds: number;
   readonly seconds: number;
+  /** Processes of the server; of several, one or all are killed. */
+  readonly workers?: number;
   readonly onRound?: (round: number, acknowledged: number) => void;
   /** Damages the data folder of a killed server: what a test of the judge does. */
   readonly damage?: (data: string) => Promise<void>;

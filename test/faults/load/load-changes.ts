@@ -17,9 +17,9 @@ const tagged = (state: RepositoryState, tags: readonly string[], digest: string)
   manifests: new Set([...state.manifests, digest]),
   tags: new Map([...state.tags, ...tags.map((tag): [string, string] => [tag, digest])]),
 });
-const withUpload = (state: RepositoryState, path: string, upload: OpenUpload): RepositoryState => ({
+const withUpload = (state: RepositoryState, path: string, open: OpenUpload): RepositoryState => ({
   ...state,
-  uploads: new Map([...state.uploads, [path, upload]]),
+  uploads: new Map([...state.uploads, [path, open]]),
 });
 const withoutUpload = (state: RepositoryState, path: string): RepositoryState => ({
   ...state,
@@ -34,7 +34,13 @@ async function begin({ path, state, change }: Load, registry: Registry, content:
   return location;
 }
 
-async function patch({ state, change }: Load, registry: Registry, location: string, end: number): Promise<void> {
+interface Part {
+  readonly location: string;
+  /** Up to where, from what was acknowledged. */
+  readonly end: number;
+}
+
+async function patch({ state, change }: Load, registry: Registry, { location, end }: Part): Promise<void> {
   const upload = state().uploads.get(location);
   if (upload === undefined) return;
   const { content, toldBytes } = upload;
@@ -60,7 +66,7 @@ type PushBlob = (load: Load, registry: Registry, bytes: Buffer) => Promise<unkno
 const pushStyles: readonly PushBlob[] = [
   async (load, registry, bytes) => {
     const location = await begin(load, registry, bytes);
-    await patch(load, registry, location, bytes.length);
+    await patch(load, registry, { location, end: bytes.length });
     await finish(load, registry, location);
   },
   async (load, registry, bytes) => finish(load, registry, await begin(load, registry, bytes)),
@@ -155,12 +161,12 @@ const removeBlob: Action = ({ path, source, state, change }, registry) => {
 };
 
 /** Begins an upload or goes on with one, a part at a time. */
-async function upload(load: Load, registry: Registry): Promise<void> {
+async function continueUpload(load: Load, registry: Registry): Promise<void> {
   const open = load.state().uploads;
   if (open.size < mostOpenUploads) return void (await begin(load, registry, randomLayer()));
   const [location, { content, toldBytes }] = oneOf([...open]) ?? ["", { content: Buffer.alloc(0), toldBytes: 0 }];
   if (toldBytes === content.length) return finish(load, registry, location);
-  await patch(load, registry, location, Math.min(content.length, toldBytes + 30_000));
+  await patch(load, registry, { location, end: Math.min(content.length, toldBytes + 30_000) });
 }
 
 const cancel: Action = ({ state, change }, registry) => {
@@ -182,8 +188,8 @@ export const changes: readonly Action[] = [
   untag,
   deleteManifest,
   removeBlob,
-  upload,
-  upload,
-  upload,
+  continueUpload,
+  continueUpload,
+  continueUpload,
   cancel,
 ];

@@ -44,8 +44,6 @@ export function loadClient(repository: string, source: Source, { mayRefuse = fal
     async change(kind, after, send) {
       next = after;
       const answer = await send();
-      // Somebody has to read what became of it: this client is at its end.
-      if (mayRefuse && refusedForNow.has(answer.status)) throw new RefusedForNow(answer);
       next = undefined;
       // 202 to a mount would say: send it yourself.
       if (answer.status >= 200 && answer.status < 300 && !(kind === "mount" && answer.status !== 201)) {
@@ -68,8 +66,9 @@ export function loadClient(repository: string, source: Source, { mayRefuse = fal
     judgeLists: (registry) => judgeReferrers(load, registry),
     problems: () => problems,
     async run(registry, isKilled, isOver = () => false) {
+      const asked = mayRefuse ? heedingRefusals(registry) : registry;
       try {
-        while (problems.length === 0 && !isOver()) await oneOf(actions)?.(load, registry);
+        while (problems.length === 0 && !isOver()) await oneOf(actions)?.(load, asked);
       } catch (error) {
         if (!isKilled() && !(error instanceof RefusedForNow)) {
           problems.push(error instanceof Error ? error.message : String(error));
@@ -78,6 +77,16 @@ export function loadClient(repository: string, source: Source, { mayRefuse = fal
     },
   };
 }
+
+/** Somebody has to read what became of a refused request: its client is at its end. */
+const heedingRefusals = (registry: Registry): Registry => ({
+  ...registry,
+  async send(...call) {
+    const answer = await registry.send(...call);
+    if (refusedForNow.has(answer.status)) throw new RefusedForNow(answer);
+    return answer;
+  },
+});
 
 class RefusedForNow extends Error {
   override readonly name = "RefusedForNow";

@@ -14,8 +14,8 @@ export interface KilledCommand {
   readonly call: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
-  /** When it is killed without having come so far. */
-  readonly limitMs?: number;
+  /** What it says once there is nothing more to wait for: it is ended then, as far as it came. */
+  readonly until?: string;
 }
 
 export interface Killer extends AsyncDisposable {
@@ -30,18 +30,21 @@ export async function buildKiller(): Promise<Killer> {
   if (!compiled.success) throw new Error(`cc: ${compiled.stderr.toString()}`);
   let runs = 0;
   return {
-    async run({ args, data, call, env = {}, input = "", limitMs = 60_000 }) {
+    async run({ args, data, call, env = {}, input = "", until }) {
       runs += 1;
       const child = Bun.spawn([program, join(folder, `socket-${String(runs)}`), data, berth, ...args], {
         env: { ...withoutSettings(process.env), ...env, FAULT_KILL_AT: String(call) },
         stdin: new Blob([input]),
-        stdout: "ignore",
+        stdout: "pipe",
         stderr: "ignore",
       });
-      const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
+      let output = "";
+      for await (const chunk of child.stdout) {
+        output += new TextDecoder().decode(chunk);
+        if (until !== undefined && output.includes(until)) child.kill("SIGKILL");
+      }
       const code = await child.exited;
-      clearTimeout(timer);
-      return code === 128 + 9;
+      return child.signalCode === null && code === 128 + 9;
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
   };
