@@ -2,6 +2,7 @@ import type { Certificate } from "../platform/certificates/certificate.ts";
 import { watchCertificate } from "../platform/certificates/watch-certificate.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Handle } from "../platform/runtime/http.ts";
+import type { ListeningSocket } from "../platform/runtime/listening-socket.ts";
 import type { Listening } from "../platform/runtime/serve.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { certificateSource } from "./certificate-source.ts";
@@ -15,10 +16,21 @@ export interface Entry extends Listening {
   certificateExpiresAtMs(): number | undefined;
 }
 
-/** Takes the port, and with a certificate follows its files. @throws StartError */
-export async function listen(config: Config, { log, metrics }: Operation, handle: Handle): Promise<Entry> {
+export interface ListenPlan {
+  readonly handle: Handle;
+  /** The port's, where other processes share it. */
+  readonly socket?: ListeningSocket;
+}
+
+/** Takes the port or its place at it, and with a certificate follows its files. @throws StartError */
+export async function listen(config: Config, operation: Operation, { handle, socket }: ListenPlan): Promise<Entry> {
+  const { log, metrics } = operation;
   const source = await certificateSource(config);
-  const server = takePort({ setting: "http.addr", addr: config.http.addr, certificate: source?.certificate }, handle);
+  const { addr, idleSeconds, stallSeconds, minBytesPerSecond } = config.http;
+  const patience = { idleSeconds, stallSeconds, minBytesPerSecond };
+  const port = { setting: "http.addr", addr, patience, onDownloadCut: cutReporter(operation) };
+  const server = takePort({ ...port, certificate: source?.certificate, socket }, handle);
+  if (!server.watchesDownloads) log.warn("slow downloads are not told from those that nobody reads");
   metrics.gauge("registry_http_in_flight_requests", "Requests that have no whole answer yet.", () => server.pending());
   if (source === undefined) return { ...server, certificateExpiresAtMs: () => undefined };
   const isFromAuthority = config.tls.acme.hosts !== undefined;
@@ -56,6 +68,17 @@ export async function listen(config: Config, { log, metrics }: Operation, handle
       stopWatching();
       return server.stop(drainMs);
     },
+  };
+}
+
+function cutReporter({ log, metrics }: Operation): (remoteAddress: string) => void {
+  const count = metrics.counter(
+    "berth_http_downloads_cut_total",
+    "Downloads that were ended because their reader took nothing.",
+  );
+  return (remoteAddress) => {
+    count();
+    log.info("download cut", { remoteAddress });
   };
 }
 
