@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { digestOf } from "../../protocol/content.ts";
 import { type Registry, registryOf } from "../../protocol/registry-client.ts";
-import { startServer } from "../../support/server.ts";
+import { startServer, type TestServer } from "../../support/server.ts";
+import { workersOf } from "../../support/workers.ts";
 import { judgeRepository } from "../expected-state.ts";
 import { runCheck } from "../run-check.ts";
 import type { Source } from "./load-action.ts";
@@ -59,7 +60,7 @@ export async function killRounds(plan: KillPlan): Promise<KillOutcome> {
   try {
     while (problems.length === 0 && (round < plan.rounds || performance.now() < until)) {
       round += 1;
-      const clients = await killOnce(data, round);
+      const clients = await killOnce({ data, round, workers: plan.workers ?? 1 });
       if (Math.random() < 0.25) cutStarts += await killWhileStarting(data, env);
       await plan.damage?.(data);
       cutOff += clients.filter((client) => client.between().before !== client.between().after).length;
@@ -86,8 +87,14 @@ const some = (older: readonly LoadClient[]): readonly LoadClient[] =>
     ? older
     : [older[0], older[Math.floor(Math.random() * older.length)]].filter((one) => one !== undefined);
 
-async function killOnce(data: string, round: number): Promise<readonly LoadClient[]> {
-  const server = await startServer({ data, env });
+interface Round {
+  readonly data: string;
+  readonly round: number;
+  readonly workers: number;
+}
+
+async function killOnce({ data, round, workers }: Round): Promise<readonly LoadClient[]> {
+  const server = await startServer({ data, env: { ...env, BERTH_HTTP_WORKERS: String(workers) } });
   try {
     await pushSource(registryOf(server));
     const clients = Array.from({ length: clientsAtOnce }, (_, at) => loadClient(`acme/r${round}-c${at}`, source));
@@ -95,12 +102,21 @@ async function killOnce(data: string, round: number): Promise<readonly LoadClien
     const running = clients.map((client) => client.run(registryOf(server), () => isKilled));
     await Bun.sleep(20 + Math.random() * 780);
     isKilled = true;
+    if (workers > 1 && Math.random() < 0.6) await killOneWorker(server);
     await server.stop("SIGKILL");
     await Promise.all(running);
     return clients;
   } finally {
     await server.stop("SIGKILL");
   }
+}
+
+/** The others go on with what they are asked for, until the end of them all. */
+async function killOneWorker(server: TestServer): Promise<void> {
+  const pids = [...workersOf(server).values()];
+  const pid = pids[Math.floor(Math.random() * pids.length)];
+  if (pid !== undefined) process.kill(pid, "SIGKILL");
+  await Bun.sleep(Math.random() * 800);
 }
 
 /** What `berth check` finds; bytes of uploads that were just ended are the next server's to remove. */
