@@ -19,6 +19,8 @@ export interface Load {
   readonly subjects: Map<string, string>;
   /** One request that changes something, and what is sure behind its success. */
   readonly change: (kind: string, after: RepositoryState, send: () => Promise<Answer>) => Promise<Answer>;
+  /** What an answer that has been counted makes sure beside. */
+  readonly learn: (state: RepositoryState) => void;
   /** An answer that no server may give. */
   readonly complain: (problem: string) => void;
 }

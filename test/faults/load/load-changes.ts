@@ -26,11 +26,11 @@ const withoutUpload = (state: RepositoryState, path: string): RepositoryState =>
   uploads: new Map([...state.uploads].filter(([own]) => own !== path)),
 });
 
-async function begin({ path, state, change }: Load, registry: Registry, content: Buffer): Promise<string> {
+async function begin({ path, state, change, learn }: Load, registry: Registry, content: Buffer): Promise<string> {
   // Where it goes on is not known before the answer, so a kill in between leaves one that nobody asks for.
   const begun = await change("begin", state(), () => registry.send("POST", `${path}/blobs/uploads/`, { body: "" }));
   const location = begun.header("location") ?? "";
-  await change("begun", withUpload(state(), location, { content, toldBytes: 0 }), () => Promise.resolve(begun));
+  if (begun.status === 202) learn(withUpload(state(), location, { content, toldBytes: 0 }));
   return location;
 }
 

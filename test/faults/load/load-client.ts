@@ -52,6 +52,7 @@ export function loadClient(repository: string, source: Source, { mayRefuse = fal
       } else problems.push(`${kind}: ${String(answer.status)} ${answer.text}`);
       return answer;
     },
+    learn: (learned) => void (state = learned),
     complain: (problem) => void problems.push(problem),
   };
   const actions = [...changes, ...reads];
