@@ -30,7 +30,7 @@ export function useSharedRegistry(dialect: Dialect, workers: number): () => Shar
   };
 }
 
-export async function openShared(
+async function openShared(
   used: AsyncDisposableStack,
   dialect: Dialect,
   workers: number,
