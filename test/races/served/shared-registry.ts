@@ -30,11 +30,7 @@ export function useSharedRegistry(dialect: Dialect, workers: number): () => Shar
   };
 }
 
-async function openShared(
-  used: AsyncDisposableStack,
-  dialect: Dialect,
-  workers: number,
-): Promise<SharedRegistry> {
+async function openShared(used: AsyncDisposableStack, dialect: Dialect, workers: number): Promise<SharedRegistry> {
   const { url } = used.use(await createTestDatabase(dialect));
   const env = { BERTH_DATABASE_URL: url, BERTH_HTTP_WORKERS: String(workers) };
   const server = used.use(await startServer({ env }));
