@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
+import { sql } from "kysely";
 import { Client } from "pg";
+import { openDatabase } from "../../src/platform/database/open-database.ts";
+import { storageProblem } from "../../src/platform/storage/storage-problem.ts";
 import { digestOf, indexBytes, mediaTypes, pushImage, randomText } from "../protocol/content.ts";
 import { type Answer, problemsOf, type Registry, registryOf } from "../protocol/registry-client.ts";
 import { findPostgres, startPostgres, type PostgresCluster } from "../support/postgres.ts";
@@ -177,6 +180,26 @@ requirement("PostgreSQL that fails", "missing" in programs ? programs.missing : 
     await holder.end();
     expect((await registry.send("GET", "/v2/acme/away/tags/list")).status).toBe(200);
   }, 120_000);
+
+  test("gives up one of two transactions: that one runs again, and not for ever", async () => {
+    const database = await openDatabase({ url: running().cluster.url });
+    try {
+      let runs = 0;
+      const failing = (most: number) =>
+        database.write(async (tx) => {
+          runs += 1;
+          if (runs <= most) await sql`do $$ begin raise exception 'chosen' using errcode = '40P01'; end $$`.execute(tx);
+          return runs;
+        });
+      expect(await failing(3)).toBe(4);
+      runs = 0;
+      const [outcome] = await Promise.allSettled([failing(1000)]);
+      expect([outcome.status, runs]).toEqual(["rejected", 10]);
+      if (outcome.status === "rejected") expect(storageProblem(outcome.reason)?.code).toBe("UNAVAILABLE");
+    } finally {
+      await database.close();
+    }
+  }, 60_000);
 
   test("and through all of it the server was the same, and nothing in its log is a bug", async () => {
     const { server: berth } = running();
