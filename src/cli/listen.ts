@@ -1,8 +1,9 @@
 import { type Certificate, CertificateError, readCertificate } from "../platform/certificates/certificate.ts";
 import { watchCertificate } from "../platform/certificates/watch-certificate.ts";
 import type { Config } from "../platform/config/schema.ts";
+import { sendFailure } from "../http/send-failure.ts";
 import type { Handle } from "../platform/runtime/http.ts";
-import { type Listening, serve } from "../platform/runtime/serve.ts";
+import { type Listening, type ListenOptions, serve } from "../platform/runtime/serve.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Operation } from "./operation.ts";
 import { StartError } from "./start-error.ts";
@@ -13,7 +14,8 @@ const soonMs = 14 * 24 * 3_600_000;
 export async function listen(config: Config, { log, metrics }: Operation, handle: Handle): Promise<Listening> {
   const files = certificateFiles(config);
   let certificate = files && (await readAtStart(files));
-  const server = takePort(config, certificate, handle);
+  const onFailure = sendFailure(log);
+  const server = takePort(config, { onFailure, ...(certificate && { certificate }) }, handle);
   metrics.gauge("registry_http_in_flight_requests", "Requests that have no whole answer yet.", () => server.pending());
   if (files === undefined || certificate === undefined) return server;
   warnOfExpiry(certificate, log);
@@ -55,13 +57,17 @@ async function readAtStart(files: Files): Promise<Certificate> {
   }
 }
 
-function takePort({ http: { addr } }: Config, certificate: Certificate | undefined, handle: Handle): Listening {
+function takePort(
+  { http: { addr } }: Config,
+  options: Pick<ListenOptions, "certificate" | "onFailure">,
+  handle: Handle,
+): Listening {
   const colon = addr.lastIndexOf(":");
   const host = addr.slice(0, colon).replaceAll(/[[\]]/g, "");
   const hostname = host === "" ? "0.0.0.0" : host;
   const port = Number(addr.slice(colon + 1));
   try {
-    return serve({ hostname, port, ...(certificate && { certificate }) }, handle);
+    return serve({ hostname, port, ...options }, handle);
   } catch (error) {
     throw new StartError(`http.addr: cannot listen on ${addr}: ${error instanceof Error ? error.message : ""}`);
   }

@@ -32,7 +32,7 @@ export async function openRegistry(config: Config): Promise<Registry> {
   });
   return {
     database,
-    blobs: await startStep(`data: ${config.data}`, () => openFilesystemBlobStore(config.data)),
+    blobs: await startStep(`data: ${config.data}`, () => openFilesystemBlobStore(config.data, config.blobs)),
     writeRules: [],
     readGates: [],
     hashes: runningHashes(),

@@ -4,6 +4,7 @@ import type { Config } from "../platform/config/schema.ts";
 import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
 import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
 import { releaseJobs } from "../platform/jobs/job-queue.ts";
+import { ensureFileThreads } from "../platform/runtime/file-threads.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
@@ -24,7 +25,10 @@ export const addServe = (program: Command): void => {
   withCommonOptions(program.command("serve"))
     .description("run the registry")
     .option("--addr <host:port>", "where to listen (default 127.0.0.1:5000)")
-    .action(async (options: ServeOptions) => run(readSettings(options, { "http.addr": options.addr })));
+    .action(async (options: ServeOptions) => {
+      ensureFileThreads();
+      await run(readSettings(options, { "http.addr": options.addr }));
+    });
 };
 
 async function run({ config, warnings }: Settings): Promise<void> {

@@ -8,6 +8,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "tls.keyFile": "The certificate's key in PEM, without a passphrase.",
   "tls.checkSeconds": "How often the two files are looked at for a renewal.",
   "database.url": "postgres://... or sqlite:<file>. Without it, the metadata is in the data folder.",
+  "blobs.reserveBytes": "Free space that pushes leave to deletes and the database; 0 is none. Without it, a twentieth.",
   "access.mode": "open lets everyone push, pull and delete without signing in.",
   "access.service": "Name of this registry in tokens.",
   "manifests.sparseIndexes": "Whether an index may name manifests that are not in the repository.",

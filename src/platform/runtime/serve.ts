@@ -26,6 +26,8 @@ export interface ListenOptions {
   readonly port: number;
   /** With it, HTTP/1.1 and HTTP/2 over TLS; without it, plain HTTP/1.1. */
   readonly certificate?: Certificate;
+  /** What is answered where a file cannot be opened any more when it is to be sent, or where our own code throws. */
+  readonly onFailure: (error: unknown) => Reply;
 }
 
 /** How long handlers may take to end once their connections are gone; then the process ends without them. */
@@ -37,7 +39,7 @@ const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
-  const { hostname, certificate } = options;
+  const { hostname, certificate, onFailure } = options;
   const scheme = certificate === undefined ? "http" : "https";
   const state: ServerState = { handle, scheme, running: 0, leaving: new Set() };
   let current = listen(options, state);
@@ -60,7 +62,7 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
     pending,
     renew(renewed) {
       const old = current;
-      current = listen({ hostname, port, certificate: renewed, sharesPort: true }, state);
+      current = listen({ hostname, port, onFailure, certificate: renewed, sharesPort: true }, state);
       servers.add(current);
       void retire(old, state).then(() => servers.delete(old));
     },
@@ -92,7 +94,7 @@ interface ServerState {
 }
 
 function listen(
-  { hostname, port, certificate, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
+  { hostname, port, certificate, onFailure, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
   state: ServerState,
 ): Server<undefined> {
   return Bun.serve({
@@ -108,7 +110,7 @@ function listen(
       (segments) => (request: Request, bun: Server<undefined>) => answer(request, bun, { state, segments }),
     ),
     fetch: (request, bun) => answer(request, bun, { state, segments: undefined }),
-    error: () => new Response(null, { status: 500 }),
+    error: (error) => failureResponse(onFailure(error)),
   });
 }
 
@@ -250,6 +252,13 @@ function toResponse(request: Request, reply: Reply, headers: Headers): Response 
   }
 }
 
+/** The request is not known any more, nor whether it was a HEAD; a file is not what fails to be sent. */
+function failureResponse({ status, headers, ...reply }: Reply): Response {
+  const given = toHeaders(headers);
+  given.set("content-type", "application/json");
+  return new Response(reply.kind === "json" ? JSON.stringify(reply.body) : null, { status, headers: given });
+}
+
 /** Streams leave without their length; what is small enough to be gathered keeps it. */
 const mostGatheredBytes = 1024 * 1024;
 const byteRange = /^\s*bytes\s*=/i;
@@ -269,10 +278,24 @@ async function blobResponse(
     if (!byteRange.test(request.headers.get("range") ?? "")) return new Response(file, { status, headers });
   }
   const length = headers.get("content-length");
+  const chunks = length === null ? chunksOf(body) : exactly(chunksOf(body), Number(length));
   if (length !== null && Number(length) <= mostGatheredBytes) {
-    return new Response(Buffer.concat(await Array.fromAsync(chunksOf(body))), { status, headers });
+    return new Response(Buffer.concat(await Array.fromAsync(chunks)), { status, headers });
   }
-  return new Response(toStream(chunksOf(body)), { status, headers });
+  return new Response(toStream(chunks), { status, headers });
+}
+
+/** What ends too early breaks the connection: chunks without a length would look like a whole body. */
+async function* exactly(chunks: AsyncIterable<Uint8Array>, lengthBytes: number): AsyncGenerator<Uint8Array> {
+  let sent = 0;
+  for await (const chunk of chunks) {
+    sent += chunk.byteLength;
+    if (sent > lengthBytes) break;
+    yield chunk;
+  }
+  if (sent !== lengthBytes) {
+    throw Object.assign(new Error(`a body has other than its ${lengthBytes} bytes`), { code: "EIO" });
+  }
 }
 
 /** Reads on only as fast as the client takes, and lets go of the source when the client goes away. */

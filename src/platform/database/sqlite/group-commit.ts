@@ -1,6 +1,7 @@
 import { Kysely, type Transaction } from "kysely";
 import type { Tables, Writer } from "../database.ts";
 import { type Execute, type Statement, sqliteDialect } from "./sqlite-dialect.ts";
+import { type LogTrust, watchLog } from "./log-trust.ts";
 import { SqliteError } from "./writer-protocol.ts";
 
 type Work<T> = (tx: Writer) => Promise<T>;
@@ -25,10 +26,11 @@ const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [
  */
 export function groupCommit(execute: Execute): <T>(work: Work<T>) => Promise<T> {
   const waiting: Job[] = [];
+  const log = watchLog(execute);
   let running = false;
   const run = async (): Promise<void> => {
     running = true;
-    while (waiting.length > 0) await runGroup(execute, waiting);
+    while (waiting.length > 0) await runGroup({ execute, log }, waiting);
     running = false;
   };
   return <T>(work: Work<T>): Promise<T> => {
@@ -39,9 +41,15 @@ export function groupCommit(execute: Execute): <T>(work: Work<T>) => Promise<T> 
   };
 }
 
-async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
+interface Connection {
+  readonly execute: Execute;
+  readonly log: LogTrust;
+}
+
+async function runGroup({ execute, log }: Connection, waiting: Job[]): Promise<void> {
   const group: Job[] = [];
   const done = async (): Promise<void> => {
+    await log.require();
     await beginImmediate(execute);
     while (group.length < mostJobsInGroup) {
       const job = waiting.shift();
@@ -54,6 +62,7 @@ async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
   };
   const [commit] = await Promise.allSettled([done()]);
   if (commit.status === "rejected") {
+    log.noteFailure(commit.reason);
     // Nothing is known to be durable, so nothing is acknowledged; the connection is made ready for the next group.
     await Promise.allSettled([execute({ sql: "ROLLBACK", parameters: [] })]);
     if (group.length === 0) group.push(...waiting.splice(0, mostJobsInGroup));
