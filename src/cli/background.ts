@@ -1,4 +1,4 @@
-import { sweepUploads } from "../features/maintenance/sweep-uploads.ts";
+import { sweepFinished, sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Database } from "../platform/database/database.ts";
 import { boundEvents } from "../platform/events/consume-events.ts";
@@ -20,21 +20,26 @@ export function startBackground(config: Config, registry: Registry, { log, metri
   return runJobs({ database: registry.database, log }, [collectJob(registry, config, log)]);
 }
 
-const collectJob = (registry: Registry, { collect: { intervalSeconds } }: Config, log: Log): Job => ({
-  name: "collect",
-  everyMs: intervalSeconds * 1000,
-  async run({ progress }) {
-    const collected = { ...(await collect(registry)), swept: await sweepUploads(registry) };
-    await sequenceEvents(registry.database);
-    await boundEvents(registry.database, mostEvents);
-    progress(
-      Object.entries(collected)
-        .map(([what, count]) => `${count} ${what}`)
-        .join(", "),
-    );
-    if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
-  },
-});
+function collectJob(registry: Registry, { collect: { intervalSeconds } }: Config, log: Log): Job {
+  let isFirst = true;
+  return {
+    name: "collect",
+    everyMs: intervalSeconds * 1000,
+    async run({ progress }) {
+      const swept = (await sweepUploads(registry)) + (isFirst ? await sweepFinished(registry) : 0);
+      isFirst = false;
+      const collected = { ...(await collect(registry)), swept };
+      await sequenceEvents(registry.database);
+      await boundEvents(registry.database, mostEvents);
+      progress(
+        Object.entries(collected)
+          .map(([what, count]) => `${count} ${what}`)
+          .join(", "),
+      );
+      if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
+    },
+  };
+}
 
 /** Changes that are kept for those who have not read them yet. */
 const mostEvents = 100_000;

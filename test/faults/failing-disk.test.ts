@@ -61,6 +61,7 @@ requirement("a failing disk", missingForFaults(), () => {
     await pushManifest(registry(), { repository, bytes: image, mediaType: mediaTypes.image, tag: "kept" });
     kept = digestOf(image);
     state = {
+      ...nothingYet,
       blobs: new Set([digestOf(config)]),
       manifests: new Set([kept]),
       tags: new Map([["kept", kept]]),
