@@ -1,6 +1,7 @@
 import type { Certificate } from "../platform/certificates/certificate.ts";
 import type { Handle, Reply } from "../platform/runtime/http.ts";
 import { type ListeningSocket, openListeningSocket } from "../platform/runtime/listening-socket.ts";
+import type { Patience } from "../platform/runtime/patience.ts";
 import { type Listening, serve } from "../platform/runtime/serve.ts";
 import { StartError } from "./start-error.ts";
 
@@ -12,12 +13,15 @@ interface Port {
   /** Of this port, where other processes share it. */
   readonly socket?: ListeningSocket | undefined;
   readonly onFailure?: (error: unknown) => Reply;
+  readonly patience: Patience;
+  readonly onDownloadCut?: (remoteAddress: string) => void;
 }
 
 /** @throws StartError */
-export function takePort({ certificate, socket, onFailure, ...port }: Port, handle: Handle): Listening {
-  const more = { ...(certificate && { certificate }), ...(socket && { socket }), ...(onFailure && { onFailure }) };
-  return atAddress(port, (address) => serve({ ...address, ...more }, handle));
+export function takePort({ certificate, socket, setting, addr, ...more }: Port, handle: Handle): Listening {
+  return atAddress({ setting, addr }, (address) =>
+    serve({ ...address, ...more, ...(certificate && { certificate }), ...(socket && { socket }) }, handle),
+  );
 }
 
 /** Takes a port for processes that are to share it. @throws StartError */
