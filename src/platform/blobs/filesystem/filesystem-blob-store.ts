@@ -11,6 +11,7 @@ import {
   type UploadState,
 } from "../blob-store.ts";
 import { syncFolder } from "../../storage/sync-folder.ts";
+import { openFilesystemDocuments } from "./filesystem-documents.ts";
 import { type SyncHealth, watchSyncs } from "./sync-health.ts";
 
 /**
@@ -24,6 +25,7 @@ import { type SyncHealth, watchSyncs } from "./sync-health.ts";
  */
 export async function openFilesystemBlobStore(folder: string): Promise<BlobStore> {
   await makeFolders(folder);
+  const documents = await openFilesystemDocuments(folder);
   const syncs = watchSyncs(folder);
   const uploads = join(folder, "uploads");
   const uploadPath = (key: BlobKey): string => join(uploads, key);
@@ -75,6 +77,8 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
       // What is told to be gone must not come back with the next power loss: nobody would know of it any more.
       for (const shard of changed) await syncFolder(shard);
     },
+
+    documents,
 
     list: (after) => listBlobs(join(folder, "blobs"), after),
     async *unfinished() {
