@@ -53,8 +53,8 @@ export async function openFilesystemDocuments(parent: string): Promise<DocumentS
       if (file === undefined) return undefined;
       try {
         const { size, isFile } = await statOf(file);
-        if (!isFile) throw new DocumentUnreadableError("it is no file");
-        if (size > mostBytes) throw new DocumentUnreadableError(`it has ${size} bytes, more than ${mostBytes}`);
+        if (!isFile) throw new DocumentUnreadableError("is no file");
+        if (size > mostBytes) throw new DocumentUnreadableError(`has ${size} bytes, more than ${mostBytes}`);
         return await readWhole(file, size);
       } finally {
         await file.close();
@@ -80,7 +80,7 @@ const unlessCode =
 /** A symbolic link, a socket, a device without a driver. */
 function noDocument(error: unknown): never {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  if (code === "ELOOP" || code === "ENXIO" || code === "ENODEV") throw new DocumentUnreadableError("it is no file");
+  if (code === "ELOOP" || code === "ENXIO" || code === "ENODEV") throw new DocumentUnreadableError("is no file");
   throw error;
 }
 

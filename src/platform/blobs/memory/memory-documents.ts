@@ -10,7 +10,7 @@ export function memoryDocuments(): DocumentStore {
     },
     async get(name, mostBytes) {
       const bytes = documents.get(name);
-      if (bytes !== undefined && bytes.byteLength > mostBytes) throw new DocumentUnreadableError("it is too large");
+      if (bytes !== undefined && bytes.byteLength > mostBytes) throw new DocumentUnreadableError("is too large");
       return bytes?.slice();
     },
     list: async () => [...documents.keys()].toSorted(),
