@@ -8,21 +8,26 @@ const progressMs = 2000;
 
 interface CheckOptions extends CommonOptions {
   readonly json?: true;
+  readonly quarantine?: true;
 }
 
 /** `berth check`: whether every byte that the database names is there and right; exit code 1 where one is not. */
 export const addCheck = (program: Command): void => {
   withCommonOptions(program.command("check"))
-    .description("compare the database with the stored bytes; changes nothing, and may run beside a server")
+    .description("compare the database with the stored bytes; changes nothing unless told, may run beside a server")
+    .option("--quarantine", "withhold blobs whose bytes are damaged until they are pushed again or are right again")
     .option("--json", "one JSON object a line for each finding, and one with the totals")
     .action((options: CheckOptions) =>
       withRegistry(options, async (registry) => {
         let counts = { blobs: 0, bytes: 0 };
         let findings = 0;
         const show = progressLine();
-        const found = check(registry, (progress) => {
-          counts = { blobs: progress.blobs, bytes: progress.bytes };
-          show(progress);
+        const found = check(registry, {
+          quarantine: options.quarantine === true,
+          onProgress(progress) {
+            counts = { blobs: progress.blobs, bytes: progress.bytes };
+            show(progress);
+          },
         });
         for await (const finding of found) {
           findings += 1;

@@ -1,70 +1,62 @@
-import { type Certificate, CertificateError, readCertificate } from "../platform/certificates/certificate.ts";
+import type { Certificate } from "../platform/certificates/certificate.ts";
 import { watchCertificate } from "../platform/certificates/watch-certificate.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Handle } from "../platform/runtime/http.ts";
-import { type Listening, serve } from "../platform/runtime/serve.ts";
+import type { Listening } from "../platform/runtime/serve.ts";
 import type { Log } from "../platform/telemetry/log.ts";
+import { certificateSource } from "./certificate-source.ts";
 import type { Operation } from "./operation.ts";
-import { StartError } from "./start-error.ts";
+import { takePort } from "./take-port.ts";
 
 const soonMs = 14 * 24 * 3_600_000;
 
+export interface Entry extends Listening {
+  /** When the certificate in use expires; `undefined` without TLS, and for one that is no more than a makeshift. */
+  certificateExpiresAtMs(): number | undefined;
+}
+
 /** Takes the port, and with a certificate follows its files. @throws StartError */
-export async function listen(config: Config, { log, metrics }: Operation, handle: Handle): Promise<Listening> {
-  const files = certificateFiles(config);
-  let certificate = files && (await readAtStart(files));
-  const server = takePort(config, certificate, handle);
+export async function listen(config: Config, { log, metrics }: Operation, handle: Handle): Promise<Entry> {
+  const source = await certificateSource(config);
+  const server = takePort({ setting: "http.addr", addr: config.http.addr, certificate: source?.certificate }, handle);
   metrics.gauge("registry_http_in_flight_requests", "Requests that have no whole answer yet.", () => server.pending());
-  if (files === undefined || certificate === undefined) return server;
-  warnOfExpiry(certificate, log);
+  if (source === undefined) return { ...server, certificateExpiresAtMs: () => undefined };
+  const isFromAuthority = config.tls.acme.hosts !== undefined;
+  let used = source.isMakeshift ? undefined : source.certificate;
+  // Those from an authority are renewed by ourselves, and what goes wrong then is told.
+  const warn = (certificate: Certificate): void => (isFromAuthority ? undefined : warnOfExpiry(certificate, log));
+  if (used !== undefined) warn(used);
+  const certificateExpiresAtMs = (): number | undefined => used?.expiresAtMs;
   metrics.gauge(
     "berth_tls_certificate_expiry_timestamp_seconds",
     "When the certificate in use expires, since 1970.",
-    () => (certificate?.expiresAtMs ?? 0) / 1000,
+    () => (used === undefined ? undefined : used.expiresAtMs / 1000),
   );
-  const stopWatching = watchCertificate(files, {
-    everyMs: config.tls.checkSeconds * 1000,
-    current: certificate,
+  const stopWatching = watchCertificate(source.files, {
+    everyMs: source.everyMs,
+    current: source.certificate,
     onRenewed(renewed) {
-      server.renew(renewed);
-      certificate = renewed;
-      log.info("certificate renewed", { expires: new Date(renewed.expiresAtMs).toISOString() });
-      warnOfExpiry(renewed, log);
+      server.renew(renewed).then(
+        () => {
+          used = renewed;
+          log.info("certificate renewed", { expires: new Date(renewed.expiresAtMs).toISOString() });
+          warn(renewed);
+        },
+        (error: unknown) => log.error("certificate not renewed", error),
+      );
     },
-    onProblem: (error) => log.error("certificate not renewed", error),
+    onProblem(error) {
+      if (!isFromAuthority) log.error("certificate not renewed", error);
+    },
   });
   return {
     ...server,
+    certificateExpiresAtMs,
     stop(drainMs) {
       stopWatching();
       return server.stop(drainMs);
     },
   };
-}
-
-type Files = Parameters<typeof readCertificate>[0];
-
-const certificateFiles = ({ tls: { certFile, keyFile } }: Config): Files | undefined =>
-  certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
-
-async function readAtStart(files: Files): Promise<Certificate> {
-  try {
-    return await readCertificate(files);
-  } catch (error) {
-    throw error instanceof CertificateError ? new StartError(error.message) : error;
-  }
-}
-
-function takePort({ http: { addr } }: Config, certificate: Certificate | undefined, handle: Handle): Listening {
-  const colon = addr.lastIndexOf(":");
-  const host = addr.slice(0, colon).replaceAll(/[[\]]/g, "");
-  const hostname = host === "" ? "0.0.0.0" : host;
-  const port = Number(addr.slice(colon + 1));
-  try {
-    return serve({ hostname, port, ...(certificate && { certificate }) }, handle);
-  } catch (error) {
-    throw new StartError(`http.addr: cannot listen on ${addr}: ${error instanceof Error ? error.message : ""}`);
-  }
 }
 
 function warnOfExpiry({ expiresAtMs }: Certificate, log: Log): void {

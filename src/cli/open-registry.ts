@@ -8,6 +8,8 @@ import { openDatabase } from "../platform/database/open-database.ts";
 import { jobMigrations } from "../platform/jobs/migrations.ts";
 import { registryMigrations } from "../registry/migrations.ts";
 import type { Registry } from "../registry/registry.ts";
+import { clockWatch } from "../registry/clock-watch.ts";
+import { verifiedBytes } from "../registry/sound-blob.ts";
 import { runningHashes } from "../registry/uploads/running-hashes.ts";
 import { startStep } from "./start-error.ts";
 
@@ -35,6 +37,8 @@ export async function openRegistry(config: Config): Promise<Registry> {
     writeRules: [],
     readGates: [],
     hashes: runningHashes(),
+    verified: verifiedBytes(),
+    clockWatch: clockWatch(),
     settings: {
       leaseMs: config.collect.leaseSeconds * 1000,
       deleteDelayMs,

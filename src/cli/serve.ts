@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
+import { startProblem } from "../features/journal/start-problem.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
 import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
@@ -7,6 +8,7 @@ import { releaseJobs } from "../platform/jobs/job-queue.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
+import { openAcme } from "./acme.ts";
 import { startBackground } from "./background.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
@@ -36,12 +38,15 @@ async function run({ config, warnings }: Settings): Promise<void> {
   let handle = startingEntrance(operation);
   // The port comes first: a server that cannot have it must not touch the data.
   const server = await listen(config, operation, (request) => handle(request));
+  const acme = await openAcme(config, operation, server);
   const lock = await startStep(`data: ${config.data}`, async () => {
     await makeDataFolder(config.data);
     return lockDataFolder(config.data);
   });
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = await openRegistry(config);
+  const problem = await startProblem(registry);
+  if (problem !== undefined) throw new StartError(`data: ${problem}`);
   // The lock shows that whoever wrote to the embedded database before is no more.
   if (registry.database.dialect === "sqlite") {
     await releaseHolds(registry);
@@ -49,9 +54,10 @@ async function run({ config, warnings }: Settings): Promise<void> {
   }
   const serving = await openServing(config, registry, operation);
   handle = serving.handle;
-  const stopBackground = startBackground(config, serving.registry, operation);
+  const background = startBackground(config, serving.registry, operation);
   warnOfOpenAccess(config, log);
-  readiness.enter("running", readinessChecks(serving.registry));
+  readiness.enter("running", [...readinessChecks(serving.registry), ...(acme?.checks ?? [])]);
+  acme?.start();
   // Before anyone learns that it listens: who stops it then must not cut it off.
   const shutdown = untilShutdown();
   log.info("listening", { url: server.url });
@@ -62,8 +68,10 @@ async function run({ config, warnings }: Settings): Promise<void> {
   exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
   server.sendAway();
   await sleep(noticeSeconds * 1000);
-  const [cutOff] = await Promise.all([server.stop(drainSeconds * 1000), stopBackground()]);
+  const drainMs = drainSeconds * 1000;
+  const [cutOff] = await Promise.all([server.stop(drainMs), background.stop(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
+  await background.flush();
   await registry.database.close();
   lock.release();
   log.info("stopped");

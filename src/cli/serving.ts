@@ -14,7 +14,7 @@ import { databaseProblem } from "../platform/database/database-problem.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
-import type { Metrics } from "../platform/telemetry/metrics.ts";
+import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
 
@@ -30,7 +30,7 @@ export interface Serving {
 
 /** Puts the parts together on a registry that is open. @throws ConfigError */
 export async function openServing(config: Config, opened: Registry, operation: Operation): Promise<Serving> {
-  const registry = measured(opened, operation.metrics);
+  const registry = watched(opened, operation);
   const access = await openAccessOf(config, registry, operation.log);
   return { registry, handle: entranceOf(config, { registry, access, operation }) };
 }
@@ -41,9 +41,10 @@ export const readinessChecks = ({ database, blobs }: Registry): readonly Readine
   { name: "store", problem: () => blobStoreProblem(blobs) },
 ];
 
-/** The registry with its store's actions timed. */
-const measured = (registry: Registry, metrics: Metrics): Registry => ({
+/** The registry with its store's actions timed, and a word in the log when somebody sets the clock. */
+const watched = (registry: Registry, { log, metrics }: Operation): Registry => ({
   ...registry,
+  clockWatch: clockWatch({ onSet: (ms) => log.warn("clock set", { seconds: Math.round(ms / 1000) }) }),
   blobs: measuredBlobStore(registry.blobs, (action, seconds) => metrics.storageAction("filesystem", action, seconds)),
 });
 

@@ -82,6 +82,7 @@ async function answer({ log, challenge, sites }: EntranceDeps, request: Incoming
     return problemReply([{ code: "ROUTE_UNKNOWN" }], () => undefined);
   } catch (error) {
     if (error instanceof RegistryError) {
+      logDamage(log, request, error);
       const origin = { scheme: request.scheme, host: request.headers.get("host") };
       return problemReply(error.problems, (wanted) => challenge(origin, wanted));
     }
@@ -96,6 +97,13 @@ async function answer({ log, challenge, sites }: EntranceDeps, request: Incoming
     log.error("request failed", error, { requestId, method, path });
     const message = `internal error; the log has it under ${requestId}`;
     return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
+  }
+}
+
+/** The client is told that it may push again; that bytes are gone is the operator's to know. */
+function logDamage(log: Log, { requestId, path }: Incoming, { problems }: RegistryError): void {
+  for (const problem of problems) {
+    if (problem.code === "BLOB_DAMAGED") log.warn("blob damaged", { digest: problem.digest, requestId, path });
   }
 }
 

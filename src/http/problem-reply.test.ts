@@ -10,6 +10,7 @@ const reason = "because of this";
 
 /** One of each, so that a new code does not compile without its line here. */
 const samples: { readonly [C in Problem["code"]]: Extract<Problem, { readonly code: C }> } = {
+  BLOB_DAMAGED: { code: "BLOB_DAMAGED", digest },
   BLOB_UNKNOWN: { code: "BLOB_UNKNOWN", digest },
   BLOB_UPLOAD_INVALID: { code: "BLOB_UPLOAD_INVALID", reason },
   BLOB_UPLOAD_OUT_OF_ORDER: { code: "BLOB_UPLOAD_OUT_OF_ORDER", position, reason },
@@ -61,6 +62,7 @@ const published = new Set([
 ]);
 
 const statuses: Readonly<Record<Problem["code"], number>> = {
+  BLOB_DAMAGED: 404,
   BLOB_UNKNOWN: 404,
   BLOB_UPLOAD_INVALID: 400,
   BLOB_UPLOAD_OUT_OF_ORDER: 416,

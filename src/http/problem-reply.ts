@@ -23,6 +23,12 @@ const retryAfter = ({ retryAfterSeconds }: { readonly retryAfterSeconds: number 
 const reasonOf = ({ reason }: { readonly reason: string }): string => reason;
 
 const rows: Rows = {
+  BLOB_DAMAGED: {
+    status: 404,
+    code: "BLOB_UNKNOWN",
+    message: "the registry no longer has this blob's bytes; push it again, and it is whole",
+    detail: ({ digest }) => ({ digest }),
+  },
   BLOB_UNKNOWN: { status: 404, message: "blob unknown to the registry", detail: ({ digest }) => ({ digest }) },
   BLOB_UPLOAD_INVALID: { status: 400, message: reasonOf },
   BLOB_UPLOAD_OUT_OF_ORDER: {

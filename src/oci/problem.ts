@@ -11,6 +11,7 @@ export interface UploadPosition {
 
 /** Everything the protocol can refuse; http/problem-reply turns each into status, headers and body. */
 export type Problem =
+  | { readonly code: "BLOB_DAMAGED"; readonly digest: Digest }
   | { readonly code: "BLOB_UNKNOWN"; readonly digest: string }
   | { readonly code: "BLOB_UPLOAD_INVALID"; readonly reason: string }
   | { readonly code: "BLOB_UPLOAD_OUT_OF_ORDER"; readonly position: UploadPosition; readonly reason: string }

@@ -95,9 +95,20 @@ const handlers: {
           blob_key: ref("excluded.blob_key"),
           size_bytes: ref("excluded.size_bytes"),
           created_at: ref("excluded.created_at"),
+          damaged_at: null,
         })),
       )
       .execute();
+  },
+  async "blob-withheld"({ tx }, run) {
+    for (const { digest, key, at } of run) {
+      await tx
+        .updateTable("blobs")
+        .set({ damaged_at: at })
+        .where("digest", "=", digest)
+        .where("blob_key", "=", key)
+        .execute();
+    }
   },
   async "blob-dropped"({ tx }, run) {
     await tx
@@ -131,8 +142,9 @@ const handlers: {
     }
   },
   async "bytes-doomed"({ tx }, run) {
-    const values = lastOf(run, ({ key }) => key).map(({ key, deleteAfter }) => ({
+    const values = lastOf(run, ({ key }) => key).map(({ key, state, deleteAfter }) => ({
       blob_key: key,
+      state: state ?? null,
       delete_after: deleteAfter,
     }));
     await tx

@@ -19,18 +19,19 @@ export interface StoredBlob {
   readonly sizeBytes: number;
 }
 
-/** @throws RegistryError BLOB_UNKNOWN, or a read gate's problem */
+/** @throws RegistryError BLOB_UNKNOWN, BLOB_DAMAGED, or a read gate's problem */
 export async function findBlob(registry: Registry, repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
   const row = await registry.database.read
     .selectFrom("repositories")
     .innerJoin("repository_blobs", "repository_blobs.repository_id", "repositories.id")
     .innerJoin("blobs", "blobs.digest", "repository_blobs.digest")
-    .select(["blobs.blob_key", "blobs.size_bytes"])
+    .select(["blobs.blob_key", "blobs.size_bytes", "blobs.damaged_at"])
     .where("repositories.name", "=", repository)
     .where("repository_blobs.digest", "=", digest)
     .executeTakeFirst();
   if (row === undefined) return fail({ code: "BLOB_UNKNOWN", digest });
   checkReadGates(registry, repository, digest);
+  if (row.damaged_at !== null) return fail({ code: "BLOB_DAMAGED", digest });
   return { digest, key: storedKey(row.blob_key), sizeBytes: row.size_bytes };
 }
 
@@ -117,10 +118,13 @@ export interface Mount {
   readonly sources: readonly RepositoryName[];
 }
 
-/** Makes a blob of one of the sources readable in the repository too; `false` where none of them has it. */
+/**
+ * Makes a blob of one of the sources readable in the repository too; `false` where none of them has it, and where its
+ * bytes are damaged, so that the client sends them.
+ */
 export async function mountBlob(registry: Registry, { repository, digest, sources }: Mount): Promise<boolean> {
   const { database } = registry;
-  if (sources.length === 0) return false;
+  if (sources.length === 0 || !(await isSound(registry, digest))) return false;
   return writeEvents(database, async (tx) => {
     await keepBlobs(tx, database, [digest]);
     const source = await tx
@@ -134,6 +138,17 @@ export async function mountBlob(registry: Registry, { repository, digest, source
     await addBlobToRepository(registry, tx, { repository, digest });
     return true;
   });
+}
+
+/** As far as can be told without reading the bytes. */
+async function isSound({ database, blobs }: Registry, digest: Digest): Promise<boolean> {
+  const row = await database.read
+    .selectFrom("blobs")
+    .select(["blob_key", "size_bytes", "damaged_at"])
+    .where("digest", "=", digest)
+    .executeTakeFirst();
+  if (row === undefined || row.damaged_at !== null) return false;
+  return (await blobs.stat(storedKey(row.blob_key)))?.sizeBytes === row.size_bytes;
 }
 
 /**
@@ -193,13 +208,18 @@ export async function dropUnusedBlobs(
   return dropped.length;
 }
 
+interface DoomedBytes {
+  readonly blob_key: string;
+  readonly delete_after: RawBuilder<number>;
+  /** Of an upload, what the store wants back to end it. */
+  readonly state?: string;
+}
+
 /** Nobody needs these bytes any more. */
-export async function doomBytes(
-  tx: RecordingWriter,
-  keys: readonly { readonly blob_key: string; readonly delete_after: RawBuilder<number> }[],
-): Promise<void> {
+export async function doomBytes(tx: RecordingWriter, keys: readonly DoomedBytes[]): Promise<void> {
   const doomed = await tx.insertInto("doomed_blobs").values(keys).returningAll().execute();
-  for (const { blob_key, delete_after } of doomed) {
-    recordEvents(tx, { kind: "bytes-doomed", key: storedKey(blob_key), deleteAfter: delete_after });
+  for (const { blob_key, delete_after: deleteAfter, state } of doomed) {
+    const event = { kind: "bytes-doomed", key: storedKey(blob_key), deleteAfter } as const;
+    recordEvents(tx, state === null ? event : { ...event, state });
   }
 }

@@ -126,7 +126,7 @@ describeEachDatabase("collecting", (dialect, open) => {
     await set(idle, { active_at: longAgo - 60_000 });
     await set(active, { active_at: longAgo + 60_000 });
     await set(held, { active_at: longAgo - 60_000, held_until: Date.now() + 60_000 });
-    expect(await collect(registry)).toEqual({ ...nothing, uploads: 1 });
+    expect(await collect(registry)).toEqual({ ...nothing, uploads: 1, files: 1 });
     const left = await registry.database.read.selectFrom("uploads").select("id").execute();
     expect(left.map(({ id }) => id).toSorted()).toEqual([active, held].toSorted());
     const finish = { start: 4, chunks: chunks(), lengthBytes: 0 };
@@ -164,7 +164,7 @@ describeEachDatabase("collecting", (dialect, open) => {
     await registry.blobs.finish({ key: row.blob_key, state: row.state } as never, 5);
     expect(await keysOf(registry.blobs)).toEqual([row.blob_key]);
     await registry.database.write((tx) => tx.updateTable("uploads").set({ active_at: 1 }).execute());
-    expect(await collect(registry)).toEqual({ ...nothing, uploads: 1 });
+    expect(await collect(registry)).toEqual({ ...nothing, uploads: 1, files: 1 });
     expect(await keysOf(registry.blobs)).toEqual([]);
   });
 });

@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { parseRepositoryName } from "../oci/names.ts";
+import type { UploadState } from "../platform/blobs/blob-store.ts";
 import { clock } from "../platform/database/clock.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
 import { recordEvents, writeEvents } from "../platform/events/record-events.ts";
@@ -7,7 +8,8 @@ import { dropUnusedBlobs, storedKey } from "./blobs.ts";
 import { isNamed, neverMs } from "./edges.ts";
 import { asDigest } from "./manifests.ts";
 import type { Registry } from "./registry.ts";
-import { dropBytes } from "./uploads/cancel-upload.ts";
+import { mendTimes } from "./mend-times.ts";
+import { doomUploads } from "./uploads/doom-uploads.ts";
 
 /** What one pass removed. */
 export interface Collected {
@@ -34,7 +36,15 @@ const mostInOneStep = 200;
  */
 export async function collect(registry: Registry): Promise<Collected> {
   let total = nothing;
-  for (const step of [expireUploads, dropMemberships, deleteBytes]) {
+  await mendTimes(registry);
+  const { clockWatch, settings } = registry;
+  for (const { step, lastsMs } of [
+    { step: expireUploads, lastsMs: settings.uploads.idleMs },
+    { step: dropMemberships, lastsMs: settings.leaseMs },
+    { step: deleteBytes, lastsMs: settings.deleteDelayMs },
+  ]) {
+    // A clock that is set forward makes everything look old: it counts for nothing until it has really run as long.
+    if (!clockWatch.hasRested(lastsMs)) continue;
     for (;;) {
       const { due, removed } = await step(registry);
       total = add(total, { ...nothing, ...removed });
@@ -56,8 +66,8 @@ async function expireUploads(registry: Registry): Promise<Step> {
   const { database, settings } = registry;
   const now = clock(database.dialect);
   const idleSince = sql<number>`${now} - ${sql.lit(settings.uploads.idleMs)}`;
-  const rows = await database.write((tx) =>
-    tx
+  const rows = await writeEvents(database, async (tx) => {
+    const ended = await tx
       .deleteFrom("uploads")
       .where("id", "in", (expression) =>
         expression
@@ -71,9 +81,14 @@ async function expireUploads(registry: Registry): Promise<Step> {
       .where("active_at", "<", idleSince)
       .where("held_until", "<", now)
       .returning(["blob_key", "state"])
-      .execute(),
-  );
-  await dropBytes(registry, rows);
+      .execute();
+    await doomUploads(
+      registry,
+      tx,
+      ended.map((row) => ({ ...row, holder: null })),
+    );
+    return ended;
+  });
   return { due: rows.length, removed: { uploads: rows.length } };
 }
 
@@ -125,12 +140,16 @@ async function dropMemberships(registry: Registry): Promise<Step> {
 async function deleteBytes({ database, blobs }: Registry): Promise<Step> {
   const due = await database.read
     .selectFrom("doomed_blobs")
-    .select("blob_key")
+    .select(["blob_key", "state"])
     .where("delete_after", "<=", clock(database.dialect))
     .limit(mostInOneStep)
     .execute();
   if (due.length === 0) return { due: 0, removed: {} };
   const keys = due.map((row) => row.blob_key);
+  for (const { blob_key, state } of due) {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as the blob store gave it
+    if (state !== null) await blobs.cancel({ key: storedKey(blob_key), state: state as UploadState });
+  }
   await blobs.delete(keys.map(storedKey));
   await writeEvents(database, async (tx) => {
     await tx.deleteFrom("doomed_blobs").where("blob_key", "in", keys).execute();

@@ -16,6 +16,13 @@ export const registryMigrations: Migrations = {
         await createUploads(tx, columns);
       },
     },
+    {
+      name: "202611280000_damage",
+      async up({ schema }, { text, integer }) {
+        await schema.alterTable("blobs").addColumn("damaged_at", integer).execute();
+        await schema.alterTable("doomed_blobs").addColumn("state", text).execute();
+      },
+    },
   ],
 };
 

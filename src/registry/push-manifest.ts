@@ -107,7 +107,7 @@ async function checkContent(
 /** Of one push: no client sends on more layers than these from one answer, and an answer has an end. */
 const mostProblems = 1000;
 
-/** A row that is there already is locked against its removal elsewhere. */
+/** A row that is there already is locked against its removal elsewhere, and mended where its bytes are not right. */
 async function storeManifest(
   { database }: Registry,
   tx: RecordingWriter,
@@ -115,16 +115,16 @@ async function storeManifest(
 ): Promise<void> {
   const known = await tx
     .selectFrom("manifests")
-    .select("digest")
+    .select((expression) => ["digest", expression("bytes", "=", bytes).as("isRight")])
     .where("digest", "=", digest)
     .$if(database.dialect === "postgres", (query) => query.forKeyShare())
     .executeTakeFirst();
-  if (known !== undefined) return;
+  if (known?.isRight) return;
   await tx
     .insertInto("manifests")
     .values(manifestRow({ digest, bytes, manifest }))
     // Two pushes may get here at once: the update that changes nothing waits for the other and locks its row.
-    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest, bytes }))
     .execute();
   const { mediaType } = manifest;
   recordEvents(tx, { kind: "manifest-stored", digest, mediaType, sizeBytes: bytes.byteLength });

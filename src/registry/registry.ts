@@ -3,6 +3,8 @@ import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
+import type { ClockWatch } from "./clock-watch.ts";
+import type { VerifiedBytes } from "./sound-blob.ts";
 import type { RunningHashes } from "./uploads/running-hashes.ts";
 import type { ReadGate, TagChange, WriteRule } from "./ports.ts";
 
@@ -32,6 +34,8 @@ export interface Registry {
   readonly writeRules: readonly WriteRule[];
   readonly readGates: readonly ReadGate[];
   readonly hashes: RunningHashes;
+  readonly verified: VerifiedBytes;
+  readonly clockWatch: ClockWatch;
   readonly settings: RegistrySettings;
 }
 

@@ -58,29 +58,34 @@ const repositories = (reader: Reader) =>
     ({ name, created_at: at }) => ({ kind: "repository-created", repository: nameOf(name), at }),
   );
 
-const blobs = (reader: Reader) =>
-  paged(
-    (
-      last: { readonly digest: string; readonly blob_key: string; size_bytes: number; created_at: number } | undefined,
-    ) =>
-      reader
-        .selectFrom("blobs")
-        .selectAll()
-        .where("digest", ">", last?.digest ?? "")
-        .orderBy("digest")
-        .limit(rowsInPage)
-        .execute(),
-    ({ digest, blob_key, size_bytes: sizeBytes, created_at: at }) => ({
+async function* blobs(reader: Reader): AsyncGenerator<readonly CompleteEvent[]> {
+  for (let after = ""; ;) {
+    const rows = await reader
+      .selectFrom("blobs")
+      .selectAll()
+      .where("digest", ">", after)
+      .orderBy("digest")
+      .limit(rowsInPage)
+      .execute();
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.digest;
+    const stored = rows.map((row) => ({ ...row, digest: asDigest(row.digest), key: storedKey(row.blob_key) }));
+    yield stored.map(({ digest, key, size_bytes: sizeBytes, created_at: at }) => ({
       kind: "blob-stored",
-      digest: asDigest(digest),
-      key: storedKey(blob_key),
+      digest,
+      key,
       sizeBytes,
       at,
-    }),
-  );
+    }));
+    const damaged = stored.filter(({ damaged_at }) => damaged_at !== null);
+    if (damaged.length === 0) continue;
+    yield damaged.map(({ digest, key, damaged_at: at }) => ({ kind: "blob-withheld", digest, key, at }));
+  }
+}
 
 const doomedBytes = (reader: Reader) =>
-  paged<{ readonly blob_key: string; readonly delete_after: number }>(
+  paged<{ readonly blob_key: string; readonly delete_after: number; readonly state: string | null }>(
     (last) =>
       reader
         .selectFrom("doomed_blobs")
@@ -89,7 +94,12 @@ const doomedBytes = (reader: Reader) =>
         .orderBy("blob_key")
         .limit(rowsInPage)
         .execute(),
-    ({ blob_key, delete_after: deleteAfter }) => ({ kind: "bytes-doomed", key: storedKey(blob_key), deleteAfter }),
+    ({ blob_key, delete_after: deleteAfter, state }) => ({
+      kind: "bytes-doomed",
+      key: storedKey(blob_key),
+      deleteAfter,
+      ...(state !== null && { state }),
+    }),
   );
 
 interface InRepository {

@@ -10,6 +10,8 @@ declare module "../platform/database/database.ts" {
       readonly blob_key: string;
       readonly size_bytes: number;
       readonly created_at: number;
+      /** When its bytes were found to be damaged: until they are pushed again, nobody gets them. */
+      readonly damaged_at: number | null;
     };
     /** The only read gate of blobs. Without an edge that needs it, a row lasts until its lease has run out. */
     repository_blobs: {
@@ -70,7 +72,7 @@ declare module "../platform/database/database.ts" {
       readonly holder: string | null;
       readonly held_until: number;
     };
-    /** Keys whose bytes nobody needs any more, and when they may go. */
-    doomed_blobs: { readonly blob_key: string; readonly delete_after: number };
+    /** Keys whose bytes nobody needs any more, and when they may go; of an upload, with the state it ended in. */
+    doomed_blobs: { readonly blob_key: string; readonly state: string | null; readonly delete_after: number };
   }
 }

@@ -61,7 +61,7 @@ describe("berth check", () => {
     await pushImage(registryOf(server), repository, { tag: "v1" });
     await server.stop();
   }, 60_000);
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  afterAll(() => rm(folder, { recursive: true, force: true }), 60_000);
 
   for (const [kind, plant] of Object.entries(faults)) {
     test(`finds ${kind}, and nothing else`, async () => {

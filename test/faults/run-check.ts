@@ -9,8 +9,8 @@ interface CheckFinding {
 }
 
 /** `berth check --json` on a data folder. */
-export async function runCheck(data: string) {
-  const child = Bun.spawn([berth, "check", "--json", "--data", data], {
+export async function runCheck(data: string, ...more: readonly string[]) {
+  const child = Bun.spawn([berth, "check", "--json", "--data", data, ...more], {
     env: withoutSettings(process.env),
     stdin: "ignore",
     stdout: "pipe",

@@ -10,6 +10,8 @@ import type { Database } from "../../src/platform/database/database.ts";
 import { type ManifestPush, pushManifest, type PushedManifest } from "../../src/registry/push-manifest.ts";
 import type { Registry, RegistrySettings } from "../../src/registry/registry.ts";
 import { pushBlob } from "../../src/registry/uploads/finish-upload.ts";
+import { clockWatch } from "../../src/registry/clock-watch.ts";
+import { verifiedBytes } from "../../src/registry/sound-blob.ts";
 import { runningHashes } from "../../src/registry/uploads/running-hashes.ts";
 
 const hourMs = 3_600_000;
@@ -30,6 +32,8 @@ export function testRegistry(database: Database, parts: Partial<Registry> = {}):
     writeRules: [],
     readGates: [],
     hashes: runningHashes(),
+    verified: verifiedBytes(),
+    clockWatch: clockWatch(),
     settings: testSettings,
     ...parts,
   };

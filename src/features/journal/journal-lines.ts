@@ -43,10 +43,11 @@ const key = parsed(parseBlobKey);
 const eventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("repository-created"), repository, at: whole }),
   z.object({ kind: z.literal("blob-stored"), digest, key, sizeBytes: whole, at: whole }),
+  z.object({ kind: z.literal("blob-withheld"), digest, key, at: whole.nullable() }),
   z.object({ kind: z.literal("blob-dropped"), digest }),
   z.object({ kind: z.literal("blob-added"), repository, digest }),
   z.object({ kind: z.literal("blob-removed"), repository, digest }),
-  z.object({ kind: z.literal("bytes-doomed"), key, deleteAfter: whole }),
+  z.object({ kind: z.literal("bytes-doomed"), key, deleteAfter: whole, state: z.string().optional() }),
   z.object({ kind: z.literal("bytes-deleted"), key }),
   z.object({
     kind: z.literal("manifest-stored"),
@@ -83,7 +84,11 @@ function decodeLine(text: string): JournalLine {
   }
   return {
     ...line.data,
-    events: line.data.events.map((event) => {
+    events: line.data.events.map((event): CompleteEvent => {
+      if (event.kind === "bytes-doomed") {
+        const { state, ...doomed } = event;
+        return state === undefined ? doomed : { ...doomed, state };
+      }
       if (event.kind !== "manifest-stored") return event;
       const { text: bytes, ...rest } = event;
       return { ...rest, bytes: bytes === undefined ? undefined : Buffer.from(bytes, "latin1") };

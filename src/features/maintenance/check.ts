@@ -5,6 +5,7 @@ import { inChunks } from "../../platform/database/in-chunks.ts";
 import { storageProblem } from "../../platform/storage/storage-problem.ts";
 import { storedKey } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
+import { withholdBlob } from "../../registry/sound-blob.ts";
 import { startHash } from "../../registry/uploads/running-hashes.ts";
 import { checkRows } from "./check-rows.ts";
 import type { Finding, Progress } from "./finding.ts";
@@ -16,13 +17,20 @@ interface BlobRow {
   readonly digest: string;
   readonly blob_key: string;
   readonly size_bytes: number;
+  readonly damaged_at: number | null;
+}
+
+export interface CheckOptions {
+  /** Whether to withhold blobs whose bytes are damaged, and to give back those that are right again. */
+  readonly quarantine: boolean;
+  readonly onProgress: (progress: Progress) => void;
 }
 
 /**
  * Compares what the database says with itself and with the store, reading every byte. Goes on beside a running server:
  * what changes meanwhile is looked at once more before it is told.
  */
-export async function* check(registry: Registry, onProgress: (progress: Progress) => void): AsyncGenerator<Finding> {
+export async function* check(registry: Registry, { quarantine, onProgress }: CheckOptions): AsyncGenerator<Finding> {
   const { count } = await registry.database.read
     .selectFrom("blobs")
     .select(({ fn }) => fn.countAll<number>().as("count"))
@@ -36,7 +44,9 @@ export async function* check(registry: Registry, onProgress: (progress: Progress
     });
     progress.blobs += 1;
     onProgress(progress);
-    if (finding !== undefined && (await isStill(registry, row))) yield finding;
+    if (finding === undefined || !(await isStill(registry, row))) continue;
+    const isWell = quarantine && (await setQuarantine(registry, finding));
+    if (!isWell) yield finding;
   }
   yield* findOrphans(registry, (files) => {
     progress.files += files;
@@ -44,11 +54,19 @@ export async function* check(registry: Registry, onProgress: (progress: Progress
   });
 }
 
+/** Damaged bytes are of no use to anyone; those that are right again are. @returns whether all is well now */
+async function setQuarantine(registry: Registry, finding: Finding): Promise<boolean> {
+  if (!("key" in finding && "digest" in finding)) return false;
+  const isRight = finding.kind === "withheld-blob";
+  await withholdBlob(registry, finding, !isRight);
+  return isRight;
+}
+
 async function* pageOfBlobs({ database }: Registry): AsyncGenerator<BlobRow> {
   for (let after = ""; ;) {
     const rows = await database.read
       .selectFrom("blobs")
-      .select(["digest", "blob_key", "size_bytes"])
+      .select(["digest", "blob_key", "size_bytes", "damaged_at"])
       .where("digest", ">", after)
       .orderBy("digest")
       .limit(pageSize)
@@ -73,7 +91,7 @@ async function isStill({ database }: Registry, { digest, blob_key }: BlobRow): P
 
 async function checkBytes(
   { blobs }: Registry,
-  { digest: text, blob_key, size_bytes }: BlobRow,
+  { digest: text, blob_key, size_bytes, damaged_at }: BlobRow,
   onBytes: (bytes: number) => void,
 ): Promise<Finding | undefined> {
   const digest = parseDigest(text);
@@ -86,7 +104,8 @@ async function checkBytes(
     if (found.sizeBytes !== size_bytes) {
       return { kind: "wrong-size", digest, key, expectedBytes: size_bytes, foundBytes: found.sizeBytes };
     }
-    return found.digest === digest ? undefined : { kind: "wrong-bytes", digest, key, found: found.digest };
+    if (found.digest !== digest) return { kind: "wrong-bytes", digest, key, found: found.digest };
+    return damaged_at === null ? undefined : { kind: "withheld-blob", digest, key };
   } catch (error) {
     if (storageProblem(error) === undefined) throw error;
     return { kind: "unreadable-bytes", digest, key, reason: error instanceof Error ? error.message : "" };

@@ -13,6 +13,7 @@ export type Finding =
       readonly foundBytes: number;
     }
   | { readonly kind: "unreadable-bytes"; readonly digest: Digest; readonly key: BlobKey; readonly reason: string }
+  | { readonly kind: "withheld-blob"; readonly digest: Digest; readonly key: BlobKey }
   | { readonly kind: "wrong-manifest"; readonly digest: string; readonly found: string }
   | { readonly kind: "invalid-digest"; readonly digest: string }
   | { readonly kind: "dangling-tag"; readonly repository: string; readonly tag: string; readonly digest: string }
@@ -39,6 +40,8 @@ export function describeFinding(finding: Finding): string {
       return `${finding.digest}: ${finding.foundBytes} bytes where ${finding.expectedBytes} belong (key ${finding.key})`;
     case "unreadable-bytes":
       return `${finding.digest}: its bytes cannot be read: ${finding.reason} (key ${finding.key})`;
+    case "withheld-blob":
+      return `${finding.digest}: its bytes are right again, and still withheld (key ${finding.key})`;
     case "wrong-manifest":
       return `${finding.digest}: the manifest's bytes have the digest ${finding.found}`;
     case "invalid-digest":

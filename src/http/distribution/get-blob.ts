@@ -1,10 +1,11 @@
 import type { Authorize } from "../../access/authorize.ts";
 import { type ByteRange, lengthOf, parseRange } from "../../oci/byte-range.ts";
 import { fail } from "../../oci/problem.ts";
-import type { BlobStore } from "../../platform/blobs/blob-store.ts";
+import type { BlobStore, OpenedBlob } from "../../platform/blobs/blob-store.ts";
 import type { Reply, ReplyHeaders } from "../../platform/runtime/http.ts";
 import { findBlob, renewLease, type StoredBlob } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
+import { requireWhole } from "../../registry/sound-blob.ts";
 import { etagOf, isUnchanged, rangeCounts } from "./conditional.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { multipartBody } from "./multipart-ranges.ts";
@@ -30,6 +31,8 @@ export const getBlob = (registry: Registry, authorize: Authorize): Endpoint => (
       "cache-control": cacheControl,
     };
     if (request.method === "HEAD") {
+      // Before anything promises that the blob need not be pushed.
+      await requireWhole(registry, blob);
       const mayPush = authorize(caller, "create", { kind: "repository", name: repository }).allowed;
       if (mayPush) await renewLease(registry, repository, digest);
     }
@@ -41,7 +44,10 @@ export const getBlob = (registry: Registry, authorize: Authorize): Endpoint => (
     const url = await registry.blobs.presign?.(blob.key, linkSeconds);
     if (url !== undefined) return { kind: "empty", status: 307, headers: { ...about, location: url.href } };
     if (range.kind === "whole") return wholeReply(registry.blobs, about, blob);
-    if (range.ranges.length > 1) return multipartBody(registry.blobs, blob, { about, ranges: range.ranges });
+    if (range.ranges.length > 1) {
+      await requireWhole(registry, blob);
+      return multipartBody(registry.blobs, blob, { about, ranges: range.ranges });
+    }
     return partReply(registry.blobs, blob, { about, range: range.ranges[0] });
   },
 });
@@ -59,7 +65,7 @@ function headReply(about: ReplyHeaders, blob: StoredBlob, [range, ...more]: read
 }
 
 async function wholeReply(blobs: BlobStore, about: ReplyHeaders, blob: StoredBlob): Promise<Reply> {
-  const body = (await blobs.open(blob.key)) ?? missingBytes(blob);
+  const body = await openWhole(blobs, blob);
   return { kind: "blob", status: 200, headers: { ...about, "content-length": blob.sizeBytes }, body };
 }
 
@@ -68,12 +74,16 @@ async function partReply(
   blob: StoredBlob,
   { about, range }: { readonly about: ReplyHeaders; readonly range: ByteRange },
 ): Promise<Reply> {
-  const body = (await blobs.open(blob.key, range)) ?? missingBytes(blob);
+  const body = await openWhole(blobs, blob, range);
   const headers = { ...about, "content-length": lengthOf(range), "content-range": contentRange(range, blob) };
   return { kind: "blob", status: 206, headers, body };
 }
 
-/** The row names bytes that are not there: damage, and no fault of the client's. */
-const missingBytes = ({ digest, key }: StoredBlob): never => {
-  throw new Error(`the bytes of ${digest} are missing from the store (key ${key})`);
-};
+async function openWhole(
+  blobs: BlobStore,
+  { digest, key, sizeBytes }: StoredBlob,
+  range?: ByteRange,
+): Promise<OpenedBlob> {
+  const opened = await blobs.open(key, range);
+  return opened?.blobBytes === sizeBytes ? opened : fail({ code: "BLOB_DAMAGED", digest });
+}

@@ -36,7 +36,9 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       const appended = await store.append({ key, state }, 0, bytes("hel", "lo"));
       expect(appended.size).toBe(5);
       expect(await store.open(key)).toBeUndefined();
-      expect(await store.finish({ key, state: appended.state }, 5)).toEqual({ key, sizeBytes: 5 });
+      const finished = await store.finish({ key, state: appended.state }, 5);
+      expect(finished.key).toBe(key);
+      expect(await store.stat(key)).toEqual({ sizeBytes: 5, version: finished.version });
       expect(await textOf(await store.open(key))).toBe("hello");
     });
 
@@ -74,7 +76,7 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       const upload = await store.begin();
       await store.append(upload, 0, bytes("acknowledged"));
       await failureOf(store.append(upload, 12, breaking(" and not")));
-      expect(await store.finish(upload, 12)).toEqual({ key: upload.key, sizeBytes: 12 });
+      expect(await store.finish(upload, 12)).toMatchObject({ key: upload.key, sizeBytes: 12 });
       expect(await textOf(await store.open(upload.key))).toBe("acknowledged");
     });
 
@@ -83,8 +85,18 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       const upload = await store.begin();
       await store.append(upload, 0, bytes());
       await store.finish(upload, 0);
-      expect(await store.finish(upload, 0)).toEqual({ key: upload.key, sizeBytes: 0 });
+      expect(await store.finish(upload, 0)).toMatchObject({ key: upload.key, sizeBytes: 0 });
       expect(await textOf(await store.open(upload.key))).toBe("");
+    });
+
+    it("tells a blob's size without reading it, also of one that is opened in part", async () => {
+      const store = await open();
+      const { key } = await push(store, "0123456789");
+      const facts = await store.stat(key);
+      expect(facts?.sizeBytes).toBe(10);
+      expect(await store.stat(key)).toEqual(facts);
+      expect((await store.open(key, { start: 3, end: 5 }))?.blobBytes).toBe(10);
+      expect(await store.stat(newBlobKey())).toBeUndefined();
     });
 
     it("opens a range of bytes", async () => {

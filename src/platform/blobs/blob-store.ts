@@ -11,6 +11,16 @@ export type BlobBody =
   | { readonly kind: "file"; readonly path: string; readonly range: ByteRange | undefined } // may be sent without copying
   | { readonly kind: "stream"; readonly chunks: AsyncIterable<Uint8Array> };
 
+/** A body that the store opened, and the size of the whole blob, whatever the range. */
+export type OpenedBlob = BlobBody & { readonly blobBytes: number };
+
+/** What can be told of a blob without reading it. */
+export interface BlobFacts {
+  readonly sizeBytes: number;
+  /** Differs where the bytes may differ from what they were; opaque to everyone but the driver. */
+  readonly version: string;
+}
+
 /** An upload as the database remembers it. */
 export interface Upload {
   readonly key: BlobKey;
@@ -40,11 +50,12 @@ export interface BlobStore {
    * finishing once.
    * @throws UploadLostError when the bytes are gone
    */
-  finish(upload: Upload, sizeBytes: number): Promise<BlobStat>;
+  finish(upload: Upload, sizeBytes: number): Promise<BlobStat & BlobFacts>;
   /** Drops an unfinished upload; an absent one is success. */
   cancel(upload: Upload): Promise<void>;
 
-  open(key: BlobKey, range?: ByteRange): Promise<BlobBody | undefined>;
+  open(key: BlobKey, range?: ByteRange): Promise<OpenedBlob | undefined>;
+  stat(key: BlobKey): Promise<BlobFacts | undefined>;
   /** Absent keys are success. */
   delete(keys: readonly BlobKey[]): Promise<void>;
   /** Finished keys, in the order of their names; for check, scrub and rebuild alone. */

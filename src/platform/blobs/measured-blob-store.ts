@@ -20,6 +20,7 @@ export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobSto
     finish: (...given) => timed("finish", () => store.finish(...given)),
     cancel: (upload) => timed("cancel", () => store.cancel(upload)),
     open: (...given) => timed("open", () => store.open(...given)),
+    stat: (key) => store.stat(key),
     delete: (keys) => timed("delete", () => store.delete(keys)),
     list: (after) => store.list(after),
     unfinished: () => store.unfinished(),

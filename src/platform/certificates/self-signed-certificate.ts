@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
-import { isIP, isIPv4 } from "node:net";
+import { alternativeNames } from "./alternative-names.ts";
 import { bits, integer, isTrue, objectId, octets, sequence, set, tagged, text, time } from "./der.ts";
 
 export interface SelfSigned {
@@ -12,6 +12,8 @@ export interface SelfSignedWish {
   readonly hosts: readonly string[];
   readonly from: Date;
   readonly until: Date;
+  /** More extensions, in DER. */
+  readonly extensions?: readonly Uint8Array[];
 }
 
 const oid = {
@@ -19,7 +21,6 @@ const oid = {
   ecdsaWithSha256: "1.2.840.10045.4.3.2",
   subjectKeyIdentifier: "2.5.29.14",
   keyUsage: "2.5.29.15",
-  subjectAltName: "2.5.29.17",
   basicConstraints: "2.5.29.19",
   extendedKeyUsage: "2.5.29.37",
   serverAuth: "1.3.6.1.5.5.7.3.1",
@@ -31,7 +32,7 @@ const longestCommonName = 64;
  * A key and a certificate that it signs itself: good for these hosts' servers and for nothing else. It is no authority,
  * so whoever gets the key can pose as these hosts, but cannot make certificates that its clients believe.
  */
-export function selfSignedCertificate({ hosts, from, until }: SelfSignedWish): SelfSigned {
+export function selfSignedCertificate({ hosts, from, until, extensions: more = [] }: SelfSignedWish): SelfSigned {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const [first = ""] = hosts;
   const name = nameOf(first.length > longestCommonName ? "berth" : first);
@@ -44,7 +45,7 @@ export function selfSignedCertificate({ hosts, from, until }: SelfSignedWish): S
     sequence(time(from), time(until)),
     name,
     publicKey.export({ type: "spki", format: "der" }),
-    tagged(0xa3, sequence(...extensions(hosts, publicKey))),
+    tagged(0xa3, sequence(...extensions(hosts, publicKey), ...more)),
   );
   const certificate = sequence(toBeSigned, algorithm, bits(sign("sha256", toBeSigned, privateKey)));
   return { certPem: toPem(certificate), keyPem: privateKey.export({ type: "pkcs8", format: "pem" }) };
@@ -68,24 +69,9 @@ function extensions(hosts: readonly string[], publicKey: KeyObject): readonly Ui
     sequence(objectId(oid.basicConstraints), isTrue, octets(sequence())),
     sequence(objectId(oid.keyUsage), isTrue, octets(digitalSignature)),
     sequence(objectId(oid.extendedKeyUsage), octets(sequence(objectId(oid.serverAuth)))),
-    sequence(objectId(oid.subjectAltName), octets(sequence(...hosts.map(alternativeName)))),
+    alternativeNames(hosts),
     sequence(objectId(oid.subjectKeyIdentifier), octets(octets(keyId))),
   ];
-}
-
-const alternativeName = (host: string): Uint8Array =>
-  isIP(host) === 0 ? tagged(0x82, Buffer.from(host, "ascii")) : tagged(0x87, addressBytes(host));
-
-const groups = (part: string): readonly string[] => (part === "" ? [] : part.split(":"));
-
-function addressBytes(address: string): Uint8Array {
-  if (isIPv4(address)) return Buffer.from(address.split(".").map(Number));
-  // The URL parser writes an address in its one canonical form, an IPv4 tail in hexadecimal.
-  const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
-  const [head = "", tail] = canonical.split("::");
-  const [before, after] = [groups(head), groups(tail ?? "")];
-  const zeros = Array.from({ length: tail === undefined ? 0 : 8 - before.length - after.length }, () => "0");
-  return Buffer.from([...before, ...zeros, ...after].map((group) => group.padStart(4, "0")).join(""), "hex");
 }
 
 const toPem = (der: Uint8Array): string =>

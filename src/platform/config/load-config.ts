@@ -124,7 +124,8 @@ function describe(
   origins: ReadonlyMap<string, Origin>,
   translated: ReadonlySet<Origin>,
 ): readonly string[] {
-  const path = issue.path.join(".");
+  // A list is one setting, whichever of its items it is.
+  const path = issue.path.filter((key) => typeof key !== "number").join(".");
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => `${path === "" ? key : `${path}.${key}`}: there is no such setting`);
   }

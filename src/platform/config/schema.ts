@@ -1,12 +1,9 @@
 import { z } from "zod";
+import { address } from "./address.ts";
+import { tlsSchema } from "./tls-schema.ts";
 
 const seconds = (preset: number, most: number) => z.number().int().min(1).max(most).default(preset);
 const daySeconds = 86_400;
-
-const address = z
-  .string()
-  .regex(/^(?:\[[0-9a-fA-F:]+\]|[^:\s]*):\d{1,5}$/, "must be <host>:<port>, such as 127.0.0.1:5000")
-  .refine((text) => Number(text.slice(text.lastIndexOf(":") + 1)) <= 65_535, "must have a port up to 65535");
 
 const publicUrl = z
   .url({ protocol: /^https?$/ })
@@ -25,20 +22,7 @@ export const configSchema = z.strictObject({
       publicUrl: publicUrl.optional(),
     })
     .prefault({}),
-  tls: z
-    .strictObject({
-      /** The certificate in PEM, the chain behind it. With it and its key the server speaks HTTPS alone. */
-      certFile: z.string().min(1).optional(),
-      keyFile: z.string().min(1).optional(),
-      /** How often the two are looked at for a renewal. */
-      checkSeconds: seconds(10, 3600),
-    })
-    .superRefine(({ certFile, keyFile }, context) => {
-      if ((certFile === undefined) === (keyFile === undefined)) return;
-      const [given, missing] = certFile === undefined ? ["keyFile", "certFile"] : ["certFile", "keyFile"];
-      context.addIssue({ code: "custom", path: [given], message: `needs tls.${missing} too` });
-    })
-    .prefault({}),
+  tls: tlsSchema.prefault({}),
   database: z
     .strictObject({
       url: z

@@ -1,5 +1,7 @@
 import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
+import { type ChallengeCertificate, openAlpnFront } from "./alpn-front.ts";
+import { type Door, type Doors, openDoors } from "./doors.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
 import { ClientGoneError, type Handle, type Incoming, type Reply, type ReplyHeaders } from "./http.ts";
@@ -8,8 +10,16 @@ export interface Listening {
   readonly url: string;
   /** Requests that have no whole answer yet. */
   pending(): number;
-  /** New connections are met with this certificate within some seconds; those that stand end by and by. */
-  renew(certificate: Certificate): void;
+  /**
+   * Resolves when every new connection is met with this certificate; those that stand end by and by.
+   * @throws Error where the server cannot use it, and goes on with the one that it has
+   */
+  renew(certificate: Certificate): Promise<void>;
+  /**
+   * Meets validations of RFC 8737 on the same port, one order's at a time; all else goes on as it does. Resolves when no
+   * connection can come past it. @returns a function that ends it
+   */
+  answerTlsAlpn(challenges: readonly ChallengeCertificate[]): Promise<() => Promise<void>>;
   /** From now on every answer ends its connection, so that clients come with their next request to where they should. */
   sendAway(): void;
   /**
@@ -37,49 +47,72 @@ const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
-  const { hostname, certificate } = options;
+  const { hostname } = options;
+  let { certificate } = options;
   const scheme = certificate === undefined ? "http" : "https";
-  const state: ServerState = { handle, scheme, running: 0, leaving: new Set() };
-  let current = listen(options, state);
-  const port = current.port ?? options.port;
+  const state: ServerState = { handle, scheme, running: 0, doors: undefined };
+  let first = listen(options, state);
+  const port = first.port ?? options.port;
   if (certificate !== undefined) {
     // Two servers share a port while one certificate takes over from another, which the first must have allowed from
     // its beginning. So the port is asked for alone, and at once taken again.
-    void current.stop(true);
-    current = listen({ ...options, port, sharesPort: true }, state);
+    void first.stop(true);
+    first = listen({ ...options, port, sharesPort: true }, state);
   }
-  const servers = new Set([current]);
-  const pending = (): number =>
-    Math.max(
-      state.running,
-      [...servers].reduce((sum, server) => sum + server.pendingRequests, 0),
-    );
+  const doors = openDoors({ server: first }, port, idleSeconds * 1000);
+  state.doors = doors;
+  const atPort = (): Door => ({
+    server: listen({ hostname, port, ...(certificate && { certificate }), sharesPort: true }, state),
+  });
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
     url: `${scheme}://${host}:${port}`,
-    pending,
-    renew(renewed) {
-      const old = current;
-      current = listen({ hostname, port, certificate: renewed, sharesPort: true }, state);
-      servers.add(current);
-      void retire(old, state).then(() => servers.delete(old));
+    pending: () => pendingOf(state),
+    renew: (renewed) =>
+      doors.takeOver(() => {
+        const door = { server: listen({ hostname, port, certificate: renewed, sharesPort: true }, state) };
+        certificate = renewed;
+        return door;
+      }),
+    async answerTlsAlpn(challenges) {
+      await doors.takeOver(async () => {
+        const server = listen({ hostname: loopback, port: 0, ...(certificate && { certificate }) }, state);
+        try {
+          return { server, front: await openAlpnFront({ hostname, port, behindPort: server.port ?? 0, challenges }) };
+        } catch (error) {
+          void server.stop(true);
+          throw error;
+        }
+      });
+      return () => doors.takeOver(atPort);
     },
-    sendAway() {
-      for (const server of servers) state.leaving.add(server);
-    },
-    async stop(drainMs) {
-      this.sendAway();
-      for (const server of servers) void server.stop(false);
-      // Time for what has come and has not been read.
-      await Bun.sleep(pollMs);
-      await until(() => pending() === 0, drainMs);
-      const cutOff = pending();
-      // A connection without a request, or with half of one, would hold the server for ever.
-      for (const server of servers) void server.stop(true);
-      await until(() => state.running === 0, abandonMs);
-      return cutOff;
-    },
+    sendAway: () => doors.sendAllAway(),
+    stop: (drainMs) => stop(state, doors, drainMs),
   };
+}
+
+const loopback = "127.0.0.1";
+
+const pendingOf = ({ running, doors }: ServerState): number =>
+  Math.max(running, doors?.all().reduce((sum, { server }) => sum + server.pendingRequests, 0) ?? 0);
+
+async function stop(state: ServerState, doors: Doors, drainMs: number): Promise<number> {
+  doors.sendAllAway();
+  for (const { server, front } of doors.all()) {
+    void front?.close();
+    void server.stop(false);
+  }
+  // Time for what has come and has not been read.
+  await Bun.sleep(pollMs);
+  await until(() => pendingOf(state) === 0, drainMs);
+  const cutOff = pendingOf(state);
+  // A connection without a request, or with half of one, would hold the server for ever.
+  for (const { server, front } of doors.all()) {
+    front?.destroy();
+    void server.stop(true);
+  }
+  await until(() => state.running === 0, abandonMs);
+  return cutOff;
 }
 
 /** What all servers of one port have in common. */
@@ -87,8 +120,8 @@ interface ServerState {
   readonly handle: Handle;
   readonly scheme: "http" | "https";
   running: number;
-  /** Those whose answers end their connections. */
-  readonly leaving: Set<Server<undefined>>;
+  /** There as soon as the first server is. */
+  doors: Doors | undefined;
 }
 
 function listen(
@@ -118,42 +151,6 @@ async function until(isSo: () => boolean, limitMs: number): Promise<void> {
   for (const deadline = performance.now() + limitMs; !isSo() && performance.now() < deadline;) await Bun.sleep(pollMs);
 }
 
-/** How long a server whose certificate is renewed goes on beside the new one. */
-const handOverMs = 2000;
-
-/**
- * Ends a server that another has taken over from, so that no client notices. To stop closes the connections that wait
- * for their next request, and one may be on its way: so first each is told with an answer that it ends.
- */
-async function retire(old: Server<undefined>, { leaving }: ServerState): Promise<void> {
-  leaving.add(old);
-  await Bun.sleep(handOverMs);
-  await quietTurn();
-  void old.stop(false);
-  // Who is in a handshake then, or in a request, has the time to end it.
-  do await Bun.sleep(idleSeconds * 1000);
-  while (old.pendingRequests > 0);
-  await old.stop(true);
-  leaving.delete(old);
-}
-
-const quietLimitMs = 1000;
-/** A turn of the event loop in which nothing had come takes less. */
-const quietMs = 0.1;
-
-/**
- * Resolves behind a turn of the event loop in which nothing had come, or the limit: what comes between the last accept
- * and the end of a server the kernel refuses, unless net.ipv4.tcp_migrate_req says otherwise. So that time is kept short.
- */
-async function quietTurn(): Promise<void> {
-  const deadline = performance.now() + quietLimitMs;
-  for (let before = -Infinity, now = performance.now(); now - before > quietMs && now < deadline;) {
-    before = now;
-    await new Promise((resolve) => setImmediate(resolve));
-    now = performance.now();
-  }
-}
-
 interface Matched {
   readonly state: ServerState;
   /** Of the path as it was sent; `undefined` for one deeper than any path of ours. */
@@ -164,21 +161,17 @@ async function answer(request: Request, server: Server<undefined>, { state, segm
   state.running++;
   try {
     // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
-    const reply = await state.handle(toIncoming(request, server, { scheme: state.scheme, segments }));
+    const reply = await state.handle(toIncoming(request, server, { state, segments }));
     const headers = toHeaders(reply.headers);
-    if (state.leaving.has(server)) headers.set("connection", "close");
+    if (state.doors?.isLeaving(server) === true) headers.set("connection", "close");
     return await toResponse(request, reply, headers);
   } finally {
     state.running--;
   }
 }
 
-interface Arrival {
-  readonly scheme: "http" | "https";
-  readonly segments: number | undefined;
-}
-
-function toIncoming(request: Request, server: Server<undefined>, { scheme, segments }: Arrival): Incoming {
+function toIncoming(request: Request, server: Server<undefined>, { state, segments }: Matched): Incoming {
+  const { scheme, doors } = state;
   const { path, query } = splitUrl(request.url);
   const headers = new Map(request.headers);
   const length = headers.get("content-length");
@@ -192,9 +185,15 @@ function toIncoming(request: Request, server: Server<undefined>, { scheme, segme
     body: request.body === null ? noBody() : bodyOf(request.body),
     bodyBytes: streams ? undefined : toBytes(length ?? "0"),
     scheme,
-    remoteAddress: server.requestIP(request)?.address ?? "",
+    remoteAddress: remoteAddressOf(request, server, doors),
     requestId: crypto.randomUUID(),
   };
+}
+
+function remoteAddressOf(request: Request, server: Server<undefined>, doors: Doors | undefined): string {
+  const peer = server.requestIP(request);
+  if (peer === null) return "";
+  return doors?.frontOf(server)?.addressBehind(peer.port) ?? peer.address;
 }
 
 /** Without `new URL`, which would decode and throws where an Upgrade header came without a Host. */

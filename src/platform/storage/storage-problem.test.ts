@@ -15,6 +15,8 @@ test("a disk without room is told apart from one that fails, and both from a bug
     "SQLITE_IOERR_FSYNC",
     "SQLITE_READONLY",
     "SQLITE_CANTOPEN",
+    "SQLITE_CORRUPT",
+    "SQLITE_NOTADB",
     "57P01",
   ]) {
     expect(codeOf(withCode(code))).toBe("UNAVAILABLE");

@@ -11,6 +11,7 @@ const refusals: readonly (readonly [codes: RegExp, reason: string])[] = [
   [/^(?:EROFS|SQLITE_READONLY(?:_\w+)?|25006)$/, "the storage is read-only"],
   [/^SQLITE_(?:BUSY|LOCKED|PROTOCOL)(?:_\w+)?$/, "another process keeps the database busy"],
   [/^(?:53\d{3}|57P0[123]|08\w{3}|ECONNREFUSED|ECONNRESET)$/, "the database does not answer"],
+  [/^SQLITE_(?:CORRUPT(?:_\w+)?|NOTADB)$/, "the database is damaged"],
   [/^(?:EIO|ENODEV|ENXIO|ESTALE|EMFILE|ENFILE|SQLITE_(?:IOERR|CANTOPEN)(?:_\w+)?)$/, "the storage fails"],
 ];
 

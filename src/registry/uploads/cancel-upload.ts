@@ -1,7 +1,9 @@
 import { fail } from "../../oci/problem.ts";
+import { writeEvents } from "../../platform/events/record-events.ts";
 import { storedKey } from "../blobs.ts";
 import type { UploadState } from "../../platform/blobs/blob-store.ts";
 import type { Registry } from "../registry.ts";
+import { doomUploads } from "./doom-uploads.ts";
 import { dropUpload, type UploadTarget } from "./session.ts";
 
 /**
@@ -10,28 +12,36 @@ import { dropUpload, type UploadTarget } from "./session.ts";
  */
 export async function cancelUpload(registry: Registry, target: UploadTarget): Promise<void> {
   const { id, repository, principal } = target;
-  const rows = await registry.database.write((tx) =>
-    tx
+  const rows = await writeEvents(registry.database, async (tx) => {
+    const ended = await tx
       .deleteFrom("uploads")
       .where((expression) => expression.and({ id, repository, principal }))
-      .returning(["blob_key", "state"])
-      .execute(),
-  );
+      .returning(["blob_key", "state", "holder"])
+      .execute();
+    await doomUploads(registry, tx, ended);
+    return ended;
+  });
   if (rows.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
   await dropBytes(registry, rows);
 }
 
 /** What the operator cancels: any session, whoever opened it; `false` where there is none of that id. */
 export async function cancelUploadById(registry: Registry, id: string): Promise<boolean> {
-  const rows = await registry.database.write((tx) =>
-    tx.deleteFrom("uploads").where("id", "=", id).returning(["blob_key", "state"]).execute(),
-  );
+  const rows = await writeEvents(registry.database, async (tx) => {
+    const ended = await tx
+      .deleteFrom("uploads")
+      .where("id", "=", id)
+      .returning(["blob_key", "state", "holder"])
+      .execute();
+    await doomUploads(registry, tx, ended);
+    return ended;
+  });
   await dropBytes(registry, rows);
   return rows.length > 0;
 }
 
-/** What sessions that are over have left in the store; it may be finished where the process ended before its commit. */
-export async function dropBytes(
+/** What sessions that are over have left in the store goes at once; what cannot go now is the collector's. */
+async function dropBytes(
   { blobs }: Registry,
   rows: readonly { readonly blob_key: string; readonly state: string }[],
 ): Promise<void> {

@@ -130,6 +130,7 @@ describeEachDatabase("finishing an upload", (_dialect, open) => {
     const upload = { ...owner, algorithm: "sha256" } as const;
     expect(await codesOf(pushBlob(registry, upload, { digest, ...whole(text) }))).toEqual(["DIGEST_INVALID"]);
     expect(opened()).toBe(1);
+    await collect(registry);
     expect(await countRows(registry)).toMatchObject({ blobs: 0, uploads: 0, repositories: 0, doomed_blobs: 0 });
     expect(await keysOf(registry.blobs)).toEqual([]);
   });

@@ -1,11 +1,14 @@
+import { sql } from "kysely";
 import { algorithmOf, type Digest } from "../../oci/digest.ts";
 import { fail } from "../../oci/problem.ts";
 import { chunksOf } from "../../platform/blobs/blob-body.ts";
-import type { BlobStat } from "../../platform/blobs/blob-store.ts";
+import type { BlobFacts, BlobStat } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
+import type { Writer } from "../../platform/database/database.ts";
 import { recordEvents, writeEvents } from "../../platform/events/record-events.ts";
 import { addBlobToRepository, doomBytes } from "../blobs.ts";
 import type { Registry } from "../registry.ts";
+import { findDamage } from "../sound-blob.ts";
 import { type Chunk, receive } from "./receive.ts";
 import { startHash } from "./running-hashes.ts";
 import { holdSession, type Progress, removeSession, type Session, type UploadTarget, withSession } from "./session.ts";
@@ -75,9 +78,11 @@ async function refuse(registry: Registry, session: Session, digest: Digest): Pro
 async function commitBlob(
   registry: Registry,
   session: Session,
-  { digest, stat }: { readonly digest: Digest; readonly stat: BlobStat },
+  { digest, stat }: { readonly digest: Digest; readonly stat: BlobStat & BlobFacts },
 ): Promise<void> {
-  const { database } = registry;
+  const { database, settings } = registry;
+  const { key, sizeBytes } = stat;
+  const damaged = await findDamage(registry, digest);
   await writeEvents(database, async (tx) => {
     const ended = await tx
       .deleteFrom("uploads")
@@ -89,15 +94,28 @@ async function commitBlob(
     const now = clock(database.dialect);
     const { blob_key, created_at } = await tx
       .insertInto("blobs")
-      .values({ digest, blob_key: stat.key, size_bytes: stat.sizeBytes, created_at: now })
+      .values({ digest, blob_key: key, size_bytes: sizeBytes, created_at: now })
       .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
       .returning(["blob_key", "created_at"])
       .executeTakeFirstOrThrow();
-    if (blob_key === stat.key) recordEvents(tx, { kind: "blob-stored", digest, ...stat, at: created_at });
-    else {
-      // The same content came in before: those bytes stay, and these go.
-      await doomBytes(tx, [{ blob_key: stat.key, delete_after: now }]);
+    // The same content may have come in before: then those bytes stay and these go, unless those are damaged.
+    const isStored = blob_key === key || blob_key === damaged;
+    if (isStored) recordEvents(tx, { kind: "blob-stored", digest, key, sizeBytes, at: created_at });
+    if (blob_key === damaged) {
+      await replaceKey(tx, digest, stat);
+      await doomBytes(tx, [{ blob_key, delete_after: sql<number>`${now} + ${sql.lit(settings.deleteDelayMs)}` }]);
+    } else if (!isStored) {
+      await doomBytes(tx, [{ blob_key: key, delete_after: now }]);
     }
     await addBlobToRepository(registry, tx, { repository: session.repository, digest });
   });
+  registry.verified.remember(stat);
 }
+
+/** The bytes of a digest are under another key from now on, and right. */
+const replaceKey = (tx: Writer, digest: Digest, { key, sizeBytes }: BlobStat) =>
+  tx
+    .updateTable("blobs")
+    .set({ blob_key: key, size_bytes: sizeBytes, damaged_at: null })
+    .where("digest", "=", digest)
+    .execute();

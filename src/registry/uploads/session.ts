@@ -5,6 +5,8 @@ import { fail, type UploadPosition } from "../../oci/problem.ts";
 import { type BlobStore, type Upload, UploadLostError, type UploadState } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Tables, Writer } from "../../platform/database/database.ts";
+import { writeEvents } from "../../platform/events/record-events.ts";
+import { doomUploads } from "./doom-uploads.ts";
 import { asDigest } from "../manifests.ts";
 import { storedKey } from "../blobs.ts";
 import type { Registry } from "../registry.ts";
@@ -183,13 +185,20 @@ export async function saveProgress(
 
 /** Removes the session and its bytes, unless another writer has it by now. */
 export async function removeSession(registry: Registry, session: Session): Promise<void> {
-  await registry.database.write((tx) =>
-    tx
+  await writeEvents(registry.database, async (tx) => {
+    const ended = await tx
       .deleteFrom("uploads")
       .where("id", "=", session.id)
       .where(({ eb, or }) => or([eb("holder", "is", null), eb("holder", "=", session.holder)]))
-      .execute(),
-  );
+      .returning(["blob_key", "state"])
+      .execute();
+    // Its one writer is who ends it.
+    await doomUploads(
+      registry,
+      tx,
+      ended.map((row) => ({ ...row, holder: null })),
+    );
+  });
   await dropAbandonedBytes(registry, session);
 }
 

@@ -1,6 +1,6 @@
-import { constants } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import { type FileHandle, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   type BlobKey,
   type BlobStat,
@@ -26,17 +26,35 @@ import { type SyncHealth, watchSyncs } from "./sync-health.ts";
 export async function openFilesystemBlobStore(folder: string): Promise<BlobStore> {
   await makeFolders(folder);
   const documents = await openFilesystemDocuments(folder);
-  const syncs = watchSyncs(folder);
-  const uploads = join(folder, "uploads");
-  const uploadPath = (key: BlobKey): string => join(uploads, key);
-  const shardPath = (key: BlobKey): string => join(folder, "blobs", key.slice(0, 2));
-  const blobPath = (key: BlobKey): string => join(shardPath(key), key);
+  const paths = pathsIn(folder);
   return {
     begin: async () => ({ key: newBlobKey(), state: noState }),
+    ...writeSide(paths, folder),
+    ...readSide(paths),
+    documents,
+  };
+}
 
+interface Paths {
+  readonly uploads: string;
+  readonly shards: string;
+  upload(key: BlobKey): string;
+  shard(key: BlobKey): string;
+  blob(key: BlobKey): string;
+}
+
+function pathsIn(folder: string): Paths {
+  const [uploads, shards] = [join(folder, "uploads"), join(folder, "blobs")];
+  const shard = (key: BlobKey): string => join(shards, key.slice(0, 2));
+  return { uploads, shards, shard, upload: (key) => join(uploads, key), blob: (key) => join(shard(key), key) };
+}
+
+function writeSide(paths: Paths, folder: string): Pick<BlobStore, "append" | "finish" | "cancel" | "delete"> {
+  const syncs = watchSyncs(folder);
+  return {
     async append({ key, state }, offset, chunks) {
       await syncs.require();
-      const file = await openAt(uploadPath(key), offset);
+      const file = await openAt(paths.upload(key), offset);
       try {
         const size = await writeAll(file, offset, chunks);
         await syncs.run(() => file.datasync());
@@ -52,40 +70,43 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
 
     async finish({ key }, sizeBytes) {
       await syncs.require();
-      const [from, to] = [uploadPath(key), blobPath(key)];
+      const [from, to] = [paths.upload(key), paths.blob(key)];
       // An earlier finish may have failed at its sync, which a second one does not make good: the name is made anew.
       if ((await unlessAbsent(stat(from))) === undefined) await unlessAbsent(rename(to, from));
-      await cutTo(from, sizeBytes, syncs);
+      const version = await cutTo(from, sizeBytes, syncs);
       await rename(from, to);
-      await syncs.run(() => syncFolder(shardPath(key)));
-      return { key, sizeBytes };
+      await syncs.run(() => syncFolder(paths.shard(key)));
+      return { key, sizeBytes, version };
     },
 
     async cancel({ key }) {
-      if (await remove(uploadPath(key))) await syncFolder(uploads);
-    },
-
-    async open(key, range) {
-      const path = blobPath(key);
-      const file = await unlessAbsent(stat(path));
-      return file === undefined ? undefined : { kind: "file", path, range };
+      if (await remove(paths.upload(key))) await syncFolder(paths.uploads);
     },
 
     async delete(keys) {
       const changed = new Set<string>();
-      for (const key of keys) if (await remove(blobPath(key))) changed.add(shardPath(key));
+      for (const key of keys) if (await remove(paths.blob(key))) changed.add(paths.shard(key));
       // What is told to be gone must not come back with the next power loss: nobody would know of it any more.
       for (const shard of changed) await syncFolder(shard);
     },
-
-    documents,
-
-    list: (after) => listBlobs(join(folder, "blobs"), after),
-    async *unfinished() {
-      for await (const key of listKeys(uploads)) yield { key, state: noState };
-    },
   };
 }
+
+const readSide = (paths: Paths): Pick<BlobStore, "open" | "stat" | "list" | "unfinished"> => ({
+  async open(key, range) {
+    const path = paths.blob(key);
+    const file = await look(path);
+    return file === undefined ? undefined : { kind: "file", path, range, blobBytes: file.size };
+  },
+  async stat(key) {
+    const file = await look(paths.blob(key));
+    return file && { sizeBytes: file.size, version: versionOf(file) };
+  },
+  list: (after) => listBlobs(paths.shards, after),
+  async *unfinished() {
+    for await (const key of listKeys(paths.uploads)) yield { key, state: noState };
+  },
+});
 
 /** A file needs no memory beside its bytes. */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion
@@ -121,14 +142,23 @@ async function openAt(path: string, offset: number): Promise<FileHandle> {
   }
 }
 
-/** What came in behind the last acknowledged byte is no part of the blob. */
-async function cutTo(path: string, sizeBytes: number, syncs: SyncHealth): Promise<void> {
-  const { size } = (await unlessAbsent(stat(path))) ?? { size: -1 };
-  if (size < sizeBytes) throw new UploadLostError(`the upload has ${size} bytes where ${sizeBytes} were acknowledged`);
-  if (size === sizeBytes) return;
+/** Whoever changes a file's bytes changes this; a new name does not. */
+const versionOf = ({ ino, mtimeMs }: Stats): string => `${ino}.${mtimeMs}`;
+
+/**
+ * What came in behind the last acknowledged byte is no part of the blob.
+ * @returns the file's version
+ */
+async function cutTo(path: string, sizeBytes: number, syncs: SyncHealth): Promise<string> {
+  const found = await unlessAbsent(stat(path));
+  if (found === undefined || found.size < sizeBytes) {
+    throw new UploadLostError(`the upload has ${found?.size ?? 0} bytes where ${sizeBytes} were acknowledged`);
+  }
+  if (found.size === sizeBytes) return versionOf(found);
   const file = await openAt(path, sizeBytes);
   try {
     await syncs.run(() => file.datasync());
+    return versionOf(await file.stat());
   } finally {
     await file.close();
   }
@@ -177,6 +207,17 @@ async function* listKeys(folder: string): AsyncGenerator<BlobKey> {
     const key = parseBlobKey(entry.name);
     if (key !== undefined) yield key;
   }
+}
+
+/** A file that is gone is damage to one blob; where its folder is gone too, the storage is not there. */
+async function look(path: string): Promise<Stats | undefined> {
+  const file = await unlessAbsent(stat(path));
+  if (file === undefined) {
+    await stat(dirname(path)).catch((error: unknown) => {
+      throw Object.assign(new Error(`the store's folder is gone: ${dirname(path)}`, { cause: error }), { code: "EIO" });
+    });
+  }
+  return file;
 }
 
 const isAbsent = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";

@@ -25,7 +25,7 @@ export function memoryBlobStore(): BlobStore {
         throw new UploadLostError(`the bytes of upload ${key} are gone`);
       uploads.delete(key);
       blobs.set(key, bytes);
-      return { key, sizeBytes: bytes.byteLength };
+      return { key, sizeBytes: bytes.byteLength, version: "" };
     },
     async cancel({ key }) {
       uploads.delete(key);
@@ -34,7 +34,11 @@ export function memoryBlobStore(): BlobStore {
       const bytes = blobs.get(key);
       if (bytes === undefined) return undefined;
       const part = range === undefined ? bytes : bytes.subarray(range.start, range.end + 1);
-      return { kind: "stream", chunks: once(part) };
+      return { kind: "stream", chunks: once(part), blobBytes: bytes.byteLength };
+    },
+    async stat(key) {
+      const bytes = blobs.get(key);
+      return bytes && { sizeBytes: bytes.byteLength, version: "" };
     },
     async delete(keys) {
       for (const key of keys) blobs.delete(key);

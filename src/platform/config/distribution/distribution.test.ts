@@ -107,7 +107,9 @@ proxy: {remoteurl: ''}
     ["auth.token", "auth: {token: {realm: r}}"],
     ["auth.silly", "auth: silly"],
     ["auth.ldap", "auth: ldap"],
-    ["http.tls.letsencrypt", "http: {addr: 'localhost:1', tls: {letsencrypt: {email: a@example.org}}}"],
+    ["tls.acme.email", "http: {addr: 'localhost:1', tls: {letsencrypt: {email: a@example.org}}}"],
+    ["tls.acme.challenge", "http: {addr: 'localhost:1', tls: {letsencrypt: {cachefile: /c}}}"],
+    ["tls.acme.agreeToTerms", "http: {addr: 'localhost:1', tls: {letsencrypt: {cachefile: /c, hosts: [a.example]}}}"],
     ["http.tls.clientcas", "http: {addr: 'localhost:1', tls: {clientcas: [/c]}}"],
     ["http.tls.minimumtls", "http: {addr: 'localhost:1', tls: {minimumtls: tls1.3}}"],
     ["http.net", "http: {addr: 'localhost:1', net: unix}"],
@@ -220,9 +222,7 @@ describe("REGISTRY_ variables", () => {
   });
 
   it("stop the start by their own name", () => {
-    expect(inspectVariables({ REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL: "a" }).problems.join()).toStartWith(
-      "REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL: Berth fetches no certificates yet",
-    );
+    expect(inspectVariables({ REGISTRY_HTTP_PREFIX: "/a/" }).problems.join()).toStartWith("REGISTRY_HTTP_PREFIX: ");
     expect(inspectVariables({ REGISTRY_PROXY_REMOTEURL: "" }).problems).toEqual([]);
     expect(inspectVariables({ REGISTRY_STORAGE_AZURE_MAX_RETRIES: "3" }).problems.join()).toStartWith(
       "REGISTRY_STORAGE_AZURE_MAX_RETRIES: Berth keeps blobs in a folder",

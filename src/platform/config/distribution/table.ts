@@ -121,8 +121,19 @@ export const distributionTable: readonly Row[] = [
   { key: "http.tls.certificate", fate: { kind: "maps", to: "tls.certFile" } },
   { key: "http.tls.key", fate: { kind: "maps", to: "tls.keyFile" } },
   {
-    key: "http.tls.letsencrypt",
-    fate: stops("Berth fetches no certificates yet: let a program do so, and set tls.certFile and tls.keyFile"),
+    key: "http.tls.letsencrypt.cachefile",
+    fate: {
+      kind: "maps",
+      to: "tls.acme.challenge",
+      convert: () => "tls-alpn-01",
+      note: "as distribution does it; what is fetched is kept in the data folder. `tls.acme.agreeToTerms` has to be said",
+    },
+  },
+  { key: "http.tls.letsencrypt.email", fate: { kind: "maps", to: "tls.acme.email" } },
+  { key: "http.tls.letsencrypt.hosts", fate: { kind: "maps", to: "tls.acme.hosts" } },
+  {
+    key: "http.tls.letsencrypt.directoryurl",
+    fate: { kind: "maps", to: "tls.acme.directoryUrl" },
   },
   {
     key: "http.tls.clientcas",

@@ -1,0 +1,62 @@
+import { expect, it } from "bun:test";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { requirement } from "../support/requirement.ts";
+import { askAnyway, count, startAcmeServer, until, untilLogged } from "./acme-server.ts";
+import { missingPebble, startPebble } from "./pebble.ts";
+
+requirement("tls-alpn-01", missingPebble, () => {
+  it("renews in time, and a loaded server loses no request by it", async () => {
+    const externalAccount = {
+      keyId: "kid-1",
+      hmacKey: "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W",
+    };
+    await using pebble = await startPebble({ validitySeconds: 12, externalAccount });
+    await using server = await startAcmeServer(pebble, "tls-alpn-01", {
+      env: {
+        BERTH_TLS_ACME_EXTERNAL_ACCOUNT_KEY_ID: externalAccount.keyId,
+        BERTH_TLS_ACME_EXTERNAL_ACCOUNT_HMAC_KEY: externalAccount.hmacKey,
+      },
+    });
+    const tally = { running: true, answered: 0, failed: [] as string[] };
+    const client = async (headers: Record<string, string>): Promise<void> => {
+      while (tally.running) {
+        try {
+          const answer = await fetch(`${server.url}/healthz`, { headers, tls: { rejectUnauthorized: false } });
+          await answer.arrayBuffer();
+          if (answer.status === 200) tally.answered++;
+          else tally.failed.push(String(answer.status));
+        } catch (error) {
+          tally.failed.push(String(error));
+        }
+        await Bun.sleep(2);
+      }
+    };
+    const clients = [{ connection: "close" }, {}, { connection: "close" }, {}].map(client);
+    await untilLogged(server, "certificate renewed", 2);
+    tally.running = false;
+    await Promise.all(clients);
+    expect(tally.failed).toEqual([]);
+    expect(tally.answered).toBeGreaterThan(500);
+    expect(await server.stop()).toBe(0);
+  }, 120_000);
+
+  it("goes on with its order after it was killed in the middle of it", async () => {
+    await using pebble = await startPebble();
+    const killed = await startAcmeServer(pebble, "tls-alpn-01");
+    const hasOrder = async (): Promise<boolean> => {
+      const [name] = await readdir(join(killed.data, "acme")).catch(() => []);
+      return name !== undefined && (await readdir(join(killed.data, "acme", name))).includes("order.json");
+    };
+    await until("an order", hasOrder);
+    await killed.stop("SIGKILL");
+    expect(await hasOrder()).toBe(true);
+    await using server = await startAcmeServer(pebble, "tls-alpn-01", { data: killed.data });
+    await untilLogged(server, "certificate renewed");
+    expect(pebble.output().match(/POST \/order-plz/g)).toHaveLength(1);
+    expect(pebble.output().match(/Issued certificate serial/g)).toHaveLength(1);
+    expect(count(server, "certificate not obtained")).toBe(0);
+    expect((await askAnyway(server, "/healthz")).status).toBe(200);
+    await killed[Symbol.asyncDispose]();
+  }, 120_000);
+});
