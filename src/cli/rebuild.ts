@@ -66,7 +66,7 @@ async function run(registry: Registry, { replace, verify, json }: RebuildOptions
 /** Files that nothing names are told and no fault: pushes that the journal did not see, and uploads that had not ended. */
 async function verifyAll(registry: Registry, json: boolean): Promise<number> {
   let faults = 0;
-  for await (const finding of check(registry, () => undefined)) {
+  for await (const finding of check(registry, { quarantine: true, onProgress: () => undefined })) {
     write(json ? JSON.stringify(finding) : `${finding.kind}  ${describeFinding(finding)}`);
     if (finding.kind !== "orphan-file") faults += 1;
   }

@@ -12,7 +12,7 @@ export type JournalState = Selectable<Tables["journal_state"]>;
 export const snapshotJobName = "journal-snapshot";
 
 /** Whose journal the store holds; `undefined` where it holds none. @throws DamagedDocumentError */
-export async function storedIdentity(documents: DocumentStore): Promise<string | undefined> {
+async function storedIdentity(documents: DocumentStore): Promise<string | undefined> {
   const place = { kind: "identity" } as const;
   if (!(await documents.list()).includes(nameOf(place))) return undefined;
   return (await readDocument(documents, undefined, place)).header.registry;

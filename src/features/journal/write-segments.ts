@@ -39,7 +39,10 @@ export function segmentWriter(journal: Journal): SegmentWriter {
       const state = await ensureState(database, journal.documents);
       if (!isChecked) await checkStore(journal, state);
       isChecked = true;
-      while (signal?.aborted !== true && (await writeSegment(journal))) await sequenceEvents(database);
+      for (;;) {
+        if (signal?.aborted === true || !(await writeSegment(journal))) return;
+        await sequenceEvents(database);
+      }
     },
   };
 }

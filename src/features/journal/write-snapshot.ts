@@ -1,3 +1,4 @@
+import { clock } from "../../platform/database/clock.ts";
 import { consumerPosition } from "../../platform/events/consume-events.ts";
 import { lastPosition, sequenceEvents } from "../../platform/events/positions.ts";
 import type { JobRun } from "../../platform/jobs/run-jobs.ts";
@@ -49,7 +50,7 @@ export async function writeSnapshot(
   await database.write((tx) =>
     tx
       .updateTable("journal_state")
-      .set({ snapshot_number: number, snapshot_to: to, snapshot_at: Date.now() })
+      .set({ snapshot_number: number, snapshot_to: to, snapshot_at: clock(database.dialect) })
       .where("epoch", "=", state.epoch)
       .where("snapshot_number", "<", number)
       .execute(),

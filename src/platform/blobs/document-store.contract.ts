@@ -8,13 +8,13 @@ export function documentName(text: string): DocumentName {
   return name;
 }
 
+const textOf = async (store: BlobStore, name: DocumentName): Promise<string | undefined> => {
+  const bytes = await store.documents.get(name, 1000);
+  return bytes && Buffer.from(bytes).toString();
+};
+
 /** The documents' part of the one contract. */
 export function testDocuments(open: () => Promise<BlobStore>): void {
-  const textOf = async (store: BlobStore, name: DocumentName): Promise<string | undefined> => {
-    const bytes = await store.documents.get(name, 1000);
-    return bytes && Buffer.from(bytes).toString();
-  };
-
   it("keeps a document as it was written, beside the blobs and none of them", async () => {
     const store = await open();
     const [one, empty] = [documentName("segment-1"), documentName("empty")];
