@@ -32,34 +32,31 @@ describeEachDatabase("the journal", (_dialect, open) => {
     return other;
   };
 
-  it.each([1, 2, 3])(
-    "makes the tables anew, wherever snapshots came between random changes (seed %d)",
-    async (seed) => {
-      const random = seeded(seed);
-      const registry = await start();
-      const writer = writerOf(journalOf(registry));
-      let made = 0;
-      for (let round = 0; round < 4; round++) {
-        made += await changeAtRandom(registry, random, 15);
-        if (random.chance(2)) await writer.write();
-        // While a snapshot is being written, the tables go on changing.
-        if (round < 3) await Promise.all([writer.snapshot(), changeAtRandom(registry, random, 10)]);
-      }
-      await writer.write();
-      expect(made).toBeGreaterThan(20);
-      const expected = await tablesOf(registry);
-      expect(await tablesOf(await rebuilt(registry))).toEqual(expected);
-      // A judge that sees a row too few.
-      await registry.database.write((tx) => tx.deleteFrom("tags").execute());
-      await registry.database.write((tx) => tx.deleteFrom("repositories").where("name", "=", "three").execute());
-      expect(await tablesOf(registry)).not.toEqual(expected);
-    },
-  );
+  it.each([1, 2])("makes the tables anew, wherever snapshots came between random changes (seed %d)", async (seed) => {
+    const random = seeded(seed);
+    const registry = await start();
+    const writer = writerOf(journalOf(registry));
+    let made = 0;
+    for (let round = 0; round < 3; round++) {
+      made += await changeAtRandom(registry, random, 14);
+      if (random.chance(2)) await writer.write();
+      // While a snapshot is being written, the tables go on changing.
+      if (round < 2) await Promise.all([writer.snapshot(), changeAtRandom(registry, random, 8)]);
+    }
+    await writer.write();
+    expect(made).toBeGreaterThan(20);
+    const expected = await tablesOf(registry);
+    expect(await tablesOf(await rebuilt(registry))).toEqual(expected);
+    // A judge that sees a row too few.
+    await registry.database.write((tx) => tx.deleteFrom("tags").execute());
+    await registry.database.write((tx) => tx.deleteFrom("repositories").where("name", "=", "three").execute());
+    expect(await tablesOf(registry)).not.toEqual(expected);
+  });
 
   it("is written by any number of processes at once, each change once", async () => {
     const registry = await start();
     const writers = [1, 2, 3].map(() => writerOf(journalOf(registry)));
-    const changing = changeAtRandom(registry, seeded(7), 40);
+    const changing = changeAtRandom(registry, seeded(7), 20);
     let isOver = false;
     const writing = writers.map(async (writer) => {
       while (!isOver) {
@@ -79,11 +76,11 @@ describeEachDatabase("the journal", (_dialect, open) => {
   it("goes on after a rebuild, and a rebuild of that is the same again", async () => {
     const registry = await start();
     const writer = writerOf(journalOf(registry));
-    await changeAtRandom(registry, seeded(11), 30);
+    await changeAtRandom(registry, seeded(11), 15);
     await writer.snapshot();
     const second = await rebuilt(registry);
     const next = writerOf(journalOf(second));
-    await changeAtRandom(second, seeded(12), 30);
+    await changeAtRandom(second, seeded(12), 15);
     await next.write();
     // Until the new epoch has its first snapshot, the old one is what there is.
     expect((await chooseJournal(second.blobs.documents)).chosen?.snapshot.epoch).toBe(1);
@@ -142,6 +139,7 @@ describeEachDatabase("the journal", (_dialect, open) => {
     const journal = journalOf(registry);
     await writerOf(journal).snapshot();
     await storeBlob(registry, app, "one");
+    await sequenceEvents(registry.database);
     let isDead = true;
     const dying = {
       ...registry.database,
@@ -163,7 +161,7 @@ describeEachDatabase("the journal", (_dialect, open) => {
     const registry = await start();
     const writer = writerOf(journalOf(registry));
     for (let round = 1; round <= 4; round++) {
-      await changeAtRandom(registry, seeded(round), 10);
+      await changeAtRandom(registry, seeded(round), 5);
       await writer.write();
       await writer.snapshot();
     }
@@ -194,7 +192,7 @@ describeEachDatabase("the journal", (_dialect, open) => {
 
   it("is rebuilt into an empty database alone, unless somebody says so; half a rebuild serves nobody", async () => {
     const registry = await start();
-    await changeAtRandom(registry, seeded(5), 30);
+    await changeAtRandom(registry, seeded(5), 12);
     await writerOf(journalOf(registry)).snapshot();
     const expected = await tablesOf(registry);
     expect(await rebuild(registry, quietly)).toEqual({ kind: "not-empty" });
