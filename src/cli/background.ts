@@ -2,7 +2,7 @@ import { consumerName, type Journal, type JournalSettings } from "../features/jo
 import { journalJobs } from "../features/journal/journal-jobs.ts";
 import { readState } from "../features/journal/journal-state.ts";
 import { segmentWriter } from "../features/journal/write-segments.ts";
-import { sweepUploads } from "../features/maintenance/sweep-uploads.ts";
+import { sweepFinished, sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Database } from "../platform/database/database.ts";
 import { consumerBacklog } from "../platform/events/consume-events.ts";
@@ -45,19 +45,24 @@ const journalSettings = ({ journal }: Config): JournalSettings => ({
   documentBytes,
 });
 
-const collectJob = (registry: Registry, { collect: { intervalSeconds } }: Config, log: Log): Job => ({
-  name: "collect",
-  everyMs: intervalSeconds * 1000,
-  async run({ progress }) {
-    const collected = { ...(await collect(registry)), swept: await sweepUploads(registry) };
-    progress(
-      Object.entries(collected)
-        .map(([what, count]) => `${count} ${what}`)
-        .join(", "),
-    );
-    if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
-  },
-});
+function collectJob(registry: Registry, { collect: { intervalSeconds } }: Config, log: Log): Job {
+  let isFirst = true;
+  return {
+    name: "collect",
+    everyMs: intervalSeconds * 1000,
+    async run({ progress }) {
+      const swept = (await sweepUploads(registry)) + (isFirst ? await sweepFinished(registry) : 0);
+      isFirst = false;
+      const collected = { ...(await collect(registry)), swept };
+      progress(
+        Object.entries(collected)
+          .map(([what, count]) => `${count} ${what}`)
+          .join(", "),
+      );
+      if (Object.values(collected).some((count) => count > 0)) log.info("collected", { ...collected });
+    },
+  };
+}
 
 /** Of jobs that wait for work, only those count that have some, and their rest is none of the waiting. */
 function measureJobs(database: Database, jobs: readonly Job[], metrics: Metrics): void {

@@ -1,12 +1,13 @@
 import { entrance } from "../http/entrance.ts";
 import { operationsSite } from "../http/operations/operations-site.ts";
-import { type Readiness, trackReadiness } from "../http/operations/readiness.ts";
+import { type Readiness, type Reason, trackReadiness } from "../http/operations/readiness.ts";
 import type { Site } from "../http/entrance.ts";
+import { type TrustProxies, trustedProxies } from "../http/trusted-proxies.ts";
 import { fail } from "../oci/problem.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
-import { type Metrics, openMetrics } from "../platform/telemetry/metrics.ts";
+import { type Metrics, openMetrics, type RenderedMetrics } from "../platform/telemetry/metrics.ts";
 import { version } from "./version.ts";
 
 /** What watches over the server, from before it has a registry until after it. */
@@ -15,18 +16,34 @@ export interface Operation {
   readonly metrics: Metrics;
   readonly readiness: Readiness;
   readonly site: Site;
+  readonly trustProxies: TrustProxies;
 }
 
-export function openOperation(config: Config, log: Log): Operation {
+/** What is told of the whole server, where this process is one of several. */
+export interface WholeServer {
+  reasons(own: readonly Reason[]): Promise<readonly Reason[]>;
+  renderMetrics(): Promise<RenderedMetrics>;
+}
+
+export function openOperation(config: Config, log: Log, whole?: WholeServer): Operation {
   const metrics = openMetrics(version);
   const readiness = trackReadiness(log);
-  const site = operationsSite({ readiness, metrics: config.metrics.enabled ? metrics : undefined });
-  return { log, metrics, readiness, site };
+  const told = whole === undefined ? readiness : { reasons: async () => whole.reasons(await readiness.reasons()) };
+  const counted = whole === undefined ? metrics : { render: () => whole.renderMetrics() };
+  const site = operationsSite({ readiness: told, metrics: config.metrics.enabled ? counted : undefined });
+  const { http } = config;
+  return {
+    log,
+    metrics,
+    readiness,
+    site,
+    trustProxies: trustedProxies({ networks: http.trustedProxies ?? [], header: http.forwardedHeader }),
+  };
 }
 
 /** Answers while the registry is being opened. */
-export const startingEntrance = ({ log, metrics, site }: Operation): Handle =>
-  entrance({ log, metrics, challenge: () => undefined, sites: [site, starting] });
+export const startingEntrance = ({ log, metrics, site, trustProxies }: Operation): Handle =>
+  entrance({ log, metrics, trustProxies, challenge: () => undefined, sites: [site, starting] });
 
 const starting: Site = async () =>
   fail({ code: "UNAVAILABLE", reason: "the server is starting", retryAfterSeconds: 1 });

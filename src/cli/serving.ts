@@ -1,4 +1,5 @@
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
+import type { GuessesUnderWay } from "../access/guesses-under-way.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { authenticator } from "../http/authenticate.ts";
@@ -13,7 +14,6 @@ import type { Config } from "../platform/config/schema.ts";
 import { databaseProblem } from "../platform/database/database-problem.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
-import type { Log } from "../platform/telemetry/log.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
@@ -28,10 +28,17 @@ export interface Serving {
   readonly handle: Handle;
 }
 
+/** What serves in one process and what several processes have in common. */
+export interface Around {
+  readonly operation: Operation;
+  readonly guesses: GuessesUnderWay;
+}
+
 /** Puts the parts together on a registry that is open. @throws ConfigError */
-export async function openServing(config: Config, opened: Registry, operation: Operation): Promise<Serving> {
+export async function openServing(config: Config, opened: Registry, around: Around): Promise<Serving> {
+  const { operation } = around;
   const registry = watched(opened, operation);
-  const access = await openAccessOf(config, registry, operation.log);
+  const access = await openAccessOf(config, registry, around);
   return { registry, handle: entranceOf(config, { registry, access, operation }) };
 }
 
@@ -48,7 +55,11 @@ const watched = (registry: Registry, { log, metrics }: Operation): Registry => (
   blobs: measuredBlobStore(registry.blobs, (action, seconds) => metrics.storageAction("filesystem", action, seconds)),
 });
 
-async function openAccessOf(config: Config, { database }: Registry, log: Log): Promise<Access> {
+async function openAccessOf(
+  config: Config,
+  { database }: Registry,
+  { operation: { log }, guesses }: Around,
+): Promise<Access> {
   const passwords = createPasswords(passwordLimits);
   const now = Date.now;
   const dataFolder = config.data;
@@ -59,6 +70,7 @@ async function openAccessOf(config: Config, { database }: Registry, log: Log): P
     secret,
     policy: { mode: config.access.mode },
     tokenSettings: { issuer: "berth", service: config.access.service, ttlSeconds: tokenSeconds },
+    guesses,
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];
@@ -81,10 +93,11 @@ interface Parts {
 
 function entranceOf({ http, delete: { enabled } }: Config, { registry, access, operation }: Parts): Handle {
   const authenticate = authenticator(access);
-  const { log, metrics, site } = operation;
+  const { log, metrics, site, trustProxies } = operation;
   return entrance({
     log,
     metrics,
+    trustProxies,
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [distribution({ registry, access, authenticate, deletesEnabled: enabled }), tokenSite(access), site],
   });

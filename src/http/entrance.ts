@@ -6,11 +6,13 @@ import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
 import { problemReply } from "./problem-reply.ts";
+import type { TrustProxies } from "./trusted-proxies.ts";
 
 export interface EntranceDeps {
   readonly log: Log;
   readonly metrics: Pick<Metrics, "request">;
   readonly challenge: Challenger;
+  readonly trustProxies: TrustProxies;
   /** Asked in turn; the first that knows the path answers. */
   readonly sites: readonly Site[];
 }
@@ -34,8 +36,9 @@ const always = {
 /** Every request comes in here: one answer, one line in the log. */
 export function entrance(deps: EntranceDeps): Handle {
   const noticeForwarding = forwardingNotice(deps.log);
-  return async (request) => {
+  return async (arrived) => {
     const started = performance.now();
+    const request = deps.trustProxies(arrived);
     noticeForwarding(request);
     const notes: RequestNotes = {};
     const reply = await answer(deps, request, notes);
@@ -51,6 +54,7 @@ export function entrance(deps: EntranceDeps): Handle {
       durationMs: Math.round(durationMs * 1000) / 1000,
       principal: notes.caller && principalName(notes.caller.principal),
       remoteAddress: request.remoteAddress,
+      proxyAddress: request.proxyAddress,
       userAgent: request.headers.get("user-agent"),
     });
     return { ...reply, headers: { ...always, "x-request-id": request.requestId, ...reply.headers } };
@@ -59,15 +63,15 @@ export function entrance(deps: EntranceDeps): Handle {
 
 const forwardingHeaders = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
 
-/** Anyone can send these, so they count for nothing; whoever runs a proxy learns of it from the log, once. */
+/** From anyone but a trusted proxy these count for nothing; whoever runs one learns of it from the log, once. */
 function forwardingNotice(log: Log): (request: Incoming) => void {
   let given = false;
-  return ({ headers, remoteAddress }) => {
-    if (given) return;
+  return ({ headers, remoteAddress, proxyAddress }) => {
+    if (given || proxyAddress !== undefined) return;
     const header = forwardingHeaders.find((name) => headers.has(name));
     if (header === undefined) return;
     given = true;
-    log.warn("forwarding headers are ignored; set http.publicUrl behind a proxy", { header, remoteAddress });
+    log.warn("forwarding headers are ignored; name the proxy in http.trustedProxies", { header, remoteAddress });
   };
 }
 

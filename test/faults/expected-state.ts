@@ -1,14 +1,27 @@
 import { digestOf, type Descriptor } from "../protocol/content.ts";
-import type { Answer, Registry } from "../protocol/registry-client.ts";
+import { type Answer, type Registry, withQuery } from "../protocol/registry-client.ts";
+
+/** An upload that goes on: what it shall become, and how much of it was acknowledged. */
+export interface OpenUpload {
+  readonly content: Buffer;
+  readonly toldBytes: number;
+}
 
 /** What a repository holds, as its clients were told. */
 export interface RepositoryState {
   readonly blobs: ReadonlySet<string>;
   readonly manifests: ReadonlySet<string>;
   readonly tags: ReadonlyMap<string, string>;
+  /** By their path. */
+  readonly uploads: ReadonlyMap<string, OpenUpload>;
 }
 
-export const nothingYet: RepositoryState = { blobs: new Set(), manifests: new Set(), tags: new Map() };
+export const nothingYet: RepositoryState = {
+  blobs: new Set(),
+  manifests: new Set(),
+  tags: new Map(),
+  uploads: new Map(),
+};
 
 /** Around one request: what was sure before it, and what its answer makes sure. Without the answer, either is right. */
 export interface Between {
@@ -16,11 +29,14 @@ export interface Between {
   readonly after: RepositoryState;
 }
 
+/** What went away: the server's process, or the power, which may take of an open upload what was not yet durable. */
+export type Lost = "process" | "power";
+
 /** Everything that is not as it was acknowledged, or of which a reader sees a part; empty when all is well. */
 export async function judgeRepository(
   registry: Registry,
   repository: string,
-  { before, after }: Between,
+  { before, after, lost = "process" }: Between & { readonly lost?: Lost },
 ): Promise<readonly string[]> {
   const problems: string[] = [];
   const get = (what: string): Promise<Answer> => registry.send("GET", `/v2/${repository}/${what}`);
@@ -40,7 +56,12 @@ export async function judgeRepository(
     const allowed = [before.tags.get(tag), after.tags.get(tag)];
     if (!allowed.includes(found)) problems.push(`tag ${tag}: ${String(answer.status)} ${found ?? ""}`);
   }
-  return [...problems, ...(await judgeTags(registry, repository))];
+  problems.push(...(await judgeTags(registry, repository)));
+  for (const path of new Set([...before.uploads.keys(), ...after.uploads.keys()])) {
+    const [own, next] = [before.uploads.get(path), after.uploads.get(path)];
+    problems.push(...(await judgeUpload(registry, repository, { path, before: own, after: next, lost })));
+  }
+  return problems;
 }
 
 /** Every tag leads to a whole image, wherever it came from. */
@@ -63,4 +84,45 @@ async function judgeTags(registry: Registry, repository: string): Promise<readon
     }
   }
   return problems;
+}
+
+interface UploadBetween {
+  readonly path: string;
+  readonly before: OpenUpload | undefined;
+  readonly after: OpenUpload | undefined;
+  readonly lost: Lost;
+}
+
+/** Asks where the upload stands, goes on from there, and reads the blob that it becomes. */
+async function judgeUpload(
+  registry: Registry,
+  repository: string,
+  { path, before, after, lost }: UploadBetween,
+): Promise<readonly string[]> {
+  const { content } = before ?? after ?? { content: Buffer.alloc(0) };
+  const told = Math.max(before?.toldBytes ?? 0, after?.toldBytes ?? 0);
+  const digest = digestOf(content);
+  const where = await registry.send("GET", path);
+  if (where.status === 404) {
+    const maybeOver = before === undefined || after === undefined || lost === "power";
+    return maybeOver ? [] : [`an upload of which ${String(told)} bytes were acknowledged is gone`];
+  }
+  const [, end] = /^0-(\d+)$/.exec(where.header("range") ?? "") ?? [];
+  const offset = end === undefined ? 0 : Number(end) + 1;
+  if (where.status !== 204) return [`an upload is answered ${String(where.status)} ${where.text}`];
+  const least = Math.min(before?.toldBytes ?? 0, after?.toldBytes ?? Number.POSITIVE_INFINITY);
+  if (offset > content.length || (lost === "process" && offset < least)) {
+    return [`an upload stands at ${String(offset)} where ${String(least)} bytes were acknowledged`];
+  }
+  const patch = await registry.send("PATCH", path, {
+    headers: { "Content-Range": `${String(offset)}-${String(content.length - 1)}` },
+    body: content.subarray(offset),
+  });
+  if (offset < content.length && patch.status !== 202) {
+    return [`an upload that stands at ${String(offset)} does not go on there: ${String(patch.status)} ${patch.text}`];
+  }
+  const put = await registry.send("PUT", withQuery(path, `digest=${digest}`), { body: "" });
+  const blob = await registry.send("GET", `/v2/${repository}/blobs/${digest}`);
+  if (put.status === 201 && blob.status === 200 && digestOf(blob.bytes) === digest) return [];
+  return [`an upload that went on at ${String(offset)} ends with ${String(put.status)} and ${String(blob.status)}`];
 }

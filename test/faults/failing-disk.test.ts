@@ -98,12 +98,15 @@ requirement("a failing disk", missingForFaults(), () => {
     });
 
   beforeAll(async () => {
-    faulty = await startFaulty({ env: { BERTH_COLLECT_INTERVAL_SECONDS: "86400" } });
+    faulty = await startFaulty({
+      env: { BERTH_COLLECT_INTERVAL_SECONDS: "86400", BERTH_JOURNAL_INTERVAL_SECONDS: "3600" },
+    });
     await pushBlob(registry(), repository, config);
     const image = imageOf();
     await pushManifest(registry(), { repository, bytes: image, mediaType: mediaTypes.image, tag: "kept" });
     kept = digestOf(image);
     state = {
+      ...nothingYet,
       blobs: new Set([digestOf(config)]),
       manifests: new Set([kept]),
       tags: new Map([["kept", kept]]),

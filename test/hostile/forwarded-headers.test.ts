@@ -93,6 +93,21 @@ describe("what proxies add counts for nothing when a client sends it:", () => {
   }
 });
 
+describe("what proxies add counts for nothing from who is no trusted proxy:", () => {
+  const registry = useRegistry({ env: { BERTH_HTTP_TRUSTED_PROXIES: "10.0.0.0/8, fd00::/8,127.0.0.2" } });
+
+  test("all of them at once", async () => {
+    const seen = await seenBy(registry, forged);
+    expect(seen.realm).toBe(`${registry.server().url}/token`);
+    expect(new Set(seen.logged.map(([, address]) => address))).toEqual(new Set(["127.0.0.1"]));
+    const notices = registry
+      .server()
+      .log()
+      .filter(({ event }) => event.startsWith("forwarding headers are ignored"));
+    expect(notices).toHaveLength(1);
+  });
+});
+
 describe("where http.publicUrl is set, it is the realm's, whatever a client says of Host", () => {
   const publicUrl = "https://registry.example:8443";
   const registry = useRegistry({ env: { BERTH_HTTP_PUBLIC_URL: publicUrl } });

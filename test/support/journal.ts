@@ -24,7 +24,7 @@ import {
 } from "./registry.ts";
 
 const nothing = (): void => undefined;
-export const quietLog: Log = {
+const quietLog: Log = {
   debug: nothing,
   info: nothing,
   warn: nothing,

@@ -62,6 +62,8 @@ const faults: readonly {
   { what: "a pipe", plant: (path) => rm(path).then(() => Bun.spawnSync(["mkfifo", path])), says: "is no file" },
 ];
 
+const findingsOf = (rebuilt: Rebuilt) => ("findings" in rebuilt ? rebuilt.findings : []);
+
 describe("a rebuild", () => {
   let folder = "";
   let whole = "";
@@ -103,7 +105,6 @@ describe("a rebuild", () => {
     await rm(data, { recursive: true });
     return { rebuilt, tags };
   };
-  const findingsOf = (rebuilt: Rebuilt) => ("findings" in rebuilt ? rebuilt.findings : []);
 
   test("of a journal that is whole finds nothing", async () => {
     const { rebuilt, tags } = await rebuildWith(async () => undefined);

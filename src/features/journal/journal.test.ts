@@ -57,15 +57,15 @@ describeEachDatabase("the journal", (_dialect, open) => {
     const registry = await start();
     const writers = [1, 2, 3].map(() => writerOf(journalOf(registry)));
     const changing = changeAtRandom(registry, seeded(7), 20);
-    let isOver = false;
+    const over = new AbortController();
     const writing = writers.map(async (writer) => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         await writer.write();
         await Bun.sleep(1);
       }
     });
     await changing;
-    isOver = true;
+    over.abort();
     await Promise.all(writing);
     await Promise.all(writers.map((writer) => writer.write()));
     await writers[0]?.snapshot();

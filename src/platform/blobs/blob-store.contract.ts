@@ -89,6 +89,38 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       expect(await textOf(await store.open(upload.key))).toBe("");
     });
 
+    it("takes back a finish that came to nothing, and goes on from there", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      await store.append(upload, 0, bytes("begun, and lost"));
+      await store.finish(upload, 15);
+      await store.append(upload, 5, bytes(" and done"));
+      expect(await store.open(upload.key)).toBeUndefined();
+      await store.finish(upload, 14);
+      expect(await textOf(await store.open(upload.key))).toBe("begun and done");
+    });
+
+    it("knows how many bytes of an upload are there, finished or not", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      expect(await store.holds(upload, 1)).toBe(false);
+      await store.append(upload, 0, bytes("four"));
+      expect([await store.holds(upload, 4), await store.holds(upload, 5)]).toEqual([true, false]);
+      await store.finish(upload, 4);
+      expect([await store.holds(upload, 4), await store.holds(upload, 5)]).toEqual([true, false]);
+    });
+
+    it("tells finished keys of which nobody said that they have a row", async () => {
+      const store = await open();
+      const [told, untold] = [await push(store, "told"), await push(store, "untold")];
+      const begun = await store.begin();
+      await store.append(begun, 0, bytes("unfinished"));
+      await store.settle(told.key);
+      await store.settle(newBlobKey());
+      expect(await Array.fromAsync(store.unsettled())).toEqual([untold.key]);
+      expect(await textOf(await store.open(told.key))).toBe("told");
+    });
+
     it("tells a blob's size without reading it, also of one that is opened in part", async () => {
       const store = await open();
       const { key } = await push(store, "0123456789");

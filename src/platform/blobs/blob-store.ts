@@ -37,7 +37,8 @@ export interface BlobStore {
   /** A new key that no other upload will ever have. */
   begin(): Promise<Upload>;
   /**
-   * Cuts back to `offset` (bytes) if more is there, then appends. The bytes are durable when this resolves.
+   * Cuts back to `offset` (bytes) if more is there, then appends. The bytes are durable when this resolves. An upload
+   * that was finished is unfinished again: its finish came to nothing.
    * @throws UploadLostError when fewer than `offset` bytes are there
    */
   append(
@@ -51,6 +52,15 @@ export interface BlobStore {
    * @throws UploadLostError when the bytes are gone
    */
   finish(upload: Upload, sizeBytes: number): Promise<BlobStat & BlobFacts>;
+  /** Whether so many bytes of an upload are there, finished or not. */
+  holds(upload: Upload, sizeBytes: number): Promise<boolean>;
+  /**
+   * To be told behind the commit of a row that names a finished key: nobody has to look for it any more. May be lost
+   * with the power, and is nothing to wait for.
+   */
+  settle(key: BlobKey): Promise<void>;
+  /** Finished keys of which that was not told, in any order: where there is no row, the process or the power ended first. */
+  unsettled(): AsyncIterable<BlobKey>;
   /** Drops an unfinished upload; an absent one is success. */
   cancel(upload: Upload): Promise<void>;
 

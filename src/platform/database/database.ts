@@ -8,14 +8,25 @@ export type Dialect = "sqlite" | "postgres";
 export type Reader = Kysely<Tables>;
 export type Writer = Transaction<Tables>;
 
+/**
+ * What a write has to outlive before it is acknowledged: a loss of power, or the end of this process alone. The latter
+ * costs no sync; what is lost of such writes are the last ones, and never one that a later durable write stands on.
+ */
+export type Survives = "power" | "process";
+
+export interface WriteOptions {
+  readonly survives: Survives;
+}
+
 export interface Database {
   readonly dialect: Dialect;
   /** Sees every committed change and never waits for a writer. */
   readonly read: Reader;
   /**
-   * Runs `work` in one transaction and resolves once it is durable. `work` awaits nothing but its own queries, and may
-   * run again after a conflict with another writer, so it changes nothing but the database.
+   * Runs `work` in one transaction and resolves once it is durable, as far as `survives` wants it: power, unless the
+   * caller can do with less. `work` awaits nothing but its own queries, and may run again after a conflict with another writer,
+   * so it changes nothing but the database.
    */
-  write<T>(work: (tx: Writer) => Promise<T>): Promise<T>;
+  write<T>(work: (tx: Writer) => Promise<T>, options?: WriteOptions): Promise<T>;
   close(): Promise<void>;
 }

@@ -1,9 +1,12 @@
 import { type Selectable, sql } from "kysely";
 import { clock } from "../database/clock.ts";
-import type { Database, Tables, Writer } from "../database/database.ts";
+import type { Database, Tables, WriteOptions, Writer } from "../database/database.ts";
 
 const longestTextCharacters = 500;
 const cut = (text: string): string => text.slice(0, longestTextCharacters);
+
+/** A job whose end the power took with it runs once more, so its bookkeeping costs no sync of the disk. */
+const bookkeeping: WriteOptions = { survives: "process" };
 
 /** The first time a job is seen it gets its row; a shorter rest than it had takes effect at once. */
 export async function scheduleJob({ read, write, dialect }: Database, name: string, everyMs: number): Promise<void> {
@@ -19,7 +22,7 @@ export async function scheduleJob({ read, write, dialect }: Database, name: stri
         .execute();
     }
     await tx.updateTable("jobs").set({ run_at: next }).where("name", "=", name).where("run_at", ">", next).execute();
-  });
+  }, bookkeeping);
 }
 
 /** Puts a job at the head of the queue. @returns whether there is one of that name */
@@ -58,32 +61,36 @@ const heldUntil = ({ dialect }: Database, leaseMs: number) => sql<number>`${cloc
 /** Takes a due job, also from a process that gives no sign of life. @returns whether it is ours */
 export async function takeJob(database: Database, { name, holder, leaseMs }: Lease): Promise<boolean> {
   const now = clock(database.dialect);
-  const taken = await database.write((tx) =>
-    tx
-      .updateTable("jobs")
-      .set({ holder, held_until: heldUntil(database, leaseMs), started_at: now, progress: null })
-      .where("name", "=", name)
-      .where("run_at", "<=", now)
-      .where((expression) => expression.or([expression("holder", "is", null), expression("held_until", "<", now)]))
-      .returning("name")
-      .execute(),
+  const taken = await database.write(
+    (tx) =>
+      tx
+        .updateTable("jobs")
+        .set({ holder, held_until: heldUntil(database, leaseMs), started_at: now, progress: null })
+        .where("name", "=", name)
+        .where("run_at", "<=", now)
+        .where((expression) => expression.or([expression("holder", "is", null), expression("held_until", "<", now)]))
+        .returning("name")
+        .execute(),
+    bookkeeping,
   );
   return taken.length > 0;
 }
 
 /** @returns whether it still is ours */
 export async function renewJob(database: Database, lease: Lease, progress: string | undefined): Promise<boolean> {
-  const renewed = await database.write((tx) =>
-    tx
-      .updateTable("jobs")
-      .set({
-        held_until: heldUntil(database, lease.leaseMs),
-        ...(progress !== undefined && { progress: cut(progress) }),
-      })
-      .where("name", "=", lease.name)
-      .where("holder", "=", lease.holder)
-      .returning("name")
-      .execute(),
+  const renewed = await database.write(
+    (tx) =>
+      tx
+        .updateTable("jobs")
+        .set({
+          held_until: heldUntil(database, lease.leaseMs),
+          ...(progress !== undefined && { progress: cut(progress) }),
+        })
+        .where("name", "=", lease.name)
+        .where("holder", "=", lease.holder)
+        .returning("name")
+        .execute(),
+    bookkeeping,
   );
   return renewed.length > 0;
 }
@@ -92,7 +99,7 @@ export async function renewJob(database: Database, lease: Lease, progress: strin
 export async function releaseJobs({ read, write }: Database): Promise<void> {
   const isHeld = await read.selectFrom("jobs").select("name").where("holder", "is not", null).executeTakeFirst();
   if (isHeld === undefined) return;
-  await write((tx) => tx.updateTable("jobs").set({ holder: null, held_until: 0 }).execute());
+  await write((tx) => tx.updateTable("jobs").set({ holder: null, held_until: 0 }).execute(), bookkeeping);
 }
 
 export interface JobEnd {
@@ -106,23 +113,25 @@ export interface JobEnd {
 export async function endJob(database: Database, lease: Lease, { restMs, progress, error }: JobEnd): Promise<void> {
   const now = clock(database.dialect);
   const failed = error === undefined ? 0 : 1;
-  await database.write((tx) =>
-    tx
-      .updateTable("jobs")
-      .set((expression) => ({
-        run_at: sql<number>`case when run_at > started_at then run_at else ${now} + ${sql.lit(restMs)} end`,
-        holder: null,
-        held_until: 0,
-        ended_at: now,
-        progress: progress === undefined ? null : cut(progress),
-        error: error === undefined ? null : cut(error),
-        failures: failed === 0 ? 0 : expression("failures", "+", 1),
-        runs: expression("runs", "+", 1),
-        failed_runs: expression("failed_runs", "+", failed),
-      }))
-      .where("name", "=", lease.name)
-      .where("holder", "=", lease.holder)
-      .execute(),
+  await database.write(
+    (tx) =>
+      tx
+        .updateTable("jobs")
+        .set((expression) => ({
+          run_at: sql<number>`case when run_at > started_at then run_at else ${now} + ${sql.lit(restMs)} end`,
+          holder: null,
+          held_until: 0,
+          ended_at: now,
+          progress: progress === undefined ? null : cut(progress),
+          error: error === undefined ? null : cut(error),
+          failures: failed === 0 ? 0 : expression("failures", "+", 1),
+          runs: expression("runs", "+", 1),
+          failed_runs: expression("failed_runs", "+", failed),
+        }))
+        .where("name", "=", lease.name)
+        .where("holder", "=", lease.holder)
+        .execute(),
+    bookkeeping,
   );
 }
 

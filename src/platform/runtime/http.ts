@@ -17,7 +17,10 @@ export interface Incoming {
   readonly bodyBytes: number | undefined;
   /** `http` or `https`, as this server was asked. */
   readonly scheme: "http" | "https";
+  /** Of the client; of the connection where no trusted proxy tells more. */
   readonly remoteAddress: string;
+  /** Of the connection, where a trusted proxy has brought the request. */
+  readonly proxyAddress?: string;
   readonly requestId: string;
 }
 

@@ -14,9 +14,24 @@ export interface Metrics {
   storageAction(driver: string, action: string, seconds: number): void;
   /** A number that is asked for whenever the metrics are read; `undefined` leaves it out. */
   gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void;
-  /** In the text format of Prometheus. */
-  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+  render(): Promise<RenderedMetrics>;
+  /** The same as data, to be added to those of other processes. */
+  snapshot(): Promise<MetricsSnapshot>;
 }
+
+/** In the text format of Prometheus. */
+export interface RenderedMetrics {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+export type MetricsSnapshot = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
+
+/** What has no meaning as a sum over processes; everything else is summed. */
+const combined: Readonly<Record<string, "min">> = {
+  process_start_time_seconds: "min",
+  berth_tls_certificate_expiry_timestamp_seconds: "min",
+};
 
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 /** From a manifest out of memory to a layer that takes minutes. */
@@ -47,14 +62,14 @@ export function openMetrics(version: string): Metrics {
     buckets: storageBuckets,
     registers,
   });
-  new Gauge({ name: "berth_build_info", help: "The build that runs.", labelNames: ["version"], registers })
-    .labels({ version })
-    .set(1);
+  const build = { name: "berth_build_info", help: "The build that runs.", labelNames: ["version"], registers };
+  new Gauge({ ...build, aggregator: "first" }).labels({ version }).set(1);
   const gauge: Metrics["gauge"] = (name, help, read) => {
     const one = new Gauge({
       name,
       help,
       registers: [],
+      aggregator: combined[name] ?? "sum",
       async collect() {
         const value = await read();
         if (value === undefined) this.remove();
@@ -73,6 +88,7 @@ export function openMetrics(version: string): Metrics {
     storageAction: (driver, action, seconds) => storage.observe({ driver, action }, seconds),
     gauge,
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    snapshot: () => registry.getMetricsAsJSON(),
   };
 }
 

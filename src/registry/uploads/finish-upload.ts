@@ -11,7 +11,15 @@ import type { Registry } from "../registry.ts";
 import { findDamage } from "../sound-blob.ts";
 import { type Chunk, receive } from "./receive.ts";
 import { startHash } from "./running-hashes.ts";
-import { holdSession, type Progress, removeSession, type Session, type UploadTarget, withSession } from "./session.ts";
+import {
+  holdSession,
+  overtaken,
+  type Progress,
+  removeSession,
+  type Session,
+  type UploadTarget,
+  withSession,
+} from "./session.ts";
 import { type NewUpload, startSession } from "./start-upload.ts";
 
 /** The last request of an upload; it may bring the last bytes, or all of them. */
@@ -50,6 +58,7 @@ async function finishSession(
       ? { sizeBytes: session.sizeBytes, state: session.upload.state, digest: session.digest }
       : await receive(registry, { session, hash }, { chunks, lengthBytes });
   if (isKnown(progress, digest) && progress.digest !== digest) return refuse(registry, session, digest);
+  if (session.hold.isOver()) throw overtaken();
   const stat = await registry.blobs.finish({ key: session.upload.key, state: progress.state }, progress.sizeBytes);
   if (!isKnown(progress, digest) && (await hashAgain(registry, stat, digest)) !== digest) {
     return refuse(registry, session, digest);
@@ -110,6 +119,8 @@ async function commitBlob(
     await addBlobToRepository(registry, tx, { repository: session.repository, digest });
   });
   registry.verified.remember(stat);
+  // Nobody waits for it, and where it fails the row is looked for once more.
+  void Promise.allSettled([registry.blobs.settle(stat.key)]);
 }
 
 /** The bytes of a digest are under another key from now on, and right. */

@@ -1,7 +1,15 @@
-import { fail, RegistryError } from "../../oci/problem.ts";
+import { fail } from "../../oci/problem.ts";
 import type { Registry } from "../registry.ts";
 import type { RunningHash } from "./running-hashes.ts";
-import { type Hold, type Progress, removeSession, saveProgress, type Session } from "./session.ts";
+import {
+  type Hold,
+  overtaken,
+  type Progress,
+  removeSession,
+  saveProgress,
+  type Session,
+  sessionWrite,
+} from "./session.ts";
 
 export interface Chunk {
   readonly chunks: AsyncIterable<Uint8Array>;
@@ -22,11 +30,12 @@ export async function receive(
   const limit = registry.settings.uploads.maxBytes - session.sizeBytes;
   if (lengthBytes !== undefined && lengthBytes > limit) return refuseSize(registry, session);
   const body = readBody(chunks, { mostBytes: Math.min(limit, lengthBytes ?? limit), hash, hold: session.hold });
+  if (session.hold.isOver()) throw overtaken();
   const { size, state } = await registry.blobs.append(session.upload, session.sizeBytes, body.chunks);
   const progress = { sizeBytes: size, state, digest: hash?.digest() };
   const outcome = body.outcome();
   if (outcome.kind === "broken") {
-    await registry.database.write((tx) => saveProgress(registry, tx, { ...session, progress }));
+    await registry.database.write((tx) => saveProgress(registry, tx, { ...session, progress }), sessionWrite);
     if (hash !== undefined) registry.hashes.keep(session.id, size, hash);
     throw outcome.error;
   }
@@ -59,16 +68,6 @@ interface ReadOptions {
   readonly hash: RunningHash | undefined;
   readonly hold: Hold;
 }
-
-/** Another writer may be at the same bytes by now. */
-const overtaken = (): Error =>
-  new RegistryError([
-    {
-      code: "UNAVAILABLE",
-      reason: "this request lost its hold on the upload; ask where it stands",
-      retryAfterSeconds: 1,
-    },
-  ]);
 
 /** Ends quietly where the body breaks or grows too long, so that the store makes durable what came before. */
 function readBody(source: AsyncIterable<Uint8Array>, { mostBytes, hash, hold }: ReadOptions): Body {

@@ -1,10 +1,10 @@
 import { type Selectable, sql } from "kysely";
 import { type DigestAlgorithm, parseDigestAlgorithm } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/names.ts";
-import { fail, type UploadPosition } from "../../oci/problem.ts";
+import { fail, RegistryError, type UploadPosition } from "../../oci/problem.ts";
 import { type BlobStore, type Upload, UploadLostError, type UploadState } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
-import type { Tables, Writer } from "../../platform/database/database.ts";
+import type { Tables, WriteOptions, Writer } from "../../platform/database/database.ts";
 import { writeEvents } from "../../platform/events/record-events.ts";
 import { doomUploads } from "./doom-uploads.ts";
 import { asDigest } from "../manifests.ts";
@@ -18,6 +18,12 @@ export interface UploadTarget {
   readonly principal: string;
   readonly id: string;
 }
+
+/**
+ * A session's own rows survive the end of the process and not a loss of power: then it stands at an earlier offset, or
+ * is not there any more, and the client is told so. Its bytes are durable before its row says so, in any case.
+ */
+export const sessionWrite: WriteOptions = { survives: "process" };
 
 /** A session that this request alone may write, for a while. */
 export interface Session extends UploadTarget {
@@ -38,6 +44,16 @@ export interface Hold {
   /** Whether another may have the session by now: then not one more byte may be written to it. */
   isOver(): boolean;
 }
+
+/** Another writer may be at the same bytes by now. */
+export const overtaken = (): Error =>
+  new RegistryError([
+    {
+      code: "UNAVAILABLE",
+      reason: "this request lost its hold on the upload; ask where it stands",
+      retryAfterSeconds: 1,
+    },
+  ]);
 
 /** Ends a little earlier here than in the database, where it begins later. */
 function startHold({ settings }: Registry, askedAt: number): Hold {
@@ -101,7 +117,7 @@ export async function holdSession<T>(registry: Registry, session: Session, work:
       await removeSession(registry, session);
       return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     }
-    await registry.database.write((tx) => saveProgress(registry, tx, session));
+    await registry.database.write((tx) => saveProgress(registry, tx, session), sessionWrite);
     // Somebody may have cancelled it meanwhile, and `work` have written after that.
     await dropAbandonedBytes(registry, session);
     throw error;
@@ -112,23 +128,28 @@ export async function holdSession<T>(registry: Registry, session: Session, work:
 
 const mine = ({ id, holder }: Session) => ({ id, holder });
 
+/** One request of this process. */
+export const newHolder = ({ process }: Registry): string => `${process}/${crypto.randomUUID()}`;
+
 async function claim(registry: Registry, target: UploadTarget, start: number | undefined): Promise<Session> {
   const { database } = registry;
-  const holder = crypto.randomUUID();
+  const holder = newHolder(registry);
   const askedAt = performance.now();
-  const row = await database.write((tx) =>
-    tx
-      .updateTable("uploads")
-      .set({ holder, held_until: heldUntil(registry), active_at: clock(database.dialect) })
-      .where("id", "=", target.id)
-      .where("repository", "=", target.repository)
-      .where("principal", "=", target.principal)
-      .where((expression) =>
-        expression.or([expression("holder", "is", null), expression("held_until", "<", clock(database.dialect))]),
-      )
-      .$if(start !== undefined, (query) => query.where("size_bytes", "=", start ?? 0))
-      .returningAll()
-      .executeTakeFirst(),
+  const row = await database.write(
+    (tx) =>
+      tx
+        .updateTable("uploads")
+        .set({ holder, held_until: heldUntil(registry), active_at: clock(database.dialect) })
+        .where("id", "=", target.id)
+        .where("repository", "=", target.repository)
+        .where("principal", "=", target.principal)
+        .where((expression) =>
+          expression.or([expression("holder", "is", null), expression("held_until", "<", clock(database.dialect))]),
+        )
+        .$if(start !== undefined, (query) => query.where("size_bytes", "=", start ?? 0))
+        .returningAll()
+        .executeTakeFirst(),
+    sessionWrite,
   );
   if (row !== undefined) return toSession(registry, { row, target, askedAt });
   const position = await findUpload(registry, target);
@@ -150,7 +171,7 @@ async function beat(registry: Registry, session: Session): Promise<void> {
       .where((expression) => expression.and(mine(session)))
       .returning("id")
       .execute();
-  const [answer] = await Promise.allSettled([database.write(confirm)]);
+  const [answer] = await Promise.allSettled([database.write(confirm, sessionWrite)]);
   if (answer.status === "rejected") return;
   if (answer.value.length > 0) session.hold.extend(askedAt);
   else session.hold.end();
@@ -222,14 +243,18 @@ export async function dropUpload(blobs: BlobStore, upload: Upload): Promise<void
 }
 
 /** @throws RegistryError BLOB_UPLOAD_UNKNOWN */
-export async function findUpload({ database }: Registry, target: UploadTarget): Promise<UploadPosition> {
+export async function findUpload({ database, blobs }: Registry, target: UploadTarget): Promise<UploadPosition> {
   const row = await database.read
     .selectFrom("uploads")
-    .select("size_bytes")
+    .select(["size_bytes", "blob_key", "state"])
     .where("id", "=", target.id)
     .where("repository", "=", target.repository)
     .where("principal", "=", target.principal)
     .executeTakeFirst();
   if (row === undefined) return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as the blob store gave it
+  const upload = { key: storedKey(row.blob_key), state: row.state as UploadState };
+  // A loss of power may leave the row and take the file's name; nobody can go on at an offset beyond the bytes.
+  if (row.size_bytes > 0 && !(await blobs.holds(upload, row.size_bytes))) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
   return { repository: target.repository, id: target.id, size: row.size_bytes };
 }

@@ -8,6 +8,10 @@ export type Survives =
   | "nothing"
   /** Every name, and no byte: what a file system does that keeps a journal of names alone. */
   | "names"
+  /** Every byte, and no name that came, changed or went. */
+  | "bytes"
+  /** Everything, but of the last write to each file only a part. */
+  | "torn"
   /** This and that, by a seed. */
   | { readonly seed: number };
 
@@ -15,6 +19,8 @@ interface Change<T> {
   /** When the call ended: a sync makes durable what had ended before it began. */
   readonly at: number;
   readonly apply: (state: T) => T;
+  /** What is left of it where the power goes in the middle of it. */
+  readonly tear?: (state: T) => T;
 }
 
 /** Something with a durable state, and changes since then that only the memory knows. */
@@ -85,7 +91,13 @@ export function emptyDisk(root: string): Disk {
           if (file?.kind !== "file") return;
           const offset = event.offset ?? positions.get(event.fd) ?? 0;
           if (event.offset === undefined) positions.set(event.fd, offset + event.bytes.length);
-          file.pending.push({ at, apply: (content) => overwrite(content, event.bytes, offset) });
+          const { bytes } = event;
+          const part = bytes.subarray(0, Math.floor(bytes.length / 2));
+          file.pending.push({
+            at,
+            apply: (content) => overwrite(content, bytes, offset),
+            tear: (content) => overwrite(content, part, offset),
+          });
           return;
         }
         case "cut": {
@@ -144,6 +156,8 @@ type Survivor = (node: FileNode | FolderNode) => Buffer | Names;
 function survivor(survives: Survives): Survivor {
   if (survives === "nothing") return (node) => node.durable;
   if (survives === "names") return (node) => (node.kind === "folder" ? current<Names>(node) : node.durable);
+  if (survives === "bytes") return (node) => (node.kind === "folder" ? node.durable : current<Buffer>(node));
+  if (survives === "torn") return (node) => (node.kind === "folder" ? current<Names>(node) : torn(node));
   let state = survives.seed;
   const isKept = (): boolean => {
     // The usual linear congruence: the same seed loses the same writes.
@@ -154,6 +168,12 @@ function survivor(survives: Survives): Survivor {
     const { durable, pending } = node as Node<Buffer | Names>;
     return current({ durable, pending: pending.filter(isKept) });
   };
+}
+
+function torn({ durable, pending }: Node<Buffer>): Buffer {
+  const last = pending.at(-1);
+  const before = current({ durable, pending: pending.slice(0, -1) });
+  return last === undefined ? before : (last.tear ?? last.apply)(before);
 }
 
 async function writeFolder(node: FolderNode, target: string, survive: Survivor): Promise<void> {

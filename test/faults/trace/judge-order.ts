@@ -38,22 +38,55 @@ export const stepsOfManifestPush = (events: readonly DiskEvent[], bytes: Buffer)
 
 const isLog = ({ path }: { readonly path: string }): boolean => path.endsWith(".sqlite-wal");
 
-/** The last commit whose part of the database's log has `content` in it, and the answer behind it. */
+/** The last commit of the database's log that has `content` in it, its sync, and the answer behind it. */
 function stepsOfCommit(events: readonly DiskEvent[], content: string | Buffer): readonly Step[] {
-  const writes = ofKind(events, "write").filter(isLog);
-  const syncs = ofKind(events, "sync").filter(isLog);
-  const carrier = writes.findLast((event) => event.bytes.includes(content));
-  const before = syncs.findLast((sync) => carrier !== undefined && sync.ended < carrier.began);
-  const sync = syncs.find((one) => carrier !== undefined && one.began > carrier.ended);
-  const commit = writes.filter(
-    (write) => write.began > (before?.ended ?? -1) && write.ended < (sync?.began ?? Number.POSITIVE_INFINITY),
-  );
+  const commit = commitsIn(events).findLast((writes) => writes.some(({ bytes }) => bytes.includes(content))) ?? [];
+  const written = commit.at(-1)?.ended ?? Number.POSITIVE_INFINITY;
+  const sync = ofKind(events, "sync")
+    .filter(isLog)
+    .find((one) => one.began > written);
   const answer = ofKind(events, "answer").findLast(({ status }) => status === 201);
   return [
-    { name: "the rows are written to the database's log", events: carrier === undefined ? [] : commit },
+    { name: "the rows are written to the database's log", events: commit },
     { name: "the log is synced", events: sync === undefined ? [] : [sync] },
     { name: "the client gets its 201", events: answer === undefined ? [] : [answer] },
   ];
+}
+
+const frameHeaderBytes = 24;
+
+/** A frame's header says whether the page behind it is the last of its commit (SQLite, "WAL Frame Format"). */
+function commitsIn(events: readonly DiskEvent[]): readonly (readonly Kind<"write">[])[] {
+  const commits: Kind<"write">[][] = [];
+  let running: Kind<"write">[] = [];
+  let isLast = false;
+  for (const write of ofKind(events, "write").filter(isLog)) {
+    running.push(write);
+    if (write.bytes.length === frameHeaderBytes) isLast = write.bytes.readUInt32BE(4) !== 0;
+    else if (isLast) {
+      commits.push(running);
+      running = [];
+      isLast = false;
+    }
+  }
+  return commits;
+}
+
+/** What each answer had synced since the one before it: the names of files, with their keys left out. */
+export function syncsOfAnswers(events: readonly DiskEvent[]): readonly string[] {
+  const answers = ofKind(events, "answer").toSorted((a, b) => a.began - b.began);
+  const syncs = ofKind(events, "sync");
+  return answers.map(({ began }, at) => {
+    const since = answers[at - 1]?.began ?? -1;
+    const own = syncs.filter((sync) => sync.ended > since && sync.ended < began);
+    return own.map(({ path }) => kindOf(path)).join(", ");
+  });
+}
+
+function kindOf(path: string): string {
+  if (path.endsWith("-wal")) return "log";
+  if (/\/uploads\/[0-9a-f]{32}$/.test(path)) return "file";
+  return /\/(?:blobs\/[0-9a-f]{2}|uploads)$/.test(path) ? "folder" : basename(path);
 }
 
 /** The writes that together make up `bytes`, in one file. */

@@ -1,5 +1,5 @@
 import { constants, type Stats } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, chmod, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   type BlobKey,
@@ -21,7 +21,8 @@ import { type SyncHealth, watchSyncs } from "./sync-health.ts";
  *     <folder>/blobs/<kk>/<key>    finished and never changed again; <kk> are the key's first two characters
  *
  * Durable means: fdatasync of the file, then rename, then fsync of the folder that the rename changed. The 256 folders
- * are made once, when the store is first opened.
+ * are made once, when the store is first opened. A file that the group may not read is one of which it is not known
+ * whether a row names it.
  */
 export async function openFilesystemBlobStore(folder: string): Promise<BlobStore> {
   await makeFolders(folder);
@@ -31,6 +32,7 @@ export async function openFilesystemBlobStore(folder: string): Promise<BlobStore
     begin: async () => ({ key: newBlobKey(), state: noState }),
     ...writeSide(paths, folder),
     ...readSide(paths),
+    ...settling(paths),
     documents,
   };
 }
@@ -54,7 +56,11 @@ function writeSide(paths: Paths, folder: string): Pick<BlobStore, "append" | "fi
   return {
     async append({ key, state }, offset, chunks) {
       await syncs.require();
-      const file = await openAt(paths.upload(key), offset);
+      const path = paths.upload(key);
+      // The process may have ended between a finish and the commit that it was for.
+      if (offset > 0 && (await unlessAbsent(stat(path))) === undefined)
+        await unlessAbsent(rename(paths.blob(key), path));
+      const file = await openAt(path, offset);
       try {
         const size = await writeAll(file, offset, chunks);
         await syncs.run(() => file.datasync());
@@ -108,6 +114,29 @@ const readSide = (paths: Paths): Pick<BlobStore, "open" | "stat" | "list" | "unf
   },
 });
 
+const unsettledMode = 0o600;
+const settledMode = 0o640;
+
+/** What is known of an upload's file beside its bytes is how many there are, and by its mode whether a row names it. */
+const settling = (paths: Paths): Pick<BlobStore, "holds" | "settle" | "unsettled"> => ({
+  async holds({ key }, sizeBytes) {
+    // The first once more: a finish may just have been taken back.
+    for (const path of [paths.upload(key), paths.blob(key), paths.upload(key)]) {
+      const file = await unlessAbsent(stat(path));
+      if (file !== undefined) return file.size >= sizeBytes;
+    }
+    return false;
+  },
+  async settle(key) {
+    await unlessAbsent(chmod(paths.blob(key), settledMode));
+  },
+  async *unsettled() {
+    for await (const { key, mode } of walkBlobs(paths.shards, undefined)) {
+      if ((mode & 0o777) === unsettledMode) yield key;
+    }
+  },
+});
+
 /** A file needs no memory beside its bytes. */
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion
 const noState = "" as UploadState;
@@ -126,11 +155,10 @@ async function makeFolders(folder: string): Promise<void> {
 }
 
 async function openAt(path: string, offset: number): Promise<FileHandle> {
-  const file = await open(path, offset === 0 ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR).catch(
-    (error: unknown) => {
-      throw isAbsent(error) ? new UploadLostError(`no bytes of the upload are left`) : error;
-    },
-  );
+  const flags = offset === 0 ? constants.O_RDWR | constants.O_CREAT : constants.O_RDWR;
+  const file = await open(path, flags, unsettledMode).catch((error: unknown) => {
+    throw isAbsent(error) ? new UploadLostError(`no bytes of the upload are left`) : error;
+  });
   try {
     const { size } = await file.stat();
     if (size < offset) throw new UploadLostError(`the upload has ${size} bytes where ${offset} were acknowledged`);
@@ -189,6 +217,13 @@ async function writeChunk(file: FileHandle, offset: number, chunk: Uint8Array): 
 }
 
 async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGenerator<BlobStat> {
+  for await (const { key, sizeBytes } of walkBlobs(shards, after)) yield { key, sizeBytes };
+}
+
+async function* walkBlobs(
+  shards: string,
+  after: BlobKey | undefined,
+): AsyncGenerator<BlobStat & { readonly mode: number }> {
   const folders = (await readdir(shards)).toSorted();
   for (const shard of folders) {
     if (after !== undefined && shard < after.slice(0, 2)) continue;
@@ -197,7 +232,7 @@ async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGene
     );
     for (const key of keys.toSorted()) {
       const file = await unlessAbsent(stat(join(shards, shard, key)));
-      if (file !== undefined) yield { key, sizeBytes: file.size };
+      if (file !== undefined) yield { key, sizeBytes: file.size, mode: file.mode };
     }
   }
 }

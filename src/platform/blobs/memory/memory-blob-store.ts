@@ -8,15 +8,17 @@ const noState = "" as UploadState;
 export function memoryBlobStore(): BlobStore {
   const uploads = new Map<BlobKey, Uint8Array>();
   const blobs = new Map<BlobKey, Uint8Array>();
+  const settled = new Set<BlobKey>();
   return {
     begin: async () => ({ key: newBlobKey(), state: noState }),
     async append({ key, state }, offset, chunks) {
-      const before = uploads.get(key) ?? new Uint8Array();
+      const before = uploads.get(key) ?? blobs.get(key) ?? new Uint8Array();
       if (before.byteLength < offset) throw new UploadLostError(`the upload has ${before.byteLength} bytes`);
       const parts: Uint8Array[] = [before.slice(0, offset)];
       for await (const chunk of chunks) parts.push(chunk.slice());
       const bytes = new Uint8Array(Buffer.concat(parts));
       uploads.set(key, bytes);
+      blobs.delete(key);
       return { state, size: bytes.byteLength };
     },
     async finish({ key }, sizeBytes) {
@@ -26,6 +28,13 @@ export function memoryBlobStore(): BlobStore {
       uploads.delete(key);
       blobs.set(key, bytes);
       return { key, sizeBytes: bytes.byteLength, version: "" };
+    },
+    holds: async ({ key }, sizeBytes) => ((uploads.get(key) ?? blobs.get(key))?.byteLength ?? -1) >= sizeBytes,
+    async settle(key) {
+      settled.add(key);
+    },
+    async *unsettled() {
+      yield* blobs.keys().filter((key) => !settled.has(key));
     },
     async cancel({ key }) {
       uploads.delete(key);

@@ -1,6 +1,6 @@
-import { Kysely, PostgresDialect } from "kysely";
+import { Kysely, PostgresDialect, sql } from "kysely";
 import { Pool, types } from "pg";
-import type { Database, Tables, Writer } from "../database.ts";
+import type { Database, Survives, Tables, Writer } from "../database.ts";
 
 const connectionsPerProcess = 10;
 const acquireTimeoutMs = 5_000;
@@ -29,16 +29,27 @@ export function openPostgres(url: string): Database {
   return {
     dialect: "postgres",
     read: kysely,
-    write: (work) => writeWithRetry(kysely, work),
+    write: (work, options) => writeWithRetry(kysely, withSurvival(work, options?.survives ?? "power")),
     close: () => kysely.destroy(),
   };
 }
+
+type Work<T> = (tx: Writer) => Promise<T>;
+
+/** What need not survive the database server's own end does not wait for its disk; what does, as the server is set. */
+const withSurvival = <T>(work: Work<T>, survives: Survives): Work<T> =>
+  survives === "power"
+    ? work
+    : async (tx) => {
+        await sql`set local synchronous_commit = off`.execute(tx);
+        return work(tx);
+      };
 
 /** Two transactions that could not both go on: the one that PostgreSQL gave up runs again. */
 const isConflict = (error: unknown): boolean =>
   error instanceof Error && "code" in error && (error.code === "40001" || error.code === "40P01");
 
-async function writeWithRetry<T>(kysely: Kysely<Tables>, work: (tx: Writer) => Promise<T>): Promise<T> {
+async function writeWithRetry<T>(kysely: Kysely<Tables>, work: Work<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await kysely.transaction().execute(work);

@@ -87,6 +87,62 @@ describe("group commit", () => {
   });
 });
 
+/** A writer of its own, and how each of its transactions began. */
+async function openCounted() {
+  const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
+  const begun: string[] = [];
+  const write = groupCommit(async (statement) => {
+    const result = await writer.execute(statement);
+    if (!statement.sql.endsWith("BEGIN IMMEDIATE")) return result;
+    const { rows } = await writer.execute({ sql: "select synchronous from pragma_synchronous", parameters: [] });
+    begun.push(JSON.stringify(rows) === '[{"synchronous":2}]' ? "synced" : "not synced");
+    return result;
+  });
+  await write((tx) => sql`create table notes (text text not null unique)`.execute(tx));
+  begun.length = 0;
+  const insertInto = (text: string, survives: "power" | "process") =>
+    write((tx) => sql`insert into notes (text) values (${text})`.execute(tx), { survives });
+  return { begun, insertInto, writer };
+}
+
+describe("what survives a loss of power", () => {
+  it("costs writes that are made at once a few syncs for all", async () => {
+    const { begun, insertInto, writer } = await openCounted();
+    await Promise.all(Array.from({ length: 150 }, (_, at) => insertInto(String(at), "power")));
+    expect(begun.length).toBeLessThan(5);
+    expect(new Set(begun)).toEqual(new Set(["synced"]));
+    await writer.close();
+  });
+
+  it("is asked for by one in a group for all of it, and by none costs nothing", async () => {
+    const { begun, insertInto, writer } = await openCounted();
+    await Promise.all([insertInto("a", "process"), insertInto("b", "process")]);
+    await Promise.all([insertInto("c", "process"), insertInto("d", "power"), insertInto("e", "process")]);
+    await insertInto("f", "process");
+    await insertInto("g", "power");
+    // The first of several begins its group alone: the others are not there yet.
+    expect(begun.filter((one, at) => one !== begun[at - 1])).toEqual(["not synced", "synced", "not synced", "synced"]);
+    await writer.close();
+  });
+
+  it("is never given to a write that comes while a group without a sync runs", async () => {
+    const { begun, insertInto, writer } = await openCounted();
+    let isSynced: boolean | undefined;
+    const late = Promise.withResolvers<void>();
+    const first = insertInto("first", "process").then(() => undefined);
+    setTimeout(() => {
+      void insertInto("late", "power").then(() => {
+        isSynced = begun.at(-1) === "synced";
+        late.resolve();
+      });
+    });
+    await first;
+    await late.promise;
+    expect(isSynced).toBe(true);
+    await writer.close();
+  });
+});
+
 describe("a full disk", () => {
   it("fails the whole group with its own error, commits nothing of it, and the next group goes on", async () => {
     const writer = await openWriterConnection(join(folder, "full.sqlite"));

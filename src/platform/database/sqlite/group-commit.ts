@@ -1,11 +1,13 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Kysely, type Transaction } from "kysely";
-import type { Tables, Writer } from "../database.ts";
+import type { Database, Survives, Tables, WriteOptions, Writer } from "../database.ts";
 import { type Execute, type Statement, sqliteDialect } from "./sqlite-dialect.ts";
 import { SqliteError } from "./writer-protocol.ts";
 
 type Work<T> = (tx: Writer) => Promise<T>;
 
 interface Job {
+  readonly survives: Survives;
   /** Runs in a savepoint of the group's transaction; never rejects, and resolves to what took the whole group along. */
   readonly run: () => Promise<Error | undefined>;
   readonly settle: (commit: PromiseSettledResult<void>) => void;
@@ -13,8 +15,21 @@ interface Job {
 
 /** A group this large commits though more is waiting, so that the first in it does not wait for ever. */
 const mostJobsInGroup = 100;
-const busyRetryMs = 20;
 const busyLimitMs = 10_000;
+
+/** How a process writes beside others; without turns it may write for ever, and who waits elsewhere would starve. */
+export interface Turns {
+  /** How long it writes without a pause. */
+  readonly longestMs: number;
+  /** The pause, in which one who waits elsewhere finds the database free. */
+  readonly restMs: number;
+  readonly busyRetryMs: number;
+}
+
+/** Others write now and then: commands of an operator. */
+export const almostAlone: Turns = { longestMs: Infinity, restMs: 0, busyRetryMs: 20 };
+/** Others write all the time. They look so often that none of them misses every pause. */
+export const amongWriters: Turns = { longestMs: 10, restMs: 2, busyRetryMs: 1 };
 
 const undoJob = "ROLLBACK TO job";
 const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [undoJob, "RELEASE job"] } as const;
@@ -22,30 +37,41 @@ const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [
 /**
  * Concurrent writes share one BEGIN IMMEDIATE, one commit and so one fsync, each in a savepoint of its own: a failure
  * undoes its own changes only. Jobs run one after the other; the next group gathers while this one's fsync runs.
+ *
+ * A group of writes that need not survive a loss of power commits without one: the log is written and not synced, and
+ * the next sync of the log covers all that stands before it.
  */
-export function groupCommit(execute: Execute): <T>(work: Work<T>) => Promise<T> {
+export function groupCommit(execute: Execute, turns = almostAlone): Database["write"] {
   const waiting: Job[] = [];
   let running = false;
   const run = async (): Promise<void> => {
     running = true;
-    while (waiting.length > 0) await runGroup(execute, waiting);
+    for (let since = performance.now(); waiting.length > 0;) {
+      await runGroup(execute, waiting, turns);
+      if (performance.now() - since < turns.longestMs) continue;
+      await sleep(turns.restMs);
+      since = performance.now();
+    }
     running = false;
   };
-  return <T>(work: Work<T>): Promise<T> => {
-    const { promise, job } = makeJob(execute, work);
+  return <T>(work: Work<T>, { survives }: WriteOptions = { survives: "power" }): Promise<T> => {
+    const { promise, job } = makeJob(execute, { work, survives });
     waiting.push(job);
     if (!running) void run();
     return promise;
   };
 }
 
-async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
+async function runGroup(execute: Execute, waiting: Job[], turns: Turns): Promise<void> {
   const group: Job[] = [];
+  const survives = waiting.slice(0, mostJobsInGroup).some((job) => job.survives === "power") ? "power" : "process";
   const done = async (): Promise<void> => {
-    await beginImmediate(execute);
+    await beginImmediate(execute, survives, turns);
     while (group.length < mostJobsInGroup) {
-      const job = waiting.shift();
-      if (job === undefined) break;
+      const [job] = waiting;
+      // What needs a sync is the next group's: this one can get none any more.
+      if (job === undefined || (survives === "process" && job.survives === "power")) break;
+      waiting.shift();
       group.push(job);
       const undone = await job.run();
       if (undone !== undefined) throw undone;
@@ -62,24 +88,34 @@ async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
 }
 
 /** Another process may be writing: waits for it without blocking this one's event loop. */
-async function beginImmediate(execute: Execute): Promise<void> {
+async function beginImmediate(execute: Execute, survives: Survives, { busyRetryMs }: Turns): Promise<void> {
+  const synchronous = survives === "power" ? "FULL" : "NORMAL";
   const deadline = Date.now() + busyLimitMs;
   for (;;) {
     try {
-      await execute({ sql: "BEGIN IMMEDIATE", parameters: [] });
+      await execute({ sql: `PRAGMA synchronous = ${synchronous}; BEGIN IMMEDIATE`, parameters: [] });
       return;
     } catch (error) {
       const isBusy = error instanceof SqliteError && error.code.startsWith("SQLITE_BUSY");
       if (!isBusy || Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, busyRetryMs));
+      await sleep(busyRetryMs);
     }
   }
 }
 
-function makeJob<T>(execute: Execute, work: Work<T>): { readonly promise: Promise<T>; readonly job: Job } {
+interface Order<T> {
+  readonly work: Work<T>;
+  readonly survives: Survives;
+}
+
+function makeJob<T>(
+  execute: Execute,
+  { work, survives }: Order<T>,
+): { readonly promise: Promise<T>; readonly job: Job } {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   let outcome: PromiseSettledResult<T> | undefined;
   const job: Job = {
+    survives,
     async run() {
       const watch = watchQueries(execute);
       let isUndone = false;

@@ -10,7 +10,7 @@ export type Answer =
   | { readonly id: number; readonly message: string; readonly code: string };
 
 /**
- * FULL: a commit is on the disk before it returns. The thread may wait for another process; the event loop does not.
+ * Synchronous is FULL while the schema is made, and each transaction says it again for itself. The thread may wait for another process; the event loop does not.
  * Whoever opens a new database first makes it one with a WAL, which takes longer than any later wait.
  */
 export const writerPragmas = [
