@@ -1,6 +1,6 @@
 import { type Caller, principalName } from "../access/principal.ts";
 import { fail, RegistryError } from "../oci/problem.ts";
-import { ClientGoneError, type Handle, type Incoming, type Reply } from "../platform/runtime/http.ts";
+import { ClientGoneError, type Handle, type Incoming, type Reply, SlowBodyError } from "../platform/runtime/http.ts";
 import { storageProblem } from "../platform/storage/storage-problem.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
@@ -92,6 +92,7 @@ async function answer({ log, challenge, sites }: EntranceDeps, request: Incoming
     }
     // Nobody reads this answer; the status is for the log, as many proxies write it.
     if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
+    if (error instanceof SlowBodyError) return problemReply([{ code: "BODY_TOO_SLOW" }], () => undefined);
     const { requestId, method, path } = request;
     const problem = storageProblem(error);
     if (problem !== undefined) {

@@ -15,6 +15,8 @@ export interface Metrics {
   /** A number that is asked for whenever the metrics are read; `undefined` leaves it out. */
   gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void;
   render(): Promise<RenderedMetrics>;
+  /** A count of something that is rare. @returns adds one */
+  counter(name: string, help: string): () => void;
   /** The same as data, to be added to those of other processes. */
   snapshot(): Promise<MetricsSnapshot>;
 }
@@ -88,6 +90,10 @@ export function openMetrics(version: string): Metrics {
     storageAction: (driver, action, seconds) => storage.observe({ driver, action }, seconds),
     gauge,
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    counter(name, help) {
+      const one = new Counter({ name, help, registers });
+      return () => one.inc();
+    },
     snapshot: () => registry.getMetricsAsJSON(),
   };
 }
