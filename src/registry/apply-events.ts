@@ -268,7 +268,8 @@ async function addManifest(
     })
     .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doUpdateSet({ pushed_at: at }))
     .execute();
-  await storeEdges(tx, database, { repositoryId, parent: digest, manifest });
+  // No lease is touched here: in the end `renewAllLeases` gives each its own.
+  await storeEdges(tx, database, { repositoryId, parent: digest, manifest, kept: new Set() });
 }
 
 interface InRepository {

@@ -82,12 +82,10 @@ export async function tablesOf({ database: { read } }: Registry): Promise<Readon
     const rows: readonly Readonly<Record<string, unknown>>[] = await read.selectFrom(table).selectAll().execute();
     tables[table] = rows.map(textOf).toSorted();
   }
-  // Of a lease, whether it has an end: that end begins anew.
+  // Their leases begin anew.
   const held = await read.selectFrom("repository_blobs").selectAll().execute();
   tables["repository_blobs"] = held
-    .map(({ repository_id, digest, leased_until }) =>
-      JSON.stringify([names.get(repository_id), digest, leased_until === Number.MAX_SAFE_INTEGER]),
-    )
+    .map(({ repository_id, digest }) => JSON.stringify([names.get(repository_id), digest]))
     .toSorted();
   return tables;
 }
