@@ -37,14 +37,19 @@ export function missingForFaults(): string | undefined {
   return Bun.which("cc") === null ? "a C compiler (cc) is not installed" : undefined;
 }
 
+interface FaultyOptions extends Pick<ServerOptions, "env"> {
+  /** The folder of the data folder whose calls are meant; all of it, where none is named. */
+  readonly below?: string;
+}
+
 /** A server on a data folder of its own, whose system calls fail when they are told to. */
-export async function startFaulty(options: Pick<ServerOptions, "env"> = {}): Promise<FaultyServer> {
+export async function startFaulty({ below = "", ...options }: FaultyOptions = {}): Promise<FaultyServer> {
   const folder = await mkdtemp(join(tmpdir(), "berth-faults-"));
   const [program, binary, socket] = [join(folder, "fault"), join(folder, "faulty-berth"), join(folder, "socket")];
   const data = join(folder, "data");
   const compiled = Bun.spawnSync(["cc", "-O1", "-o", program, source]);
   if (!compiled.success) throw new Error(`cc: ${compiled.stderr.toString()}`);
-  await writeFile(binary, `#!/bin/sh\nexec '${program}' '${socket}' '${data}' '${berth}' "$@"\n`);
+  await writeFile(binary, `#!/bin/sh\nexec '${program}' '${socket}' '${join(data, below)}' '${berth}' "$@"\n`);
   await chmod(binary, 0o755);
   const server = await startServer({ ...options, data, binary });
   const control = connect(socket);
