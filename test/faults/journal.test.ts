@@ -108,14 +108,14 @@ requirement("the journal and a loss of power", missingStrace(), () => {
 
 requirement("the journal and a full disk", missingForFaults(), () => {
   test("pushes go on where it cannot be written; how far it is behind is told, and it catches up by itself", async () => {
-    await using faulty = await startFaulty({ env: eager, below: "journal" });
+    await using faulty = await startFaulty({ env: eager });
     const { server } = faulty;
     const registry = registryOf(server);
     await until("a snapshot", () => hasSnapshot(server.data));
     await pushImage(registry, repository, { tag: "before" });
     await until("the journal", async () => (await metric(server, "berth_journal_pending_changes")) === 0);
     const before = await documents(server.data, "segment-");
-    await faulty.arm({ call: 1, error: "ENOSPC", stays: true });
+    await faulty.arm({ call: 1, error: "ENOSPC", lasts: "on", files: "journal/" });
     await pushImage(registry, repository, { tag: "full" });
     await until("a failed job", async () => (await metric(server, "berth_task_failing")) > 0);
     await pushImage(registry, repository, { tag: "still-full" });

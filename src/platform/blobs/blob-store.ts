@@ -75,6 +75,14 @@ export interface BlobStore {
 
   readonly documents: DocumentStore;
 
+  /**
+   * Present only on drivers that run out of room. Before a push that writes elsewhere, so that it is refused as well.
+   * @throws Error with a code of the system, such as ENOSPC
+   */
+  readonly requireRoom?: () => Promise<void>;
+  /** Present only on drivers that know it. */
+  readonly room?: () => Promise<{ readonly freeBytes: number; readonly reserveBytes: number }>;
+
   /** Present only on drivers that can hand out URLs; without it, callers send the body. */
   readonly presign?: (key: BlobKey, ttlSeconds: number) => Promise<URL>;
 }

@@ -13,7 +13,7 @@ export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobSto
       onAction(action, (performance.now() - started) / 1000);
     }
   };
-  const { presign } = store;
+  const { presign, requireRoom, room } = store;
   return {
     begin: () => store.begin(),
     append: (...given) => timed("append", () => store.append(...given)),
@@ -29,5 +29,7 @@ export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobSto
     unfinished: () => store.unfinished(),
     documents: store.documents,
     ...(presign && { presign }),
+    ...(requireRoom && { requireRoom }),
+    ...(room && { room }),
   };
 }
