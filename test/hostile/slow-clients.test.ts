@@ -102,17 +102,18 @@ requirement("a crowd of slow connections", missingProcessTable, () => {
   test("would be seen if it did", async () => {
     const pid = Number(await processListeningOn(registry.server().host));
     const least = await slowdown(1, async () => {
-      let stops = 0;
-      const timer = setInterval(() => {
-        if ((stops += 1) > 3) return;
-        process.kill(pid, "SIGSTOP");
-        setTimeout(() => process.kill(pid, "SIGCONT"), 1500);
-      }, 1600);
-      process.kill(pid, "SIGSTOP");
-      setTimeout(() => process.kill(pid, "SIGCONT"), 1500);
+      let isOver = false;
+      const stopping = (async () => {
+        while (!isOver) {
+          process.kill(pid, "SIGSTOP");
+          await Bun.sleep(600);
+          process.kill(pid, "SIGCONT");
+          await Bun.sleep(30);
+        }
+      })();
       return async () => {
-        clearInterval(timer);
-        await Bun.sleep(1600);
+        isOver = true;
+        await stopping;
       };
     });
     expect(least).toBeGreaterThan(2);
