@@ -86,8 +86,8 @@ requirement("a crowd of slow connections", missingProcessTable, () => {
     await pullsMs();
     const least = await slowdown(mostRounds, async () => {
       const end = await gather();
-      const areThere = async (): Promise<boolean> => (await openFiles(pid)) - before > 7 * eachOfSevenKinds * 0.9;
-      for (let waited = 0; !(await areThere()); waited += 20) {
+      const enough = before + 7 * eachOfSevenKinds * 0.9;
+      for (let waited = 0; (await openFiles(pid)) < enough; waited += 20) {
         if (waited > 20_000) throw new Error("the server did not take them all");
         await Bun.sleep(20);
       }
@@ -102,9 +102,9 @@ requirement("a crowd of slow connections", missingProcessTable, () => {
   test("would be seen if it did", async () => {
     const pid = Number(await processListeningOn(registry.server().host));
     const least = await slowdown(1, async () => {
-      let isOver = false;
+      const over = new AbortController();
       const stopping = (async () => {
-        while (!isOver) {
+        while (!over.signal.aborted) {
           process.kill(pid, "SIGSTOP");
           await Bun.sleep(600);
           process.kill(pid, "SIGCONT");
@@ -112,7 +112,7 @@ requirement("a crowd of slow connections", missingProcessTable, () => {
         }
       })();
       return async () => {
-        isOver = true;
+        over.abort();
         await stopping;
       };
     });

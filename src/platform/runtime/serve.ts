@@ -336,12 +336,14 @@ async function blobResponse(
   if (length !== null && Number(length) <= mostGatheredBytes) {
     return new Response(Buffer.concat(await Array.fromAsync(chunksOf(body))), { status, headers });
   }
-  return new Response(toStream(chunksOf(body)), { status, headers });
+  return new Response(toStream(chunksOf(body), request.signal), { status, headers });
 }
 
 /** Reads on only as fast as the client takes, and lets go of the source when the client goes away. */
-function toStream(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+function toStream(source: AsyncIterable<Uint8Array>, gone: AbortSignal): ReadableStream<Uint8Array> {
   const chunks = source[Symbol.asyncIterator]();
+  // Who went away before the first bytes is not told of by a cancel.
+  gone.addEventListener("abort", () => void chunks.return?.());
   return new ReadableStream({
     async pull(controller) {
       const next = await chunks.next();

@@ -1,4 +1,4 @@
-// Pushes 64 MiB with Go's own client, as docker, crane and skopeo do, and says what it was answered.
+// Pushes 32 MiB with Go's own client, as docker, crane and skopeo do, and says what it was answered.
 package main
 
 import (
@@ -21,7 +21,7 @@ func (z *zeros) Read(p []byte) (int, error) {
 
 // main.go <method> <url> <length: known or unknown> <expect: yes or no> <authorization or nothing>
 func main() {
-	const size = 64 << 20
+	const size = 32 << 20
 	request, err := http.NewRequest(os.Args[1], os.Args[2], &zeros{size})
 	if err != nil {
 		panic(err)

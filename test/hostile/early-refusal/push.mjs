@@ -1,6 +1,6 @@
-// Pushes 64 MiB with Node's own client, and says what it was answered: push.mjs <method> <url> <known|unknown> <authorization>
+// Pushes 32 MiB with Node's own client, and says what it was answered: push.mjs <method> <url> <known|unknown> <authorization>
 const [, , method, url, length, authorization] = process.argv;
-const size = 64 << 20;
+const size = 32 << 20;
 
 async function* zeros() {
   const piece = new Uint8Array(65_536);
