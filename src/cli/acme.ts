@@ -112,13 +112,13 @@ interface Answering {
 
 function answerOnPlainPort(
   { hosts, httpAddr }: AcmeConfig,
-  { log, metrics, trustProxies }: Operation,
+  { log, metrics, trustProxies, tracer }: Operation,
   server: Entry,
 ): Answering {
   const answers = new Map<string, string>();
   const securePort = Number(new URL(server.url).port || 443);
   const sites = [plainSite({ answers, hosts, securePort })];
-  const handle = entrance({ log, metrics, trustProxies, challenge: () => undefined, sites });
+  const handle = entrance({ log, metrics, trustProxies, tracer, challenge: () => undefined, sites });
   const plain = takePort({ setting: "tls.acme.httpAddr", addr: httpAddr }, handle);
   log.info("leading to https", { url: plain.url });
   return {

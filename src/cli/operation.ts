@@ -8,6 +8,8 @@ import type { Config } from "../platform/config/schema.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { type Metrics, openMetrics } from "../platform/telemetry/metrics.ts";
+import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
+import { openTracing } from "./tracing.ts";
 import { version } from "./version.ts";
 
 /** What watches over the server, from before it has a registry until after it. */
@@ -17,9 +19,12 @@ export interface Operation {
   readonly readiness: Readiness;
   readonly site: Site;
   readonly trustProxies: TrustProxies;
+  /** Absent where nothing is traced. */
+  readonly tracer: Tracer | undefined;
 }
 
-export function openOperation(config: Config, log: Log): Operation {
+/** @throws StartError */
+export async function openOperation(config: Config, log: Log): Promise<Operation> {
   const metrics = openMetrics(version);
   const readiness = trackReadiness(log);
   const site = operationsSite({ readiness, metrics: config.metrics.enabled ? metrics : undefined });
@@ -30,12 +35,13 @@ export function openOperation(config: Config, log: Log): Operation {
     readiness,
     site,
     trustProxies: trustedProxies({ networks: http.trustedProxies ?? [], header: http.forwardedHeader }),
+    tracer: await openTracing(config, { log, metrics }),
   };
 }
 
 /** Answers while the registry is being opened. */
-export const startingEntrance = ({ log, metrics, site, trustProxies }: Operation): Handle =>
-  entrance({ log, metrics, trustProxies, challenge: () => undefined, sites: [site, starting] });
+export const startingEntrance = ({ log, metrics, site, trustProxies, tracer }: Operation): Handle =>
+  entrance({ log, metrics, trustProxies, tracer, challenge: () => undefined, sites: [site, starting] });
 
 const starting: Site = async () =>
   fail({ code: "UNAVAILABLE", reason: "the server is starting", retryAfterSeconds: 1 });

@@ -32,7 +32,7 @@ async function run({ config, warnings }: Settings): Promise<void> {
   const log = openLog(config.log.level);
   flushAtEnd(log);
   for (const warning of warnings) log.warn("configuration", { warning });
-  const operation = openOperation(config, log);
+  const operation = await openOperation(config, log);
   const { readiness } = operation;
   let handle = startingEntrance(operation);
   // The port comes first: a server that cannot have it must not touch the data.
@@ -66,14 +66,19 @@ async function run({ config, warnings }: Settings): Promise<void> {
   server.sendAway();
   await sleep(noticeSeconds * 1000);
   const drainMs = drainSeconds * 1000;
+  const drainUntil = performance.now() + drainMs;
   const [cutOff] = await Promise.all([server.stop(drainMs), stopBackground(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
+  await operation.tracer?.stop(flushLimitMs(drainUntil));
   await registry.database.close();
   lock.release();
   log.info("stopped");
   await log.drain();
   process.exit(0);
 }
+
+/** What is left of the drain; a collector that does not answer is nobody's reason to stay. */
+const flushLimitMs = (drainUntil: number): number => Math.min(5000, Math.max(500, drainUntil - performance.now()));
 
 /** What hangs then is not waited for: whoever asked for the end would kill the process soon. */
 function exitAtLast(limitMs: number, log: Log): void {

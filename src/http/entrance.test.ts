@@ -42,7 +42,7 @@ const broken = async (): Promise<never> => {
 
 it("names forwarding headers once, however many requests bring them", async () => {
   const { log, lines } = listen();
-  const handle = entrance({ log, metrics, trustProxies: (one) => one, challenge, sites: [] });
+  const handle = entrance({ log, metrics, trustProxies: (one) => one, tracer: undefined, challenge, sites: [] });
   for (let round = 0; round < 3; round++) await handle(request({ host: "a", "x-forwarded-for": "198.51.100.7" }));
   const warnings = lines.filter(({ level }) => level === "warn");
   expect(warnings).toHaveLength(1);
@@ -52,9 +52,14 @@ it("names forwarding headers once, however many requests bring them", async () =
 
 it("answers a bug with 500 and the request's id, and keeps the rest for the log", async () => {
   const { log, lines } = listen();
-  const reply = await entrance({ log, metrics, trustProxies: (one) => one, challenge, sites: [broken] })(
-    request({ host: "a" }),
-  );
+  const reply = await entrance({
+    log,
+    metrics,
+    trustProxies: (one) => one,
+    tracer: undefined,
+    challenge,
+    sites: [broken],
+  })(request({ host: "a" }));
   expect(reply.status).toBe(500);
   expect(JSON.stringify(reply)).toContain("request-1");
   expect(JSON.stringify(reply)).not.toContain("secret detail");
@@ -63,8 +68,13 @@ it("answers a bug with 500 and the request's id, and keeps the rest for the log"
 
 it("knows no path that no site knows", async () => {
   const { log } = listen();
-  const reply = await entrance({ log, metrics, trustProxies: (one) => one, challenge, sites: [async () => undefined] })(
-    request({ host: "a" }),
-  );
+  const reply = await entrance({
+    log,
+    metrics,
+    trustProxies: (one) => one,
+    tracer: undefined,
+    challenge,
+    sites: [async () => undefined],
+  })(request({ host: "a" }));
   expect(reply).toMatchObject({ status: 404, body: { errors: [{ code: "UNSUPPORTED" }] } });
 });

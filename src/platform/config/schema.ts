@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
 import { tlsSchema } from "./tls-schema.ts";
+import { tracingSchema } from "./tracing-schema.ts";
 
 const seconds = (preset: number, most: number) => z.number().int().min(1).max(most).default(preset);
 const daySeconds = 86_400;
@@ -87,6 +88,7 @@ export const configSchema = z.strictObject({
       leaseSeconds: seconds(daySeconds, 365 * daySeconds),
     })
     .prefault({}),
+  tracing: tracingSchema,
   metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
   shutdown: z
     .strictObject({
