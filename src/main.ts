@@ -8,6 +8,7 @@ import { addTls } from "./cli/tls.ts";
 import { addUploads } from "./cli/uploads.ts";
 import { addUser } from "./cli/user.ts";
 import { addVersion } from "./cli/version.ts";
+import { addWorker } from "./cli/worker.ts";
 import { ConfigError } from "./platform/config/load-config.ts";
 
 // The data folder holds password hashes and private images: files that Berth makes are not everyone's to read.
@@ -22,6 +23,7 @@ addJobs(program);
 addTls(program);
 addUser(program);
 addVersion(program);
+addWorker(program);
 
 try {
   await program.parseAsync();

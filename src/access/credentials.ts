@@ -5,6 +5,7 @@ import type { Database } from "../platform/database/database.ts";
 import { isHashablePassword, type Passwords, unmatchableHash } from "../platform/passwords/passwords.ts";
 import { canonicalName, parseAccountName } from "./account-name.ts";
 import { type Account, findAccountByName } from "./accounts.ts";
+import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { type Attempt, type Counted, mostFailuresOfPair, type SignInFailures } from "./sign-in-failures.ts";
 
 export interface Credentials {
@@ -27,6 +28,7 @@ export interface CredentialsDeps {
   readonly database: Pick<Database, "read">;
   readonly passwords: Passwords;
   readonly failures: SignInFailures;
+  readonly guesses: GuessesUnderWay;
   readonly now: () => number;
 }
 
@@ -85,10 +87,9 @@ interface Guess {
 type Prove = (guess: Guess) => Promise<Proof | undefined>;
 
 /** Hashes, once for all who send the same credentials meanwhile, and counts a failure before anyone learns of it. */
-function prover({ passwords, failures, now }: CredentialsDeps): Prove {
+function prover({ passwords, failures, guesses, now }: CredentialsDeps): Prove {
   const nobody = unmatchableHash();
   const underWay = new Map<string, Promise<Proof | undefined>>();
-  const guessesOfPair = new Map<string, number>();
 
   const hash = async ({ attempt, password, account }: Guess): Promise<Proof | undefined> => {
     const matches = await passwords.verify(password, account?.passwordHash ?? nobody);
@@ -98,11 +99,10 @@ function prover({ passwords, failures, now }: CredentialsDeps): Prove {
     await failures.record(attempt);
     return undefined;
   };
-  /** Guesses under way count as failures, and are looked up before those: else many at once would pass together. */
+  /** Guesses under way count as failures, and are looked up before those: one that ends has been counted as such. */
   const withinLimit = async (guess: Guess): Promise<Proof | undefined> => {
     const pair = failures.pairOf(guess.attempt);
-    const others = guessesOfPair.get(pair) ?? 0;
-    guessesOfPair.set(pair, others + 1);
+    const others = await guesses.enter(pair);
     try {
       const counted = await failures.count(guess.attempt);
       refuseBlocked(counted);
@@ -111,9 +111,7 @@ function prover({ passwords, failures, now }: CredentialsDeps): Prove {
       }
       return await hash(guess);
     } finally {
-      const left = (guessesOfPair.get(pair) ?? 1) - 1;
-      if (left === 0) guessesOfPair.delete(pair);
-      else guessesOfPair.set(pair, left);
+      await guesses.leave(pair);
     }
   };
   return async (guess) => {

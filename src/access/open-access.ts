@@ -3,6 +3,7 @@ import type { Database } from "../platform/database/database.ts";
 import type { Passwords } from "../platform/passwords/passwords.ts";
 import { type Authorize, authorizer, type Policy } from "./authorize.ts";
 import { passwordVerifier, type VerifyPassword } from "./credentials.ts";
+import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
@@ -15,6 +16,7 @@ export interface AccessDeps {
   readonly secret: KeyObject;
   readonly policy: Policy;
   readonly tokenSettings: TokenSettings;
+  readonly guesses: GuessesUnderWay;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -33,7 +35,7 @@ export interface Access {
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { database, passwords, secret, policy, tokenSettings: settings, now } = deps;
+  const { database, passwords, secret, policy, tokenSettings: settings, guesses, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
@@ -45,7 +47,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     authorize: authorizer(policy),
     service: settings.service,
     policy,
-    verifyPassword: passwordVerifier({ database, passwords, failures, now }),
+    verifyPassword: passwordVerifier({ database, passwords, failures, guesses, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, now }),
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
     signingKeys,

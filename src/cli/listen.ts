@@ -2,6 +2,7 @@ import type { Certificate } from "../platform/certificates/certificate.ts";
 import { watchCertificate } from "../platform/certificates/watch-certificate.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Handle } from "../platform/runtime/http.ts";
+import type { ListeningSocket } from "../platform/runtime/listening-socket.ts";
 import type { Listening } from "../platform/runtime/serve.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { certificateSource } from "./certificate-source.ts";
@@ -15,10 +16,18 @@ export interface Entry extends Listening {
   certificateExpiresAtMs(): number | undefined;
 }
 
-/** Takes the port, and with a certificate follows its files. @throws StartError */
-export async function listen(config: Config, { log, metrics }: Operation, handle: Handle): Promise<Entry> {
+export interface ListenPlan {
+  readonly handle: Handle;
+  /** The port's, where other processes share it. */
+  readonly socket?: ListeningSocket;
+}
+
+/** Takes the port or its place at it, and with a certificate follows its files. @throws StartError */
+export async function listen(config: Config, { log, metrics }: Operation, plan: ListenPlan): Promise<Entry> {
+  const { handle, socket } = plan;
   const source = await certificateSource(config);
-  const server = takePort({ setting: "http.addr", addr: config.http.addr, certificate: source?.certificate }, handle);
+  const port = { setting: "http.addr", addr: config.http.addr };
+  const server = takePort({ ...port, certificate: source?.certificate, socket }, handle);
   metrics.gauge("registry_http_in_flight_requests", "Requests that have no whole answer yet.", () => server.pending());
   if (source === undefined) return { ...server, certificateExpiresAtMs: () => undefined };
   const isFromAuthority = config.tls.acme.hosts !== undefined;

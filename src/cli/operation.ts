@@ -1,13 +1,13 @@
 import { entrance } from "../http/entrance.ts";
 import { operationsSite } from "../http/operations/operations-site.ts";
-import { type Readiness, trackReadiness } from "../http/operations/readiness.ts";
+import { type Readiness, type Reason, trackReadiness } from "../http/operations/readiness.ts";
 import type { Site } from "../http/entrance.ts";
 import { type TrustProxies, trustedProxies } from "../http/trusted-proxies.ts";
 import { fail } from "../oci/problem.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
-import { type Metrics, openMetrics } from "../platform/telemetry/metrics.ts";
+import { type Metrics, openMetrics, type RenderedMetrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { openTracing } from "./tracing.ts";
 import { version } from "./version.ts";
@@ -23,11 +23,19 @@ export interface Operation {
   readonly tracer: Tracer | undefined;
 }
 
+/** What is told of the whole server, where this process is one of several. */
+export interface WholeServer {
+  reasons(own: readonly Reason[]): Promise<readonly Reason[]>;
+  renderMetrics(): Promise<RenderedMetrics>;
+}
+
 /** @throws StartError */
-export async function openOperation(config: Config, log: Log): Promise<Operation> {
+export async function openOperation(config: Config, log: Log, whole?: WholeServer): Promise<Operation> {
   const metrics = openMetrics(version);
   const readiness = trackReadiness(log);
-  const site = operationsSite({ readiness, metrics: config.metrics.enabled ? metrics : undefined });
+  const told = whole === undefined ? readiness : { reasons: async () => whole.reasons(await readiness.reasons()) };
+  const counted = whole === undefined ? metrics : { render: () => whole.renderMetrics() };
+  const site = operationsSite({ readiness: told, metrics: config.metrics.enabled ? counted : undefined });
   const { http } = config;
   return {
     log,

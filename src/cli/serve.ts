@@ -1,23 +1,26 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
+import { guessesUnderWay } from "../access/guesses-under-way.ts";
 import type { Config } from "../platform/config/schema.ts";
-import { lockDataFolder } from "../platform/data-folder/lock-data-folder.ts";
-import { makeDataFolder } from "../platform/data-folder/make-data-folder.ts";
 import { releaseJobs } from "../platform/jobs/job-queue.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
-import { flushAtEnd, type Log, openLog } from "../platform/telemetry/log.ts";
+import { flushAtEnd, type Log, openLog, standardOutput } from "../platform/telemetry/log.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
 import { openAcme } from "./acme.ts";
 import { startBackground } from "./background.ts";
+import { exitAtLast } from "./exit-at-last.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
 import { openOperation, startingEntrance } from "./operation.ts";
 import { openServing, readinessChecks } from "./serving.ts";
 import { type CommonOptions, readSettings, type Settings, withCommonOptions } from "./settings.ts";
-import { StartError, startStep } from "./start-error.ts";
+import { supervise } from "./supervise.ts";
+import { takeFolder } from "./take-folder.ts";
+import { flushTraces } from "./tracing.ts";
 
 interface ServeOptions extends CommonOptions {
   readonly addr?: string;
+  readonly workers?: string;
 }
 
 /** `berth serve`: the registry, API and web pages on one port. */
@@ -25,38 +28,42 @@ export const addServe = (program: Command): void => {
   withCommonOptions(program.command("serve"))
     .description("run the registry")
     .option("--addr <host:port>", "where to listen (default 127.0.0.1:5000)")
-    .action(async (options: ServeOptions) => run(readSettings(options, { "http.addr": options.addr })));
+    .option("--workers <number>", "how many processes serve the port (default 1)")
+    .action(async ({ addr, workers, ...options }: ServeOptions) =>
+      run(readSettings(options, { "http.addr": addr, "http.workers": workers })),
+    );
 };
 
 async function run({ config, warnings }: Settings): Promise<void> {
-  const log = openLog(config.log.level);
+  const output = standardOutput();
+  const log = openLog(config.log.level, output);
   flushAtEnd(log);
   for (const warning of warnings) log.warn("configuration", { warning });
+  warnOfOpenAccess(config, log);
+  await (config.http.workers > 1 ? supervise(config, { log, output }) : serveAlone(config, log));
+}
+
+async function serveAlone(config: Config, log: Log): Promise<never> {
   const operation = await openOperation(config, log);
   const { readiness } = operation;
   let handle = startingEntrance(operation);
   // The port comes first: a server that cannot have it must not touch the data.
-  const server = await listen(config, operation, (request) => handle(request));
+  const server = await listen(config, operation, { handle: (request) => handle(request) });
   const acme = await openAcme(config, operation, server);
-  const lock = await startStep(`data: ${config.data}`, async () => {
-    await makeDataFolder(config.data);
-    return lockDataFolder(config.data);
-  });
-  if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
+  const lock = await takeFolder(config);
   const registry = await openRegistry(config);
   // The lock shows that whoever wrote to the embedded database before is no more.
   if (registry.database.dialect === "sqlite") {
     await releaseHolds(registry);
     await releaseJobs(registry.database);
   }
-  const serving = await openServing(config, registry, operation);
+  const serving = await openServing(config, registry, { operation, guesses: guessesUnderWay() });
   handle = serving.handle;
   const stopBackground = startBackground(config, serving.registry, operation);
-  warnOfOpenAccess(config, log);
   readiness.enter("running", [...readinessChecks(serving.registry), ...(acme?.checks ?? [])]);
   acme?.start();
   // Before anyone learns that it listens: who stops it then must not cut it off.
-  const shutdown = untilShutdown();
+  const shutdown = untilShutdown(["SIGHUP"]);
   log.info("listening", { url: server.url });
   log.flush();
   log.info("stopping", { signal: await shutdown, requests: server.pending() });
@@ -69,24 +76,12 @@ async function run({ config, warnings }: Settings): Promise<void> {
   const drainUntil = performance.now() + drainMs;
   const [cutOff] = await Promise.all([server.stop(drainMs), stopBackground(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
-  await operation.tracer?.stop(flushLimitMs(drainUntil));
+  await flushTraces(operation.tracer, drainUntil);
   await registry.database.close();
   lock.release();
   log.info("stopped");
   await log.drain();
   process.exit(0);
-}
-
-/** What is left of the drain; a collector that does not answer is nobody's reason to stay. */
-const flushLimitMs = (drainUntil: number): number => Math.min(5000, Math.max(500, drainUntil - performance.now()));
-
-/** What hangs then is not waited for: whoever asked for the end would kill the process soon. */
-function exitAtLast(limitMs: number, log: Log): void {
-  const marginMs = 7000;
-  void sleep(limitMs + marginMs).then(() => {
-    log.warn("stopped before everything had ended");
-    process.exit(0);
-  });
 }
 
 function warnOfOpenAccess({ access, http }: Config, log: Log): void {

@@ -1,4 +1,5 @@
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
+import type { GuessesUnderWay } from "../access/guesses-under-way.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { authenticator } from "../http/authenticate.ts";
@@ -10,12 +11,11 @@ import { tokenSite } from "../http/token/token-site.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
+import type { Database } from "../platform/database/database.ts";
 import { databaseProblem } from "../platform/database/database-problem.ts";
 import { measuredDatabase } from "../platform/database/measured-database.ts";
-import type { Database } from "../platform/database/database.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
-import type { Log } from "../platform/telemetry/log.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -31,10 +31,17 @@ export interface Serving {
   readonly handle: Handle;
 }
 
+/** What serves in one process and what several processes have in common. */
+export interface Around {
+  readonly operation: Operation;
+  readonly guesses: GuessesUnderWay;
+}
+
 /** Puts the parts together on a registry that is open. @throws ConfigError */
-export async function openServing(config: Config, opened: Registry, operation: Operation): Promise<Serving> {
+export async function openServing(config: Config, opened: Registry, around: Around): Promise<Serving> {
+  const { operation } = around;
   const registry = watched(opened, operation);
-  const access = await openAccessOf(config, registry, operation.log);
+  const access = await openAccessOf(config, registry, around);
   return { registry, handle: entranceOf(config, { registry, access, operation }) };
 }
 
@@ -60,7 +67,11 @@ const traced = (database: Database, tracer: Tracer): Database => {
   return measuredDatabase(database, (action, seconds) => tracer.done(`database ${action}`, seconds, attributes));
 };
 
-async function openAccessOf(config: Config, { database }: Registry, log: Log): Promise<Access> {
+async function openAccessOf(
+  config: Config,
+  { database }: Registry,
+  { operation: { log }, guesses }: Around,
+): Promise<Access> {
   const passwords = createPasswords(passwordLimits);
   const now = Date.now;
   const dataFolder = config.data;
@@ -71,6 +82,7 @@ async function openAccessOf(config: Config, { database }: Registry, log: Log): P
     secret,
     policy: { mode: config.access.mode },
     tokenSettings: { issuer: "berth", service: config.access.service, ttlSeconds: tokenSeconds },
+    guesses,
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];

@@ -1,5 +1,6 @@
 import type { Certificate } from "../platform/certificates/certificate.ts";
 import type { Handle } from "../platform/runtime/http.ts";
+import { type ListeningSocket, openListeningSocket } from "../platform/runtime/listening-socket.ts";
 import { type Listening, serve } from "../platform/runtime/serve.ts";
 import { StartError } from "./start-error.ts";
 
@@ -8,16 +9,36 @@ interface Port {
   /** <host>:<port> */
   readonly addr: string;
   readonly certificate?: Certificate | undefined;
+  /** Of this port, where other processes share it. */
+  readonly socket?: ListeningSocket | undefined;
 }
 
 /** @throws StartError */
-export function takePort({ setting, addr, certificate }: Port, handle: Handle): Listening {
+export function takePort({ certificate, socket, ...port }: Port, handle: Handle): Listening {
+  return atAddress(port, (address) =>
+    serve({ ...address, ...(certificate && { certificate }), ...(socket && { socket }) }, handle),
+  );
+}
+
+/** Takes a port for processes that are to share it. @throws StartError */
+export const takeSharedPort = (
+  port: Pick<Port, "setting" | "addr">,
+): { readonly host: string; readonly socket: ListeningSocket } =>
+  atAddress(port, ({ hostname, port: number }) => ({
+    host: hostname.includes(":") ? `[${hostname}]` : hostname,
+    socket: openListeningSocket(hostname, number),
+  }));
+
+function atAddress<T>(
+  { setting, addr }: Pick<Port, "setting" | "addr">,
+  take: (address: { readonly hostname: string; readonly port: number }) => T,
+): T {
   const colon = addr.lastIndexOf(":");
   const host = addr.slice(0, colon).replaceAll(/[[\]]/g, "");
   const hostname = host === "" ? "0.0.0.0" : host;
   const port = Number(addr.slice(colon + 1));
   try {
-    return serve({ hostname, port, ...(certificate && { certificate }) }, handle);
+    return take({ hostname, port });
   } catch (error) {
     throw new StartError(`${setting}: cannot listen on ${addr}: ${error instanceof Error ? error.message : ""}`);
   }

@@ -40,6 +40,13 @@ export async function openTracing(
   return createTracer(exporter, tracing.sampleRatio);
 }
 
+/** What has gathered goes out in what is left of the drain; a collector that does not answer is no reason to stay. */
+export const flushTraces = async (tracer: Tracer | undefined, drainUntil: number): Promise<void> =>
+  tracer?.stop(Math.min(mostFlushMs, Math.max(leastFlushMs, drainUntil - performance.now())));
+
+const leastFlushMs = 500;
+const mostFlushMs = 5000;
+
 const headersOf = ({ headers = "" }: Config["tracing"]): Readonly<Record<string, string>> =>
   Object.fromEntries(
     headers.split(",").flatMap((one) => {

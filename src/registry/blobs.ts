@@ -82,11 +82,21 @@ export async function renewLease(registry: Registry, repository: RepositoryName,
   if (renewed.length === 0) fail({ code: "BLOB_UNKNOWN", digest });
 }
 
-/** Locks blobs against their removal until the transaction ends; others may lock them likewise. */
-export async function keepBlobs(tx: Writer, { dialect }: Database, digests: readonly Digest[]): Promise<void> {
+/**
+ * Locks blobs against their removal until the transaction ends; others may lock them likewise.
+ * @returns those that stay. One that came in since may go again: to this transaction it is not there
+ */
+export async function keepBlobs(
+  tx: Writer,
+  { dialect }: Database,
+  digests: readonly Digest[],
+): Promise<ReadonlySet<string>> {
+  const kept = new Set<string>();
   for (const values of inChunks([...new Set(digests)].toSorted())) {
-    await lockRows(tx, dialect, { table: "blobs", column: "digest", values, against: "removal" });
+    const locked = await lockRows(tx, dialect, { table: "blobs", column: "digest", values, against: "removal" });
+    for (const digest of locked) kept.add(digest);
   }
+  return kept;
 }
 
 /** Makes a blob readable in a repository, or renews its lease there. The blob's row must be locked or new. */
@@ -126,7 +136,8 @@ export async function mountBlob(registry: Registry, { repository, digest, source
   const { database } = registry;
   if (sources.length === 0 || !(await isSound(registry, digest))) return false;
   return writeEvents(database, async (tx) => {
-    await keepBlobs(tx, database, [digest]);
+    const kept = await keepBlobs(tx, database, [digest]);
+    if (!kept.has(digest)) return false;
     const source = await tx
       .selectFrom("repository_blobs")
       .innerJoin("repositories", "repositories.id", "repository_blobs.repository_id")

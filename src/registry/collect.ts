@@ -75,7 +75,10 @@ async function expireUploads(registry: Registry): Promise<Step> {
           .select("idle.id")
           .where("idle.active_at", "<", idleSince)
           .where("idle.held_until", "<", now)
-          .limit(mostInOneStep),
+          .orderBy("idle.active_at")
+          .limit(mostInOneStep)
+          // Two collectors never wait for each other; what one has, the other passes over.
+          .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked()),
       )
       // Once more on the row itself: PostgreSQL asks only this again of a session that was claimed while it waited.
       .where("active_at", "<", idleSince)
@@ -152,6 +155,8 @@ async function deleteBytes({ database, blobs }: Registry): Promise<Step> {
   }
   await blobs.delete(keys.map(storedKey));
   await writeEvents(database, async (tx) => {
+    const doomed = { table: "doomed_blobs", column: "blob_key", values: keys };
+    await lockRows(tx, database.dialect, { ...doomed, against: "everyone" });
     await tx.deleteFrom("doomed_blobs").where("blob_key", "in", keys).execute();
     for (const key of keys) recordEvents(tx, { kind: "bytes-deleted", key: storedKey(key) });
   });

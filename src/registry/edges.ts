@@ -28,13 +28,18 @@ interface NewParent {
   readonly repositoryId: number;
   readonly parent: Digest;
   readonly manifest: Manifest;
+  /** Of what it names, the blobs whose rows are locked. */
+  readonly kept: ReadonlySet<string>;
 }
 
-/** Stores what a manifest names; those blobs need no lease from now on. Their rows must be locked. */
+/**
+ * Stores what a manifest names; those blobs need no lease from now on. A blob that is not locked keeps the lease that it
+ * came with: the collector sees that it is named, and nobody waits here who holds less than others need.
+ */
 export async function storeEdges(
   tx: Writer,
   { dialect }: Database,
-  { repositoryId, parent, manifest }: NewParent,
+  { repositoryId, parent, manifest, kept }: NewParent,
 ): Promise<void> {
   const kinds = new Map(manifest.edges.map((edge) => [edge.digest, edge.kind]));
   for (const some of inChunks([...kinds].toSorted(byDigest))) {
@@ -43,7 +48,8 @@ export async function storeEdges(
       .values(some.map(([child, kind]) => ({ repository_id: repositoryId, child, parent, kind })))
       .onConflict((conflict) => conflict.doNothing())
       .execute();
-    const digests = some.map(([child]) => child);
+    const digests = some.map(([child]) => child).filter((child) => kept.has(child));
+    if (digests.length === 0) continue;
     await tx
       .updateTable("repository_blobs")
       .set({ leased_until: neverMs })

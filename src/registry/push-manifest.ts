@@ -49,12 +49,12 @@ export async function pushManifest(registry: Registry, push: ManifestPush): Prom
   return writeEvents(database, async (tx) => {
     // All that it names, also what need not be there: what is there stays, whoever collects meanwhile.
     const named = push.manifest.edges.map(({ digest }) => digest);
-    await keepBlobs(tx, database, named);
+    const kept = await keepBlobs(tx, database, named);
     const repositoryId = await ensureRepository(tx, database, push.repository);
-    const absent = await checkContent(registry, tx, { push, repositoryId });
+    const absent = await checkContent(registry, tx, { push, repositoryId, kept });
     await storeManifest(registry, tx, push);
     const isNew = await addToRepository(registry, tx, { push, repositoryId });
-    if (isNew) await storeEdges(tx, database, { repositoryId, parent: push.digest, manifest: push.manifest });
+    if (isNew) await storeEdges(tx, database, { repositoryId, parent: push.digest, manifest: push.manifest, kept });
     if (push.tags.length === 0) checkCondition(push.condition, isNew ? undefined : push.digest);
     await moveTags(registry, tx, { push, repositoryId });
     return { absent };
@@ -66,11 +66,11 @@ interface InRepository {
   readonly repositoryId: number;
 }
 
-/** What the manifest needs is in the repository; of the rest, what is not. */
+/** What the manifest needs is in the repository, and stays; of the rest, what is not. */
 async function checkContent(
   { settings }: Registry,
   tx: Writer,
-  { push, repositoryId }: InRepository,
+  { push, repositoryId, kept }: InRepository & { readonly kept: ReadonlySet<string> },
 ): Promise<readonly Digest[]> {
   const edges = push.manifest.edges.filter(({ kind }) => kind !== "foreign");
   const mayBeAbsent = (kind: EdgeKind): boolean =>
@@ -92,7 +92,7 @@ async function checkContent(
       .where("repository_id", "=", repositoryId)
       .where("digest", "in", some)
       .execute();
-    for (const { digest } of [...blobs, ...manifests]) present.add(digest);
+    for (const { digest } of [...blobs.filter((blob) => kept.has(blob.digest)), ...manifests]) present.add(digest);
   }
   const absent = digests.filter((digest) => !present.has(digest));
   const [first, ...more] = absent

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { algorithmOf, type Digest, parseDigest } from "../oci/digest.ts";
 import type { JsonObject, JsonValue } from "../oci/json.ts";
 import { readIndexEntries } from "../oci/manifest.ts";
@@ -40,39 +41,46 @@ export async function listReferrers(registry: Registry, request: ReferrersReques
   return { items: page.items, isLast: page.isLast && rows.isLast };
 }
 
-const rowsOf = ({ database }: Registry, repositoryId: number, { subject, artifactTypes, after }: ReferrersRequest) =>
-  database.read
-    .selectFrom("repository_manifests")
-    .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
-    .where("repository_manifests.repository_id", "=", repositoryId)
-    .where("repository_manifests.subject", "=", subject)
-    .$if(artifactTypes.length > 0, (query) => query.where("repository_manifests.artifact_type", "in", artifactTypes))
-    .$if(after !== undefined, (query) => query.where("repository_manifests.digest", ">", after ?? ""))
-    .orderBy("repository_manifests.digest");
-
-/** Sizes first: annotations may have megabytes each, and only one page of them is ever read. */
+/**
+ * Sizes first: annotations may have megabytes each, and only one page of them is ever read. One statement, so that what
+ * is pushed meanwhile is on the page or behind it, and pushes nothing off its end.
+ */
 async function readRows(
-  registry: Registry,
+  { database }: Registry,
   repositoryId: number,
-  request: ReferrersRequest,
+  { subject, artifactTypes, after, mostItems, mostBytes }: ReferrersRequest,
 ): Promise<Page<ReferrerDescriptor>> {
-  const sizes = await rowsOf(registry, repositoryId, request)
-    .select(["manifests.digest", "manifests.descriptor_bytes"])
-    .limit(request.mostItems + 1)
-    .execute();
-  const count = countWithin(
-    sizes.map((row) => row.descriptor_bytes),
-    request,
-  );
-  const rows = await rowsOf(registry, repositoryId, request)
-    .select([
-      "manifests.digest",
-      "manifests.media_type",
-      "manifests.size_bytes",
-      "manifests.artifact_type",
-      "manifests.annotations",
-    ])
-    .limit(count)
+  const rows = await database.read
+    .with("sized", (query) =>
+      query
+        .selectFrom("repository_manifests")
+        .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
+        .select(["repository_manifests.digest", "manifests.descriptor_bytes"])
+        .where("repository_manifests.repository_id", "=", repositoryId)
+        .where("repository_manifests.subject", "=", subject)
+        .$if(artifactTypes.length > 0, (some) => some.where("repository_manifests.artifact_type", "in", artifactTypes))
+        .$if(after !== undefined, (later) => later.where("repository_manifests.digest", ">", after ?? ""))
+        .orderBy("repository_manifests.digest")
+        .limit(mostItems + 1),
+    )
+    .with("placed", (query) =>
+      query
+        .selectFrom("sized")
+        .select([
+          "digest",
+          sql<number>`row_number() over (order by digest)`.as("place"),
+          sql<number>`sum(descriptor_bytes) over (order by digest)`.as("bytes_so_far"),
+          sql<number>`count(*) over ()`.as("found"),
+        ]),
+    )
+    .selectFrom("placed")
+    .innerJoin("manifests", "manifests.digest", "placed.digest")
+    .select(["placed.found", "manifests.digest", "media_type", "size_bytes", "artifact_type", "annotations"])
+    // At least one, so that following the pages ends.
+    .where(({ or, and, eb }) =>
+      or([eb("place", "=", 1), and([eb("place", "<=", mostItems), eb("bytes_so_far", "<=", mostBytes)])]),
+    )
+    .orderBy("placed.digest")
     .execute();
   const items = rows.map((row) => ({
     mediaType: row.media_type,
@@ -81,7 +89,7 @@ async function readRows(
     ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
     ...(row.annotations === null ? {} : { annotations: parseAnnotations(row.annotations) }),
   }));
-  return { items, isLast: count === sizes.length };
+  return { items, isLast: rows.length === (rows[0]?.found ?? 0) };
 }
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as pushManifest wrote it

@@ -29,6 +29,8 @@ export interface RegistrySettings {
 
 /** What every function of the registry works on. */
 export interface Registry {
+  /** Names this process among all that write to uploads. */
+  readonly process: string;
   readonly database: Database;
   readonly blobs: BlobStore;
   readonly writeRules: readonly WriteRule[];

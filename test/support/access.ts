@@ -1,3 +1,4 @@
+import { guessesUnderWay } from "../../src/access/guesses-under-way.ts";
 import { createSecretKey, type KeyObject } from "node:crypto";
 import { type Access, openAccess } from "../../src/access/open-access.ts";
 import { parseAccountName } from "../../src/access/account-name.ts";
@@ -70,6 +71,7 @@ export async function openTestAccess(
     passwords,
     secret: testSecret(),
     policy: { mode },
+    guesses: guessesUnderWay(),
     tokenSettings,
     now: clock.now,
   });

@@ -29,6 +29,7 @@ export function testRegistry(database: Database, parts: Partial<Registry> = {}):
   return {
     database,
     blobs: memoryBlobStore(),
+    process: "test",
     writeRules: [],
     readGates: [],
     hashes: runningHashes(),

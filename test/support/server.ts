@@ -40,6 +40,9 @@ export interface ServerOptions {
   readonly addr?: string;
 }
 
+/** So many processes serve where a test does not say it: the second pass over the protocol's tests has two. */
+const workers = process.env["BERTH_TEST_WORKERS"];
+
 /** In the name of a client that only asks so that its line comes last. */
 const marker = "berth-test-logged-";
 const password = "correct-horse-battery-staple";
@@ -49,7 +52,12 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const data = options.data ?? (await mkdtemp(join(tmpdir(), "berth-test-")));
   const command = [options.binary ?? join(root, "bin/berth"), "serve", "--addr", options.addr ?? "127.0.0.1:0"];
   const child = Bun.spawn([...command, "--data", data, ...(options.args ?? [])], {
-    env: { ...withoutSettings(process.env), BERTH_ADMIN_PASSWORD: password, ...options.env },
+    env: {
+      ...withoutSettings(process.env),
+      BERTH_ADMIN_PASSWORD: password,
+      BERTH_HTTP_WORKERS: workers,
+      ...options.env,
+    },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

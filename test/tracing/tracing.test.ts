@@ -111,6 +111,30 @@ requirement("what a collector is sent", decoderMissing, () => {
     }
   });
 
+  it("comes from every worker, to the last span", async () => {
+    const collector = collect();
+    try {
+      await using server = await startServer({
+        args: ["--workers", "2"],
+        env: { BERTH_TRACING_ENDPOINT: collector.url },
+      });
+      for (let round = 0; round < 40; round++)
+        await (await fetch(new URL("/healthz", server.url), { headers: { connection: "close" } })).arrayBuffer();
+      expect(await server.stop()).toBe(0);
+      const decoded = await Promise.all(collector.received.map(({ body }) => decode(program, body)));
+      const ids = decoded.flatMap(({ spans }) => spans.map(({ attributes }) => attributes["berth.request_id"]));
+      expect(ids.toSorted()).toEqual(
+        server
+          .requests()
+          .map((line) => String(line["requestId"]))
+          .toSorted(),
+      );
+      expect(ids).toHaveLength(40);
+    } finally {
+      await collector.stop();
+    }
+  }, 60_000);
+
   describe("by a server that is asked for things", () => {
     const canary = `canary${randomBytes(16).toString("hex")}`;
     const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

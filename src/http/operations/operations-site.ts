@@ -5,9 +5,9 @@ import type { Site } from "../entrance.ts";
 import type { Readiness } from "./readiness.ts";
 
 interface OperationsDeps {
-  readonly readiness: Readiness;
+  readonly readiness: Pick<Readiness, "reasons">;
   /** Absent when `metrics.enabled` is off. */
-  readonly metrics: Metrics | undefined;
+  readonly metrics: Pick<Metrics, "render"> | undefined;
 }
 
 /** A state of now: no cache may answer in our place. */
@@ -29,14 +29,14 @@ export function operationsSite({ readiness, metrics }: OperationsDeps): Site {
   };
 }
 
-async function readyReply(readiness: Readiness): Promise<Reply> {
+async function readyReply(readiness: OperationsDeps["readiness"]): Promise<Reply> {
   const reasons = await readiness.reasons();
   const ready = reasons.length === 0;
   const body = { ready, reasons: reasons.map(({ check, reason }) => ({ check, reason })) };
   return { kind: "json", status: ready ? 200 : 503, headers, body };
 }
 
-async function metricsReply(metrics: Metrics): Promise<Reply> {
+async function metricsReply(metrics: Pick<Metrics, "render">): Promise<Reply> {
   const { contentType, text } = await metrics.render();
   return { kind: "bytes", status: 200, headers: { ...headers, "content-type": contentType }, body: Buffer.from(text) };
 }

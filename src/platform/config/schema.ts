@@ -25,80 +25,89 @@ const networks = z
   });
 
 /** Every setting, its limits and its default. Unknown keys are refused: a wrong configuration does not start. */
-export const configSchema = z.strictObject({
-  data: z.string().min(1).default("./data"),
-  /** Encrypts what must be read back; 32 characters or more. Without it, a random one is kept in the data folder. */
-  secret: z.string().meta({ writeOnly: true }).optional(),
-  http: z
-    .strictObject({
-      addr: address.default("127.0.0.1:5000"),
-      /** Where clients reach the registry, when that is not what their Host header says. */
-      publicUrl: publicUrl.optional(),
-      /** Proxies whose word on client, scheme and host counts. */
-      trustedProxies: networks.optional(),
-      /** The kind of header that these proxies write. */
-      forwardedHeader: z.enum(["x-forwarded", "forwarded"]).default("x-forwarded"),
-    })
-    .prefault({}),
-  tls: tlsSchema.prefault({}),
-  database: z
-    .strictObject({
-      url: z
-        .string()
-        .regex(/^(?:sqlite:|postgres(?:ql)?:\/\/)/, "must start with sqlite: or postgres://")
-        .optional(),
-    })
-    .prefault({}),
-  access: z
-    .strictObject({
-      mode: z.enum(["standard", "open"]).default("standard"),
-      /** Name of this registry in tokens: `service` of the challenge and audience of the token. */
-      service: z
-        .string()
-        .regex(/^[a-zA-Z0-9._:/-]{1,255}$/, "must be 1 to 255 letters, digits and . _ : / -")
-        .default("berth"),
-    })
-    .prefault({}),
-  manifests: z
-    .strictObject({
-      /** Whether an index may name manifests that are not in the repository. */
-      sparseIndexes: z.boolean().default(true),
-      /** Whether an image may name layers that are not in the repository: a pull of it may fail. */
-      sparseImages: z.boolean().default(false),
-    })
-    .prefault({}),
-  delete: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
-  uploads: z
-    .strictObject({
-      idleSeconds: seconds(daySeconds, 30 * daySeconds),
-      maxBytes: z
-        .number()
-        .int()
-        .min(1)
-        .max(2 ** 50)
-        .default(64 * 2 ** 30),
-      maxSessions: z.number().int().min(1).max(1_000_000).default(10_000),
-      maxSessionsPerPrincipal: z.number().int().min(1).max(1_000_000).default(1000),
-    })
-    .prefault({}),
-  collect: z
-    .strictObject({
-      intervalSeconds: seconds(60, daySeconds),
-      /** How long a blob that no manifest names is kept. */
-      leaseSeconds: seconds(daySeconds, 365 * daySeconds),
-    })
-    .prefault({}),
-  tracing: tracingSchema,
-  metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
-  shutdown: z
-    .strictObject({
-      /** How long requests are still taken while /readyz already says no, so that a balancer sees it. */
-      noticeSeconds: z.number().int().min(0).max(600).default(0),
-      /** How long running requests may take then; docker kills 10 seconds after it has asked. */
-      drainSeconds: seconds(8, 3600),
-    })
-    .prefault({}),
-  log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
-});
+export const configSchema = z
+  .strictObject({
+    data: z.string().min(1).default("./data"),
+    /** Encrypts what must be read back; 32 characters or more. Without it, a random one is kept in the data folder. */
+    secret: z.string().meta({ writeOnly: true }).optional(),
+    http: z
+      .strictObject({
+        addr: address.default("127.0.0.1:5000"),
+        /** Where clients reach the registry, when that is not what their Host header says. */
+        publicUrl: publicUrl.optional(),
+        /** Proxies whose word on client, scheme and host counts. */
+        trustedProxies: networks.optional(),
+        /** The kind of header that these proxies write. */
+        forwardedHeader: z.enum(["x-forwarded", "forwarded"]).default("x-forwarded"),
+        /** Processes that serve the port. With more than one, another one keeps them running. */
+        workers: z.number().int().min(1).max(64).default(1),
+      })
+      .prefault({}),
+    tls: tlsSchema.prefault({}),
+    database: z
+      .strictObject({
+        url: z
+          .string()
+          .regex(/^(?:sqlite:|postgres(?:ql)?:\/\/)/, "must start with sqlite: or postgres://")
+          .optional(),
+      })
+      .prefault({}),
+    access: z
+      .strictObject({
+        mode: z.enum(["standard", "open"]).default("standard"),
+        /** Name of this registry in tokens: `service` of the challenge and audience of the token. */
+        service: z
+          .string()
+          .regex(/^[a-zA-Z0-9._:/-]{1,255}$/, "must be 1 to 255 letters, digits and . _ : / -")
+          .default("berth"),
+      })
+      .prefault({}),
+    manifests: z
+      .strictObject({
+        /** Whether an index may name manifests that are not in the repository. */
+        sparseIndexes: z.boolean().default(true),
+        /** Whether an image may name layers that are not in the repository: a pull of it may fail. */
+        sparseImages: z.boolean().default(false),
+      })
+      .prefault({}),
+    delete: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
+    uploads: z
+      .strictObject({
+        idleSeconds: seconds(daySeconds, 30 * daySeconds),
+        maxBytes: z
+          .number()
+          .int()
+          .min(1)
+          .max(2 ** 50)
+          .default(64 * 2 ** 30),
+        maxSessions: z.number().int().min(1).max(1_000_000).default(10_000),
+        maxSessionsPerPrincipal: z.number().int().min(1).max(1_000_000).default(1000),
+      })
+      .prefault({}),
+    collect: z
+      .strictObject({
+        intervalSeconds: seconds(60, daySeconds),
+        /** How long a blob that no manifest names is kept. */
+        leaseSeconds: seconds(daySeconds, 365 * daySeconds),
+      })
+      .prefault({}),
+    tracing: tracingSchema,
+    metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
+    shutdown: z
+      .strictObject({
+        /** How long requests are still taken while /readyz already says no, so that a balancer sees it. */
+        noticeSeconds: z.number().int().min(0).max(600).default(0),
+        /** How long running requests may take then; docker kills 10 seconds after it has asked. */
+        drainSeconds: seconds(8, 3600),
+      })
+      .prefault({}),
+    log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
+  })
+  .superRefine(({ http, tls: { acme } }, context) => {
+    if (http.workers === 1 || acme.hosts === undefined || acme.challenge === "http-01") return;
+    // Any worker may meet the authority, and one of them alone has asked it.
+    const message = "must be http-01 where http.workers is more than 1";
+    context.addIssue({ code: "custom", path: ["tls", "acme", "challenge"], message });
+  });
 
 export type Config = z.infer<typeof configSchema>;

@@ -6,6 +6,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "http.publicUrl": "Where clients reach the registry, when that is not what their Host header says.",
   "http.trustedProxies": "Addresses and networks of proxies whose word on client, scheme and host counts.",
   "http.forwardedHeader": "Whether those proxies write X-Forwarded-For, -Proto and -Host, or Forwarded.",
+  "http.workers": "How many processes serve the port.",
   "tls.certFile": "The certificate in PEM, the chain behind it. With it and its key the server speaks HTTPS alone.",
   "tls.keyFile": "The certificate's key in PEM, without a passphrase.",
   "tls.checkSeconds": "How often the two files are looked at for a renewal.",

@@ -14,7 +14,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 async function startOther() {
   const script = `
     const { lockDataFolder } = await import(${JSON.stringify(join(import.meta.dir, "lock-data-folder.ts"))});
-    const lock = lockDataFolder(${JSON.stringify(folder)});
+    const lock = await lockDataFolder(${JSON.stringify(folder)});
     console.log(lock === undefined ? "refused" : "locked");
     for await (const line of console) if (line === "release") lock?.release();
   `;
@@ -26,13 +26,13 @@ async function startOther() {
 it("is one process's, and nobody else's while that lives, however it ends", async () => {
   const first = await startOther();
   const second = await startOther();
-  expect([first.said, second.said, lockDataFolder(folder)]).toEqual(["locked", "refused", undefined]);
+  expect([first.said, second.said, await lockDataFolder(folder)]).toEqual(["locked", "refused", undefined]);
   second.child.kill();
   await second.child.exited;
-  expect(lockDataFolder(folder)).toBeUndefined();
+  expect(await lockDataFolder(folder)).toBeUndefined();
   first.child.kill("SIGKILL");
   await first.child.exited;
-  const own = lockDataFolder(folder);
+  const own = await lockDataFolder(folder);
   expect(own).toBeDefined();
   const third = await startOther();
   expect(third.said).toBe("refused");
@@ -52,15 +52,15 @@ it("of many that start at once is one's", async () => {
   await Promise.all(others.map(({ child }) => child.exited));
 }, 30_000);
 
-it("refuses a second time in the same process too, and can be taken again after its release", () => {
-  const lock = lockDataFolder(folder);
-  expect(lockDataFolder(folder)).toBeUndefined();
+it("refuses a second time in the same process too, and can be taken again after its release", async () => {
+  const lock = await lockDataFolder(folder);
+  expect(await lockDataFolder(folder)).toBeUndefined();
   lock?.release();
-  const again = lockDataFolder(folder);
+  const again = await lockDataFolder(folder);
   expect(again).toBeDefined();
   again?.release();
 });
 
-it("says what is wrong where there is no folder", () => {
-  expect(() => lockDataFolder(join(folder, "absent"))).toThrow();
+it("says what is wrong where there is no folder", async () => {
+  await expect(lockDataFolder(join(folder, "absent"))).rejects.toThrow();
 });

@@ -91,7 +91,7 @@ describeEachDatabase("locking rows", (dialect, open) => {
       order.push("kept");
     });
     await kept.promise;
-    const second = database.write(keep).then(both.resolve);
+    const second = database.write(keep).then(() => both.resolve());
     const removal = database.write(async (tx) => {
       await lockRows(tx, dialect, { table: "counters", column: "name", values: ["a"], against: "everyone" });
       order.push("removed");

@@ -1,5 +1,6 @@
 import type { Server } from "bun";
 import type { AlpnFront } from "./alpn-front.ts";
+import type { Place } from "./listening-socket.ts";
 import { quietTurn } from "./quiet-turn.ts";
 import { steerToNewest } from "./steer-connections.ts";
 
@@ -7,6 +8,8 @@ import { steerToNewest } from "./steer-connections.ts";
 export interface Door {
   readonly server: Server<undefined>;
   readonly front?: AlpnFront;
+  /** Where several processes share the port. */
+  readonly place?: Place;
 }
 
 /** Who takes the connections of a port: one door, and for a while those that it took over from. */
@@ -39,9 +42,10 @@ export function openDoors(first: Door, port: number, idleMs: number): Doors {
    * Ends a door so that no client notices. To stop closes the connections that wait for their next request, and one may
    * be on its way: so first each is told with an answer that it ends.
    */
-  const close = async ({ server, front }: Door): Promise<void> => {
+  const close = async ({ server, front, place }: Door): Promise<void> => {
     leaving.add(server);
-    await steerToNewest(port);
+    if (place === undefined) await steerToNewest(port);
+    else place.leave();
     await Bun.sleep(handOverMs);
     await quietTurn();
     if (front === undefined) void server.stop(false);

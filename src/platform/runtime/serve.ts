@@ -2,8 +2,10 @@ import type { Server } from "bun";
 import { chunksOf } from "../blobs/blob-body.ts";
 import { type ChallengeCertificate, openAlpnFront } from "./alpn-front.ts";
 import { type Door, type Doors, openDoors } from "./doors.ts";
+import { quietTurn } from "./quiet-turn.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
+import { type ListeningSocket, nowhere, refuseNewcomers, shareSocket } from "./listening-socket.ts";
 import { ClientGoneError, type Handle, type Incoming, type Reply, type ReplyHeaders } from "./http.ts";
 
 export interface Listening {
@@ -36,6 +38,8 @@ export interface ListenOptions {
   readonly port: number;
   /** With it, HTTP/1.1 and HTTP/2 over TLS; without it, plain HTTP/1.1. */
   readonly certificate?: Certificate;
+  /** The port's, which several processes share; without it the port is this process's alone. */
+  readonly socket?: ListeningSocket;
 }
 
 /** How long handlers may take to end once their connections are gone; then the process ends without them. */
@@ -47,36 +51,34 @@ const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
-  const { hostname } = options;
+  const { hostname, socket } = options;
   let { certificate } = options;
   const scheme = certificate === undefined ? "http" : "https";
-  const state: ServerState = { handle, scheme, running: 0, doors: undefined };
+  const state: ServerState = { handle, scheme, running: 0, latestAt: 0, doors: undefined };
   let first = listen(options, state);
-  const port = first.port ?? options.port;
-  if (certificate !== undefined) {
+  const port = socket?.port ?? first.server.port ?? options.port;
+  if (certificate !== undefined && socket === undefined) {
     // Two servers share a port while one certificate takes over from another, which the first must have allowed from
     // its beginning. So the port is asked for alone, and at once taken again.
-    void first.stop(true);
+    void first.server.stop(true);
     first = listen({ ...options, port, sharesPort: true }, state);
   }
-  const doors = openDoors({ server: first }, port, idleSeconds * 1000);
+  const doors = openDoors(first, port, idleSeconds * 1000);
   state.doors = doors;
-  const atPort = (): Door => ({
-    server: listen({ hostname, port, ...(certificate && { certificate }), sharesPort: true }, state),
-  });
+  const atPort = (): Door => listen({ ...options, port, ...(certificate && { certificate }), sharesPort: true }, state);
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
     url: `${scheme}://${host}:${port}`,
     pending: () => pendingOf(state),
     renew: (renewed) =>
       doors.takeOver(() => {
-        const door = { server: listen({ hostname, port, certificate: renewed, sharesPort: true }, state) };
+        const door = listen({ ...options, port, certificate: renewed, sharesPort: true }, state);
         certificate = renewed;
         return door;
       }),
     async answerTlsAlpn(challenges) {
       await doors.takeOver(async () => {
-        const server = listen({ hostname: loopback, port: 0, ...(certificate && { certificate }) }, state);
+        const { server } = listen({ ...nowhere, ...(certificate && { certificate }) }, state);
         try {
           return { server, front: await openAlpnFront({ hostname, port, behindPort: server.port ?? 0, challenges }) };
         } catch (error) {
@@ -87,17 +89,21 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
       return () => doors.takeOver(atPort);
     },
     sendAway: () => doors.sendAllAway(),
-    stop: (drainMs) => stop(state, doors, drainMs),
+    async stop(drainMs) {
+      const deadline = performance.now() + drainMs;
+      doors.sendAllAway();
+      if (socket === undefined) refuseNewcomers(port);
+      for (const { place } of doors.all()) place?.leave();
+      await untilQuiet(state);
+      return stop(state, doors, deadline - performance.now());
+    },
   };
 }
-
-const loopback = "127.0.0.1";
 
 const pendingOf = ({ running, doors }: ServerState): number =>
   Math.max(running, doors?.all().reduce((sum, { server }) => sum + server.pendingRequests, 0) ?? 0);
 
 async function stop(state: ServerState, doors: Doors, drainMs: number): Promise<number> {
-  doors.sendAllAway();
   for (const { server, front } of doors.all()) {
     void front?.close();
     void server.stop(false);
@@ -120,20 +126,21 @@ interface ServerState {
   readonly handle: Handle;
   readonly scheme: "http" | "https";
   running: number;
+  /** When the latest request came (`performance.now`). */
+  latestAt: number;
   /** There as soon as the first server is. */
   doors: Doors | undefined;
 }
 
 function listen(
-  { hostname, port, certificate, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
+  { hostname, port, certificate, socket, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
   state: ServerState,
-): Server<undefined> {
-  return Bun.serve({
-    hostname,
-    port,
+): Door {
+  const server = Bun.serve({
+    ...(socket === undefined ? { hostname, port } : nowhere),
     development: false,
     // Without `development` Bun shares the port, and a second server would take every other connection of the first.
-    reusePort: sharesPort,
+    reusePort: sharesPort && socket === undefined,
     idleTimeout: idleSeconds,
     maxRequestBodySize: largestBodyBytes,
     ...(certificate && { http2: true, tls: { cert: certificate.certPem, key: certificate.keyPem } }),
@@ -143,12 +150,27 @@ function listen(
     fetch: (request, bun) => answer(request, bun, { state, segments: undefined }),
     error: () => new Response(null, { status: 500 }),
   });
+  return socket === undefined ? { server } : { server, place: shareSocket(socket.descriptor, server.port ?? 0) };
 }
 
 const pollMs = 20;
 
 async function until(isSo: () => boolean, limitMs: number): Promise<void> {
   for (const deadline = performance.now() + limitMs; !isSo() && performance.now() < deadline;) await Bun.sleep(pollMs);
+}
+
+/** A client that asks without a pause is told within this time, by its next answer, that its connection ends. */
+const farewellMs = 250;
+const longestFarewellMs = 1500;
+
+/**
+ * Resolves when no request has come for a while. To stop closes the connections that wait for their next request, and
+ * one may be on its way; whoever has just asked would ask again at once.
+ */
+async function untilQuiet(state: ServerState): Promise<void> {
+  const from = performance.now();
+  await until(() => performance.now() - Math.max(from, state.latestAt) >= farewellMs, longestFarewellMs);
+  await quietTurn();
 }
 
 interface Matched {
@@ -159,6 +181,7 @@ interface Matched {
 
 async function answer(request: Request, server: Server<undefined>, { state, segments }: Matched): Promise<Response> {
   state.running++;
+  state.latestAt = performance.now();
   try {
     // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
     const reply = await state.handle(toIncoming(request, server, { state, segments }));

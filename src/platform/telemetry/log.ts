@@ -20,7 +20,7 @@ export interface Log {
   flushSync(): void;
 }
 
-const standardOutput = 1;
+const standardOutputDescriptor = 1;
 const limits = {
   intervalMs: 200,
   batchLength: 64 * 1024,
@@ -30,11 +30,14 @@ const limits = {
 };
 
 /** Lines gather for a moment: a write for each would cost more than many a request. */
-export function openLog(level: LogLevel, output: BufferedOutput = bufferedOutput(standardOutput, limits)): Log {
+export const standardOutput = (): BufferedOutput => bufferedOutput(standardOutputDescriptor, limits);
+
+/** @param always on every line */
+export function openLog(level: LogLevel, output = standardOutput(), always: LogFields = {}): Log {
   const logger = pino(
     {
       level,
-      base: null,
+      base: { ...always },
       messageKey: "event",
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },

@@ -16,9 +16,24 @@ export interface Metrics {
   gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void;
   /** The same for a number that only grows. */
   counter(name: string, help: string, read: () => number): void;
-  /** In the text format of Prometheus. */
-  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+  render(): Promise<RenderedMetrics>;
+  /** The same as data, to be added to those of other processes. */
+  snapshot(): Promise<MetricsSnapshot>;
 }
+
+/** In the text format of Prometheus. */
+export interface RenderedMetrics {
+  readonly contentType: string;
+  readonly text: string;
+}
+
+export type MetricsSnapshot = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
+
+/** What has no meaning as a sum over processes; everything else is summed. */
+const combined: Readonly<Record<string, "min">> = {
+  process_start_time_seconds: "min",
+  berth_tls_certificate_expiry_timestamp_seconds: "min",
+};
 
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
@@ -53,9 +68,8 @@ export function openMetrics(version: string): Metrics {
     buckets: storageBuckets,
     registers,
   });
-  new Gauge({ name: "berth_build_info", help: "The build that runs.", labelNames: ["version"], registers })
-    .labels({ version })
-    .set(1);
+  const build = { name: "berth_build_info", help: "The build that runs.", labelNames: ["version"], registers };
+  new Gauge({ ...build, aggregator: "first" }).labels({ version }).set(1);
   const { gauge, counter } = numbersOf(registry);
   addProcessMetrics(gauge, counter);
   return {
@@ -68,6 +82,7 @@ export function openMetrics(version: string): Metrics {
     gauge,
     counter,
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    snapshot: () => registry.getMetricsAsJSON(),
   };
 }
 
@@ -78,6 +93,7 @@ function numbersOf(registry: Registry): Pick<Metrics, "gauge" | "counter"> {
       name,
       help,
       registers: [],
+      aggregator: combined[name] ?? "sum",
       async collect() {
         const value = await read();
         if (value === undefined) this.remove();

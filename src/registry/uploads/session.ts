@@ -128,9 +128,12 @@ export async function holdSession<T>(registry: Registry, session: Session, work:
 
 const mine = ({ id, holder }: Session) => ({ id, holder });
 
+/** One request of this process. */
+export const newHolder = ({ process }: Registry): string => `${process}/${crypto.randomUUID()}`;
+
 async function claim(registry: Registry, target: UploadTarget, start: number | undefined): Promise<Session> {
   const { database } = registry;
-  const holder = crypto.randomUUID();
+  const holder = newHolder(registry);
   const askedAt = performance.now();
   const row = await database.write(
     (tx) =>

@@ -4,7 +4,7 @@ import { fail } from "../../oci/problem.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
 import type { Registry } from "../registry.ts";
-import { heldUntil, type Session, sessionWrite, toSession } from "./session.ts";
+import { heldUntil, newHolder, type Session, sessionWrite, toSession } from "./session.ts";
 
 export interface NewUpload {
   readonly repository: RepositoryName;
@@ -60,7 +60,7 @@ export async function startUpload(registry: Registry, upload: NewUpload): Promis
 /** Opens a session for a request that brings the whole blob with it. */
 export async function startSession(registry: Registry, upload: NewUpload): Promise<Session> {
   const askedAt = performance.now();
-  const row = await insertSession(registry, upload, crypto.randomUUID());
+  const row = await insertSession(registry, upload, newHolder(registry));
   const target = { repository: upload.repository, principal: upload.principal, id: row.id };
   return toSession(registry, { row, target, askedAt });
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Kysely, type Transaction } from "kysely";
 import type { Database, Survives, Tables, WriteOptions, Writer } from "../database.ts";
 import { type Execute, type Statement, sqliteDialect } from "./sqlite-dialect.ts";
@@ -14,8 +15,21 @@ interface Job {
 
 /** A group this large commits though more is waiting, so that the first in it does not wait for ever. */
 const mostJobsInGroup = 100;
-const busyRetryMs = 20;
 const busyLimitMs = 10_000;
+
+/** How a process writes beside others; without turns it may write for ever, and who waits elsewhere would starve. */
+export interface Turns {
+  /** How long it writes without a pause. */
+  readonly longestMs: number;
+  /** The pause, in which one who waits elsewhere finds the database free. */
+  readonly restMs: number;
+  readonly busyRetryMs: number;
+}
+
+/** Others write now and then: commands of an operator. */
+export const almostAlone: Turns = { longestMs: Infinity, restMs: 0, busyRetryMs: 20 };
+/** Others write all the time. They look so often that none of them misses every pause. */
+export const amongWriters: Turns = { longestMs: 10, restMs: 2, busyRetryMs: 1 };
 
 const undoJob = "ROLLBACK TO job";
 const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [undoJob, "RELEASE job"] } as const;
@@ -27,12 +41,17 @@ const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [
  * A group of writes that need not survive a loss of power commits without one: the log is written and not synced, and
  * the next sync of the log covers all that stands before it.
  */
-export function groupCommit(execute: Execute): Database["write"] {
+export function groupCommit(execute: Execute, turns = almostAlone): Database["write"] {
   const waiting: Job[] = [];
   let running = false;
   const run = async (): Promise<void> => {
     running = true;
-    while (waiting.length > 0) await runGroup(execute, waiting);
+    for (let since = performance.now(); waiting.length > 0;) {
+      await runGroup(execute, waiting, turns);
+      if (performance.now() - since < turns.longestMs) continue;
+      await sleep(turns.restMs);
+      since = performance.now();
+    }
     running = false;
   };
   return <T>(work: Work<T>, { survives }: WriteOptions = { survives: "power" }): Promise<T> => {
@@ -43,11 +62,11 @@ export function groupCommit(execute: Execute): Database["write"] {
   };
 }
 
-async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
+async function runGroup(execute: Execute, waiting: Job[], turns: Turns): Promise<void> {
   const group: Job[] = [];
   const survives = waiting.slice(0, mostJobsInGroup).some((job) => job.survives === "power") ? "power" : "process";
   const done = async (): Promise<void> => {
-    await beginImmediate(execute, survives);
+    await beginImmediate(execute, survives, turns);
     while (group.length < mostJobsInGroup) {
       const [job] = waiting;
       // What needs a sync is the next group's: this one can get none any more.
@@ -69,7 +88,7 @@ async function runGroup(execute: Execute, waiting: Job[]): Promise<void> {
 }
 
 /** Another process may be writing: waits for it without blocking this one's event loop. */
-async function beginImmediate(execute: Execute, survives: Survives): Promise<void> {
+async function beginImmediate(execute: Execute, survives: Survives, { busyRetryMs }: Turns): Promise<void> {
   const synchronous = survives === "power" ? "FULL" : "NORMAL";
   const deadline = Date.now() + busyLimitMs;
   for (;;) {
@@ -79,7 +98,7 @@ async function beginImmediate(execute: Execute, survives: Survives): Promise<voi
     } catch (error) {
       const isBusy = error instanceof SqliteError && error.code.startsWith("SQLITE_BUSY");
       if (!isBusy || Date.now() > deadline) throw error;
-      await new Promise((resolve) => setTimeout(resolve, busyRetryMs));
+      await sleep(busyRetryMs);
     }
   }
 }

@@ -1,19 +1,24 @@
 import { Database as BunSqlite } from "bun:sqlite";
 import { Kysely } from "kysely";
 import type { Database, Tables } from "../database.ts";
-import { groupCommit } from "./group-commit.ts";
+import { almostAlone, amongWriters, groupCommit } from "./group-commit.ts";
 import { type Execute, sqliteDialect } from "./sqlite-dialect.ts";
 import { openWriterConnection } from "./writer-connection.ts";
 
-/** Opens or creates the database file: one writer in a thread, and a read-only connection on this one. */
-export async function openSqlite(path: string): Promise<Database> {
+/**
+ * Opens or creates the database file: one writer in a thread, and a read-only connection on this one.
+ * @param writers processes that write all the time, or this one alone
+ */
+export async function openSqlite(path: string, writers: "one" | "several" = "one"): Promise<Database> {
   const writer = await openWriterConnection(path);
+  // SQLite's own waiting looks less and less often, and would miss the others' pauses.
+  if (writers === "several") await writer.execute({ sql: "PRAGMA busy_timeout = 0", parameters: [] });
   const reader = new BunSqlite(path, { readonly: true });
   reader.run("PRAGMA busy_timeout = 200");
   return {
     dialect: "sqlite",
     read: new Kysely<Tables>({ dialect: sqliteDialect(readFrom(reader)) }),
-    write: groupCommit(writer.execute),
+    write: groupCommit(writer.execute, writers === "several" ? amongWriters : almostAlone),
     async close() {
       reader.close();
       await writer.close();

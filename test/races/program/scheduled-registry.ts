@@ -1,0 +1,77 @@
+import type { KyselyPlugin } from "kysely";
+import type { BlobStore } from "../../../src/platform/blobs/blob-store.ts";
+import type { Database } from "../../../src/platform/database/database.ts";
+import type { Registry } from "../../../src/registry/registry.ts";
+import { verifiedBytes } from "../../../src/registry/sound-blob.ts";
+
+/** Where in its work a client is: what comes next, or what has just been. */
+export type At = "read" | "write" | "statement" | "committed" | "store";
+
+/** Where a client stops until it is its turn. */
+export interface Turns {
+  readonly turn: (at: At) => Promise<void>;
+  /** A transaction ran once more, after a conflict that the database ended. */
+  readonly onRetry?: () => void;
+}
+
+/**
+ * The same registry as one client has it: it waits for its turn before and after each transaction, between two
+ * statements wherever the database lets others go on between them, and before everything that it asks of the store.
+ */
+export const scheduledRegistry = (registry: Registry, turns: Turns): Registry => ({
+  ...registry,
+  database: scheduledDatabase(registry.database, turns),
+  blobs: scheduledStore(registry.blobs, turns),
+  // Whoever reads bytes shares the answer with others: they would wait without a turn.
+  verified: verifiedBytes(),
+});
+
+function scheduledDatabase(database: Database, { turn, onRetry }: Turns): Database {
+  const afterEach = (at: At): KyselyPlugin => ({
+    transformQuery: ({ node }) => node,
+    async transformResult({ result }) {
+      await turn(at);
+      return result;
+    },
+  });
+  return {
+    ...database,
+    read: database.read.withPlugin(afterEach("read")),
+    async write(work, options) {
+      let tries = 0;
+      await turn("write");
+      // SQLite's one writer lets nobody in between, and may not be kept waiting.
+      const written = await database.write((tx) => {
+        if ((tries += 1) > 1) onRetry?.();
+        return work(database.dialect === "sqlite" ? tx : tx.withPlugin(afterEach("statement")));
+      }, options);
+      await turn("committed");
+      return written;
+    },
+  };
+}
+
+function scheduledStore(blobs: BlobStore, { turn }: Turns): BlobStore {
+  const atItsTurn =
+    <A extends readonly unknown[], R>(action: (...given: A) => Promise<R>) =>
+    async (...given: A): Promise<R> => {
+      await turn("store");
+      return action(...given);
+    };
+  async function* pieces(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      await turn("store");
+      yield chunk;
+    }
+  }
+  return {
+    ...blobs,
+    append: (upload, offset, chunks) => blobs.append(upload, offset, pieces(chunks)),
+    finish: atItsTurn(blobs.finish),
+    cancel: atItsTurn(blobs.cancel),
+    open: atItsTurn(blobs.open),
+    delete: atItsTurn(blobs.delete),
+    stat: atItsTurn(blobs.stat),
+    holds: atItsTurn(blobs.holds),
+  };
+}
