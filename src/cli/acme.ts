@@ -110,6 +110,9 @@ interface Answering {
   readonly stop: (drainMs: number) => Promise<unknown>;
 }
 
+/** Nobody has anything to send there. */
+const short = { idleSeconds: 10, stallSeconds: 10, minBytesPerSecond: 1024 };
+
 function answerOnPlainPort(
   { hosts, httpAddr }: AcmeConfig,
   { log, metrics, trustProxies, tracer }: Operation,
@@ -119,7 +122,7 @@ function answerOnPlainPort(
   const securePort = Number(new URL(server.url).port || 443);
   const sites = [plainSite({ answers, hosts, securePort })];
   const handle = entrance({ log, metrics, trustProxies, tracer, challenge: () => undefined, sites });
-  const plain = takePort({ setting: "tls.acme.httpAddr", addr: httpAddr }, handle);
+  const plain = takePort({ setting: "tls.acme.httpAddr", addr: httpAddr, patience: short }, handle);
   log.info("leading to https", { url: plain.url });
   return {
     stop: (drainMs) => plain.stop(drainMs),

@@ -23,11 +23,14 @@ export interface ListenPlan {
 }
 
 /** Takes the port or its place at it, and with a certificate follows its files. @throws StartError */
-export async function listen(config: Config, { log, metrics }: Operation, plan: ListenPlan): Promise<Entry> {
-  const { handle, socket } = plan;
+export async function listen(config: Config, operation: Operation, { handle, socket }: ListenPlan): Promise<Entry> {
+  const { log, metrics } = operation;
   const source = await certificateSource(config);
-  const port = { setting: "http.addr", addr: config.http.addr };
+  const { addr, idleSeconds, stallSeconds, minBytesPerSecond } = config.http;
+  const patience = { idleSeconds, stallSeconds, minBytesPerSecond };
+  const port = { setting: "http.addr", addr, patience, onDownloadCut: cutReporter(operation) };
   const server = takePort({ ...port, certificate: source?.certificate, socket }, handle);
+  if (!server.watchesDownloads) log.warn("slow downloads are not told from those that nobody reads");
   metrics.gauge("registry_http_in_flight_requests", "Requests that have no whole answer yet.", () => server.pending());
   if (source === undefined) return { ...server, certificateExpiresAtMs: () => undefined };
   const isFromAuthority = config.tls.acme.hosts !== undefined;
@@ -65,6 +68,17 @@ export async function listen(config: Config, { log, metrics }: Operation, plan: 
       stopWatching();
       return server.stop(drainMs);
     },
+  };
+}
+
+function cutReporter({ log, metrics }: Operation): (remoteAddress: string) => void {
+  const count = metrics.counter(
+    "berth_http_downloads_cut_total",
+    "Downloads that were ended because their reader took nothing.",
+  );
+  return (remoteAddress) => {
+    count();
+    log.info("download cut", { remoteAddress });
   };
 }
 

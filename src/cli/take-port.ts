@@ -1,6 +1,7 @@
 import type { Certificate } from "../platform/certificates/certificate.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import { type ListeningSocket, openListeningSocket } from "../platform/runtime/listening-socket.ts";
+import type { Patience } from "../platform/runtime/patience.ts";
 import { type Listening, serve } from "../platform/runtime/serve.ts";
 import { StartError } from "./start-error.ts";
 
@@ -11,12 +12,14 @@ interface Port {
   readonly certificate?: Certificate | undefined;
   /** Of this port, where other processes share it. */
   readonly socket?: ListeningSocket | undefined;
+  readonly patience: Patience;
+  readonly onDownloadCut?: (remoteAddress: string) => void;
 }
 
 /** @throws StartError */
-export function takePort({ certificate, socket, ...port }: Port, handle: Handle): Listening {
-  return atAddress(port, (address) =>
-    serve({ ...address, ...(certificate && { certificate }), ...(socket && { socket }) }, handle),
+export function takePort({ certificate, socket, setting, addr, ...more }: Port, handle: Handle): Listening {
+  return atAddress({ setting, addr }, (address) =>
+    serve({ ...address, ...more, ...(certificate && { certificate }), ...(socket && { socket }) }, handle),
   );
 }
 

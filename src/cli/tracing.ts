@@ -31,8 +31,8 @@ export async function openTracing(
   const attributes = { "service.name": serviceName, "service.version": version, "process.pid": process.pid };
   const resource = { attributes, scope: { name: "berth", version } };
   const exporter = spanExporter({ ...usualExport, url: url.href, headers: headersOf(tracing), resource }, send, log);
-  metrics.counter("berth_trace_spans_sent_total", "Spans that the collector has taken.", () => exporter.counts().sent);
-  metrics.counter(
+  metrics.total("berth_trace_spans_sent_total", "Spans that the collector has taken.", () => exporter.counts().sent);
+  metrics.total(
     "berth_trace_spans_dropped_total",
     "Spans that were given up: the collector did not take them, or there was no room for more.",
     () => exporter.counts().dropped,

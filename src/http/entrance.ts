@@ -1,5 +1,5 @@
 import { fail, RegistryError } from "../oci/problem.ts";
-import { ClientGoneError, type Handle, type Incoming, type Reply } from "../platform/runtime/http.ts";
+import { ClientGoneError, type Handle, type Incoming, type Reply, SlowBodyError } from "../platform/runtime/http.ts";
 import { storageProblem } from "../platform/storage/storage-problem.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
@@ -81,6 +81,7 @@ async function answer({ log, challenge, sites }: EntranceDeps, request: Incoming
     }
     // Nobody reads this answer; the status is for the log, as many proxies write it.
     if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
+    if (error instanceof SlowBodyError) return problemReply([{ code: "BODY_TOO_SLOW" }], () => undefined);
     const problem = storageProblem(error);
     if (problem !== undefined) {
       log.error("storage refused", error, asked(request));

@@ -42,6 +42,13 @@ const rows: Rows = {
     }),
   },
   BLOB_UPLOAD_UNKNOWN: { status: 404, message: "upload unknown to the registry: finished, cancelled or expired" },
+  BODY_TOO_SLOW: {
+    status: 408,
+    code: "SIZE_INVALID",
+    message: "the body came too slowly and was not waited for; what came of an upload is kept",
+    // What may still come of it is nobody's.
+    headers: () => ({ connection: "close" }),
+  },
   DENIED: { status: 403, message: "requested access to the resource is denied" },
   DIGEST_INVALID: { status: 400, message: reasonOf, detail: ({ given }) => ({ digest: given }) },
   HOST_INVALID: { status: 400, code: "UNSUPPORTED", message: "the Host header names no host" },

@@ -16,6 +16,7 @@ export type Problem =
   | { readonly code: "BLOB_UPLOAD_INVALID"; readonly reason: string }
   | { readonly code: "BLOB_UPLOAD_OUT_OF_ORDER"; readonly position: UploadPosition; readonly reason: string }
   | { readonly code: "BLOB_UPLOAD_UNKNOWN" }
+  | { readonly code: "BODY_TOO_SLOW" }
   | { readonly code: "DENIED"; readonly rule: string }
   | { readonly code: "DIGEST_INVALID"; readonly given: string; readonly reason: string }
   | { readonly code: "HOST_INVALID" }

@@ -51,3 +51,40 @@ export async function say(host: string, bytes: string | Uint8Array): Promise<Sai
 /** A request without a body that asks for the connection's end, so that its answer is all that comes. */
 export const head = (requestLine: string, ...headers: readonly string[]): string =>
   `${[requestLine, ...headers, "Connection: close"].join("\r\n")}\r\n\r\n`;
+
+/** A connection that is listened to all the while. */
+export interface Talk {
+  readonly socket: Socket;
+  /** All that has come so far. */
+  text(): string;
+  /** Resolves when the server has closed, with the milliseconds since the connection was opened. */
+  readonly closed: Promise<number>;
+  isClosed(): boolean;
+}
+
+export async function talk(host: string, first: string | Uint8Array): Promise<Talk> {
+  const socket = await openSocket(host);
+  const opened = performance.now();
+  const received: Buffer[] = [];
+  const closed = Promise.withResolvers<number>();
+  let isClosed = false;
+  socket.on("data", (data: Buffer) => received.push(data));
+  socket.on("close", () => {
+    isClosed = true;
+    closed.resolve(performance.now() - opened);
+  });
+  socket.resume();
+  socket.write(typeof first === "string" ? Buffer.from(first, "latin1") : first);
+  return {
+    socket,
+    text: () => Buffer.concat(received).toString("latin1"),
+    closed: closed.promise,
+    isClosed: () => isClosed,
+  };
+}
+
+/** Says `piece` again and again until the connection is closed. */
+export function drip({ socket }: Talk, piece: string, everyMs: number): void {
+  const timer = setInterval(() => socket.write(piece), everyMs);
+  socket.on("close", () => clearInterval(timer));
+}

@@ -35,6 +35,11 @@ export const configSchema = z
         addr: address.default("127.0.0.1:5000"),
         /** Where clients reach the registry, when that is not what their Host header says. */
         publicUrl: publicUrl.optional(),
+        /** For a connection without a request, and for all of a request's headers. Bun takes up to 4 seconds more. */
+        idleSeconds: z.number().int().min(8).max(240).default(50),
+        /** For a body that does not come, and one that the client does not take. */
+        stallSeconds: seconds(120, 3600),
+        minBytesPerSecond: z.number().int().min(1).max(1_048_576).default(1024),
         /** Proxies whose word on client, scheme and host counts. */
         trustedProxies: networks.optional(),
         /** The kind of header that these proxies write. */

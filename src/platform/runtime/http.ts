@@ -11,7 +11,7 @@ export interface Incoming {
   readonly query: URLSearchParams;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Ends with a ClientGoneError where the client goes away in the middle. */
+  /** Ends with a ClientGoneError where the client goes away in the middle, with a SlowBodyError where it is too slow. */
   readonly body: AsyncIterable<Uint8Array>;
   /** Bytes of the body, 0 without one; `undefined` when it streams. */
   readonly bodyBytes: number | undefined;
@@ -27,6 +27,11 @@ export interface Incoming {
 /** Nobody is there to read an answer, and nobody here is at fault. */
 export class ClientGoneError extends Error {
   override readonly name = "ClientGoneError";
+}
+
+/** The client is there, but sends less than it has to. */
+export class SlowBodyError extends Error {
+  override readonly name = "SlowBodyError";
 }
 
 export type ReplyHeaders = Readonly<Record<string, string | number | readonly string[]>>;

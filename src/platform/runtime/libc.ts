@@ -7,10 +7,13 @@ const declarations = {
   setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
   getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
   getsockname: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  getpeername: { args: ["i32", "ptr", "ptr"], returns: "i32" },
+  inet_ntop: { args: ["i32", "ptr", "ptr", "u32"], returns: "ptr" },
+  shutdown: { args: ["i32", "i32"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
 } as const;
 
-type Libc = ReturnType<typeof dlopen<typeof declarations>>["symbols"];
+export type Libc = ReturnType<typeof dlopen<typeof declarations>>["symbols"];
 
 /** GNU's and musl's. */
 const names = ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`];

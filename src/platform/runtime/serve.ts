@@ -6,10 +6,16 @@ import { quietTurn } from "./quiet-turn.ts";
 import { countSegments, routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
 import { type ListeningSocket, nowhere, refuseNewcomers, shareSocket } from "./listening-socket.ts";
-import { ClientGoneError, type Handle, type Incoming, type Reply, type ReplyHeaders } from "./http.ts";
+import { watchBodies, type WatchedBody } from "./body-watch.ts";
+import { type DownloadWatch, watchDownloads } from "./download-watch.ts";
+import type { Handle, Incoming, Reply, ReplyHeaders } from "./http.ts";
+import { openKernelSockets } from "./kernel-sockets.ts";
+import type { Patience } from "./patience.ts";
 
 export interface Listening {
   readonly url: string;
+  /** Whether a slow reader is told from one that reads nothing; else Bun's clock ends both, after `idleSeconds`. */
+  readonly watchesDownloads: boolean;
   /** Requests that have no whole answer yet. */
   pending(): number;
   /**
@@ -40,21 +46,24 @@ export interface ListenOptions {
   readonly certificate?: Certificate;
   /** The port's, which several processes share; without it the port is this process's alone. */
   readonly socket?: ListeningSocket;
+  readonly patience: Patience;
+  /** A download was ended because its reader took nothing. */
+  readonly onDownloadCut?: (remoteAddress: string) => void;
 }
 
 /** How long handlers may take to end once their connections are gone; then the process ends without them. */
 const abandonMs = 5000;
-/** A connection on which nothing moves for this long is closed; 255 is the most that Bun takes. */
-const idleSeconds = 120;
+/** How long what a handler left of a body unread is taken and dropped, so that the client comes to read its answer. */
+const lingerSeconds = 30;
 /** Limits are the registry's to set, endpoint by endpoint: this one is above all of them. */
 const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
-  const { hostname, socket } = options;
+  const { hostname, socket, patience } = options;
   let { certificate } = options;
   const scheme = certificate === undefined ? "http" : "https";
-  const state: ServerState = { handle, scheme, running: 0, latestAt: 0, doors: undefined };
+  const state: ServerState = { handle, scheme, ...watches(options), running: 0, latestAt: 0, doors: undefined };
   let first = listen(options, state);
   const port = socket?.port ?? first.server.port ?? options.port;
   if (certificate !== undefined && socket === undefined) {
@@ -63,12 +72,13 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
     void first.server.stop(true);
     first = listen({ ...options, port, sharesPort: true }, state);
   }
-  const doors = openDoors(first, port, idleSeconds * 1000);
+  const doors = openDoors(first, port, patience.idleSeconds * 1000);
   state.doors = doors;
   const atPort = (): Door => listen({ ...options, port, ...(certificate && { certificate }), sharesPort: true }, state);
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
     url: `${scheme}://${host}:${port}`,
+    watchesDownloads: state.downloads !== undefined,
     pending: () => pendingOf(state),
     renew: (renewed) =>
       doors.takeOver(() => {
@@ -125,6 +135,9 @@ async function stop(state: ServerState, doors: Doors, drainMs: number): Promise<
 interface ServerState {
   readonly handle: Handle;
   readonly scheme: "http" | "https";
+  readonly patience: Patience;
+  readonly watchBody: (stream: ReadableStream<Uint8Array>) => WatchedBody;
+  readonly downloads: DownloadWatch | undefined;
   running: number;
   /** When the latest request came (`performance.now`). */
   latestAt: number;
@@ -132,8 +145,23 @@ interface ServerState {
   doors: Doors | undefined;
 }
 
+function watches({ patience, onDownloadCut = () => undefined }: ListenOptions) {
+  const sockets = openKernelSockets();
+  return {
+    patience,
+    watchBody: watchBodies(patience),
+    downloads: sockets && watchDownloads({ patience, sockets, onCut: onDownloadCut }),
+  };
+}
+
 function listen(
-  { hostname, port, certificate, socket, sharesPort = false }: ListenOptions & { readonly sharesPort?: boolean },
+  {
+    hostname,
+    port,
+    certificate,
+    socket,
+    sharesPort = false,
+  }: Omit<ListenOptions, "patience"> & { readonly sharesPort?: boolean },
   state: ServerState,
 ): Door {
   const server = Bun.serve({
@@ -141,7 +169,8 @@ function listen(
     development: false,
     // Without `development` Bun shares the port, and a second server would take every other connection of the first.
     reusePort: sharesPort && socket === undefined,
-    idleTimeout: idleSeconds,
+    // Counts from the last answer, whatever comes: headers that drip are over with it too.
+    idleTimeout: state.patience.idleSeconds,
     maxRequestBodySize: largestBodyBytes,
     ...(certificate && { http2: true, tls: { cert: certificate.certPem, key: certificate.keyPem } }),
     routes: routesByDepth(
@@ -182,30 +211,50 @@ interface Matched {
 async function answer(request: Request, server: Server<undefined>, { state, segments }: Matched): Promise<Response> {
   state.running++;
   state.latestAt = performance.now();
+  const { patience } = state;
+  const body = request.body === null ? undefined : state.watchBody(request.body);
+  // Bun's clock knows only bodies that come fast, and takes a handler that works for one that hangs.
+  const isTimed = body === undefined && readingMethods.has(request.method);
+  if (!isTimed) server.timeout(request, 0);
   try {
-    // What a handler leaves of the body unread Bun takes off the connection by itself: the client gets its early answer.
-    const reply = await state.handle(toIncoming(request, server, { state, segments }));
+    const reply = await state.handle(toIncoming(request, server, { state, segments, body }));
     const headers = toHeaders(reply.headers);
     if (state.doors?.isLeaving(server) === true) headers.set("connection", "close");
-    return await toResponse(request, reply, headers);
+    const response = await toResponse(request, reply, headers);
+    if (mayTakeLong(request, reply, headers)) state.downloads?.add(request, server);
+    // What is left of the body Bun takes off the connection by itself: the client gets its early answer.
+    if (!isTimed) server.timeout(request, body?.isWhole() === false ? lingerSeconds : patience.idleSeconds);
+    return response;
   } finally {
     state.running--;
   }
 }
 
-function toIncoming(request: Request, server: Server<undefined>, { state, segments }: Matched): Incoming {
+/** Less fits into what the kernel takes at once, however slow its reader. */
+const leastWatchedBytes = 64 * 1024;
+
+const mayTakeLong = ({ method }: Request, { kind }: Reply, headers: Headers): boolean =>
+  kind !== "empty" && method !== "HEAD" && Number(headers.get("content-length") ?? Infinity) >= leastWatchedBytes;
+
+const readingMethods: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
+interface Arrival extends Matched {
+  readonly body: WatchedBody | undefined;
+}
+
+function toIncoming(request: Request, server: Server<undefined>, { state, segments, body }: Arrival): Incoming {
   const { scheme, doors } = state;
   const { path, query } = splitUrl(request.url);
   const headers = new Map(request.headers);
   const length = headers.get("content-length");
-  const streams = headers.has("transfer-encoding") || (length === undefined && request.body !== null);
+  const streams = headers.has("transfer-encoding") || (length === undefined && body !== undefined);
   return {
     method: request.method,
     path,
     hasDotSegments: segments !== countSegments(path),
     query: new URLSearchParams(query),
     headers,
-    body: request.body === null ? noBody() : bodyOf(request.body),
+    body: body?.chunks ?? noBody(),
     bodyBytes: streams ? undefined : toBytes(length ?? "0"),
     scheme,
     remoteAddress: remoteAddressOf(request, server, doors),
@@ -232,14 +281,6 @@ function splitUrl(url: string): { readonly path: string; readonly query: string 
 const toBytes = (contentLength: string): number => Number.parseInt(contentLength, 10);
 
 async function* noBody(): AsyncGenerator<Uint8Array> {}
-
-async function* bodyOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  try {
-    yield* stream;
-  } catch (error) {
-    throw new ClientGoneError("the client went away before its body had ended", { cause: error });
-  }
-}
 
 function toHeaders(headers: ReplyHeaders): Headers {
   const result = new Headers();

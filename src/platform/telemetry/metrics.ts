@@ -15,8 +15,10 @@ export interface Metrics {
   /** A number that is asked for whenever the metrics are read; `undefined` leaves it out. */
   gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void;
   /** The same for a number that only grows. */
-  counter(name: string, help: string, read: () => number): void;
+  total(name: string, help: string, read: () => number): void;
   render(): Promise<RenderedMetrics>;
+  /** A count of something that is rare. @returns adds one */
+  counter(name: string, help: string): () => void;
   /** The same as data, to be added to those of other processes. */
   snapshot(): Promise<MetricsSnapshot>;
 }
@@ -70,8 +72,8 @@ export function openMetrics(version: string): Metrics {
   });
   const build = { name: "berth_build_info", help: "The build that runs.", labelNames: ["version"], registers };
   new Gauge({ ...build, aggregator: "first" }).labels({ version }).set(1);
-  const { gauge, counter } = numbersOf(registry);
-  addProcessMetrics(gauge, counter);
+  const { gauge, total } = numbersOf(registry);
+  addProcessMetrics(gauge, total);
   return {
     request({ handler, method: given, status, seconds }) {
       const method = methodLabel(given);
@@ -80,14 +82,18 @@ export function openMetrics(version: string): Metrics {
     },
     storageAction: (driver, action, seconds) => storage.observe({ driver, action }, seconds),
     gauge,
-    counter,
+    total,
+    counter(name, help) {
+      const one = new Counter({ name, help, registers });
+      return () => one.inc();
+    },
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
     snapshot: () => registry.getMetricsAsJSON(),
   };
 }
 
 /** Numbers that are asked for when the metrics are read. */
-function numbersOf(registry: Registry): Pick<Metrics, "gauge" | "counter"> {
+function numbersOf(registry: Registry): Pick<Metrics, "gauge" | "total"> {
   const gauge: Metrics["gauge"] = (name, help, read) => {
     const one = new Gauge({
       name,
@@ -102,7 +108,7 @@ function numbersOf(registry: Registry): Pick<Metrics, "gauge" | "counter"> {
     });
     registry.registerMetric(one);
   };
-  const counter: Metrics["counter"] = (name, help, read) => {
+  const total: Metrics["total"] = (name, help, read) => {
     const one = new Counter({
       name,
       help,
@@ -114,13 +120,13 @@ function numbersOf(registry: Registry): Pick<Metrics, "gauge" | "counter"> {
     });
     registry.registerMetric(one);
   };
-  return { gauge, counter };
+  return { gauge, total };
 }
 
 /** Those of prom-client's defaults that tell the truth on this runtime; the others are always 0 here. */
-function addProcessMetrics(gauge: Metrics["gauge"], counter: Metrics["counter"]): void {
+function addProcessMetrics(gauge: Metrics["gauge"], total: Metrics["total"]): void {
   const startedAt = Date.now() / 1000 - process.uptime();
-  counter("process_cpu_seconds_total", "User and system processor time.", () => {
+  total("process_cpu_seconds_total", "User and system processor time.", () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1_000_000;
   });
