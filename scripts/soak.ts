@@ -1,21 +1,26 @@
-import { killRounds } from "../test/faults/load/kill-rounds.ts";
+import { parseArgs } from "node:util";
+import { soakFuzz } from "./soak/fuzz.ts";
+import { soakKills } from "./soak/kills.ts";
 
-// npm run soak [rounds]: what CI does for three minutes, for as long as it takes.
-const rounds = Number(process.argv[2] ?? 1000);
-if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error("usage: npm run soak [rounds]");
+// What CI does for some minutes, for as long as it takes:
+//   npm run soak [rounds]                   kill -9 under load, 1000 times unless told
+//   npm run soak -- --workers N [rounds]    the same with N workers, of which one or all are killed
+//   npm run soak -- --fuzz MINUTES          requests at random
+const usage = "usage: npm run soak [-- [--workers N] [rounds] | --fuzz MINUTES]";
 
-const started = performance.now();
-const minutes = (): string => ((performance.now() - started) / 60_000).toFixed(1);
-const outcome = await killRounds({
-  rounds,
-  seconds: 0,
-  onRound(round, acknowledged) {
-    if (round % 10 === 0) console.log(`${minutes()} min: ${round} kills, ${acknowledged} changes acknowledged`);
-  },
+function count(text: string | undefined, fallback: number): number {
+  const number = Number(text ?? fallback);
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(usage);
+  return number;
+}
+
+const { values, positionals } = parseArgs({
+  args: process.argv.slice(2),
+  options: { fuzz: { type: "string" }, workers: { type: "string" } },
+  allowPositionals: true,
 });
-for (const [kind, count] of outcome.acknowledged) console.log(`${kind}: ${count} acknowledged`);
-for (const problem of outcome.problems) console.log(`LOST  ${problem}`);
-console.log(
-  `${outcome.rounds} kills in ${minutes()} min, ${outcome.cutOff} requests cut off, ${outcome.problems.length} problems`,
-);
-process.exitCode = outcome.problems.length === 0 ? 0 : 1;
+const isClean =
+  values.fuzz === undefined
+    ? await soakKills({ rounds: count(positionals[0], 1000), workers: count(values.workers, 1) })
+    : await soakFuzz(count(values.fuzz, 1));
+process.exitCode = isClean ? 0 : 1;

@@ -27,16 +27,23 @@ async function startCluster(): Promise<PostgresCluster | undefined> {
 await using cluster = await startCluster();
 const env = cluster === undefined ? {} : { BERTH_TEST_POSTGRES_URL: cluster.url };
 
+// A file that waits for a slow machine says so itself; the limit only ends what hangs.
+const flags = ["--parallel=2", "--timeout=60000"];
+
 const check = await timed("check", () => checkAll(root, env));
 const integration = await timed("integration tests", async () => {
   const files = (await findTests(root, ["test"])).filter((file) => file !== "test/architecture.test.ts");
-  // A file that waits for a slow machine says so itself; the limit only ends what hangs.
-  return runTestsSteadily({ root, files, env, flags: ["--parallel=2", "--timeout=60000"], show: true });
+  return runTestsSteadily({ root, files, env, flags, show: true });
+});
+const onWorkers = await timed("protocol tests on two workers", async () => {
+  const files = await findTests(root, ["test/protocol"]);
+  const run = await runTestsSteadily({ root, files, env: { ...env, BERTH_TEST_WORKERS: "2" }, flags, show: true });
+  return { ...run, problems: run.problems.map((problem) => `on two workers: ${problem}`) };
 });
 const docs = await timed("documents", () => checkDocs(root));
 
 const { lines, failed } = summarize({
-  runs: [check.tests, integration],
+  runs: [check.tests, integration, onWorkers],
   docs,
   // What failed among the unit tests is told test by test.
   failedSteps: check.failedSteps.filter((step) => step !== "unit tests").map((step) => `npm run check: ${step}`),

@@ -7,6 +7,7 @@ import { buildExecutable } from "../scripts/build-executable.ts";
 import { run } from "../scripts/proof/run.ts";
 import { requirement } from "./support/requirement.ts";
 import { startServer, type TestServer } from "./support/server.ts";
+import { countServing, until, untilLogged, workersOf } from "./support/workers.ts";
 
 const root = resolve(import.meta.dir, "..");
 const executable = join(root, "dist/berth");
@@ -44,6 +45,17 @@ it("serves, and ends in order when it is told to", async () => {
     await short[Symbol.asyncDispose]();
   }
 });
+
+it("serves in two processes, of itself, and replaces one that dies", async () => {
+  await using pair = await startServer({ binary: executable, env: { BERTH_HTTP_WORKERS: "2" } });
+  const pids = [...workersOf(pair).values()];
+  expect(pids).toHaveLength(2);
+  process.kill(pids[0] ?? 0, "SIGKILL");
+  await untilLogged(pair, "worker started", { count: 3 });
+  await until("two serve again", async () => (await countServing(pair)) === 2);
+  expect((await fetch(`${pair.url}/v2/`)).status).toBe(401);
+  expect(await pair.stop()).toBe(0);
+}, 60_000);
 
 requirement("skopeo", Bun.which("skopeo") === null ? "skopeo is not installed" : undefined, () => {
   it("pushes an image to it and gets the same image back", async () => {

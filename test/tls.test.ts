@@ -177,7 +177,6 @@ requirement("TLS", missing && `${missing} is not installed`, () => {
           } catch (error) {
             tally.failed.push(String(error));
           }
-          await Bun.sleep(5);
         }
       };
       // Every second one opens a connection for each request: those are who meets the change.
@@ -189,15 +188,12 @@ requirement("TLS", missing && `${missing} is not installed`, () => {
       for (const [round, name] of ["second", "third", "first"].entries()) {
         await install(name);
         await untilLogged(server, "certificate renewed", round + 1);
-        // The old and the new one share the port for a while.
-        await Bun.sleep(2500);
         const names = await Promise.all(Array.from({ length: 10 }, () => certificateOf(server)));
         expect(new Set(names)).toEqual(new Set([name]));
       }
       tally.running = false;
       await Promise.all(clients);
-      // What stands in the kernel's queue in the moment in which an old one ends is refused: seldom one of thousands.
-      expect(tally.failed.length, tally.failed.join("\n")).toBeLessThanOrEqual(3);
+      expect(tally.failed).toEqual([]);
       expect(tally.answered).toBeGreaterThan(500);
       expect((await long).status).toBe(201);
       expect(await server.stop()).toBe(0);
@@ -211,7 +207,6 @@ requirement("TLS", missing && `${missing} is not installed`, () => {
       expect(await certificateOf(server)).toBe("first");
       await install("second", ["key"]);
       await untilLogged(server, "certificate renewed");
-      await Bun.sleep(2500);
       expect(await certificateOf(server)).toBe("second");
     }, 60_000);
   });

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { entrance } from "../http/entrance.ts";
-import { operationsSite } from "../http/operations/operations-site.ts";
+import { isOperationPath, operationsSite } from "../http/operations/operations-site.ts";
 import { type Readiness, type Reason, trackReadiness } from "../http/operations/readiness.ts";
 import type { Site } from "../http/entrance.ts";
 import { type TrustProxies, trustedProxies } from "../http/trusted-proxies.ts";
@@ -47,9 +48,26 @@ export async function openOperation(config: Config, log: Log, whole?: WholeServe
   };
 }
 
-/** Answers while the registry is being opened. */
-export const startingEntrance = ({ log, metrics, site, trustProxies, tracer }: Operation): Handle =>
-  entrance({ log, metrics, trustProxies, tracer, challenge: () => undefined, sites: [site, starting] });
+/** How long a request waits for a server that starts; most have an answer long before. */
+const waitMs = 10_000;
+const mostWaiting = 1000;
+
+/**
+ * Answers while the registry is being opened: who watches over the server at once, all others when it is there, so that
+ * a restart is a pause to them and no failure. @param opened what answers then
+ */
+export function startingEntrance(operation: Operation, opened: Promise<Handle>): Handle {
+  const { log, metrics, site, trustProxies, tracer } = operation;
+  const early = entrance({ log, metrics, trustProxies, tracer, challenge: () => undefined, sites: [site, starting] });
+  let waiting = 0;
+  return async (request) => {
+    if (isOperationPath(request.path) || waiting >= mostWaiting) return early(request);
+    waiting++;
+    const handle = await Promise.race([opened, sleep(waitMs, undefined, { ref: false })]);
+    waiting--;
+    return (handle ?? early)(request);
+  };
+}
 
 const starting: Site = async () =>
   fail({ code: "UNAVAILABLE", reason: "the server is starting", retryAfterSeconds: 1 });

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { guessesUnderWay } from "../access/guesses-under-way.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { releaseJobs } from "../platform/jobs/job-queue.ts";
+import type { Handle } from "../platform/runtime/http.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog, standardOutput } from "../platform/telemetry/log.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
@@ -46,7 +47,8 @@ async function run({ config, warnings }: Settings): Promise<void> {
 async function serveAlone(config: Config, log: Log): Promise<never> {
   const operation = await openOperation(config, log);
   const { readiness } = operation;
-  let handle = startingEntrance(operation);
+  const { promise: opened, resolve: open } = Promise.withResolvers<Handle>();
+  let handle = startingEntrance(operation, opened);
   // The port comes first: a server that cannot have it must not touch the data.
   const server = await listen(config, operation, { handle: (request) => handle(request) });
   const acme = await openAcme(config, operation, server);
@@ -59,6 +61,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   }
   const serving = await openServing(config, registry, { operation, guesses: guessesUnderWay() });
   handle = serving.handle;
+  open(handle);
   const stopBackground = startBackground(config, serving.registry, operation);
   readiness.enter("running", [...readinessChecks(serving.registry), ...(acme?.checks ?? [])]);
   acme?.start();

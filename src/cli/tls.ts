@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { selfSignedCertificate } from "../platform/certificates/self-signed-certificate.ts";
 import { clientSteps } from "./client-steps.ts";
 import { StartError, startStep } from "./start-error.ts";
+import { addTlsStatus } from "./tls-status.ts";
 
 const dayMs = 24 * 3_600_000;
 /** Some clients refuse a server's certificate that is good for longer. */
@@ -18,11 +19,11 @@ interface Options {
   readonly force?: true;
 }
 
-/** `berth tls self-signed`: TLS for a network that has no certificate authority. */
+/** `berth tls self-signed`: TLS for a network that has no certificate authority; and `berth tls status`. */
 export function addTls(program: Command): void {
-  program
-    .command("tls")
-    .description("certificates")
+  const tls = program.command("tls").description("certificates");
+  addTlsStatus(tls);
+  tls
     .command("self-signed")
     .description("make a key and a certificate for this server, and tell how clients come to trust it")
     .requiredOption("--host <name...>", "DNS names and addresses that clients use, the first for the steps", addHost)

@@ -55,7 +55,8 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
   flushAtEnd(log);
   const operation = await openOperation(config, log, wholeServer(channel));
   const socket = { descriptor: sharedDescriptor, port };
-  let handle = startingEntrance(operation);
+  const { promise: opened, resolve: open } = Promise.withResolvers<Handle>();
+  let handle = startingEntrance(operation, opened);
   const answer: Handle = (request) => handle(request);
   // Others answer while a later one starts.
   const early = isFirst ? await listen(config, operation, { handle: answer, socket }) : undefined;
@@ -66,6 +67,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
   if (isFirst && isOurs) await releaseHolds(registry);
   const serving = await openServing(config, registry, { operation, guesses: guessesOf(channel) });
   handle = serving.handle;
+  open(handle);
   operation.readiness.enter("running", readinessChecks(serving.registry));
   const server = early ?? (await listen(config, operation, { handle: answer, socket }));
   const ends: ((drainMs: number) => Promise<void>)[] = [];

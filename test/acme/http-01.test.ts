@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, expect, it } from "bun:test";
 import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { run } from "../../scripts/proof/run.ts";
 import { requirement } from "../support/requirement.ts";
 import type { TestServer } from "../support/server.ts";
 import { askAnyway, host, startAcmeServer, until, untilLogged } from "./acme-server.ts";
 import { missingPebble, type Pebble, preparePebble } from "./pebble.ts";
+
+const berth = resolve(import.meta.dir, "../../bin/berth");
 
 requirement("http-01", missingPebble, () => {
   let pebble: Pebble;
@@ -23,10 +25,20 @@ requirement("http-01", missingPebble, () => {
   const plain = (path: string, ...more: readonly string[]) =>
     run(["curl", "--silent", "--include", ...more, `http://127.0.0.1:${pebble.httpPort}${path}`], { cwd: server.data });
 
+  const status = (data: string) => {
+    const settings = { BERTH_TLS_ACME_HOSTS: host, BERTH_TLS_ACME_AGREE_TO_TERMS: "true" };
+    const env = { ...settings, BERTH_TLS_ACME_DIRECTORY_URL: pebble.directoryUrl };
+    return run([berth, "tls", "status", "--data", data], { cwd: data, env });
+  };
+
   it("serves while the authority is down, and says what it lacks", async () => {
     await untilLogged(server, "certificate not obtained");
     expect((await askAnyway(server, "/healthz")).status).toBe(200);
     await until("the reason", async () => JSON.stringify(await readiness()).includes("the authority gave none"));
+    const told = await status(server.data);
+    expect(told.output).toMatch(/^problem +there is none yet$/m);
+    expect(told.output).toMatch(/^last failure +\S+: https:\/\/127\.0\.0\.1:\d+: .* \(\d in a row\)$/m);
+    expect(told.exitCode).toBe(1);
     expect(await readiness()).toEqual({
       ready: false,
       reasons: [
@@ -85,6 +97,15 @@ requirement("http-01", missingPebble, () => {
     expect((await plain("/token", "--header", `Host: ${host}`, "--user", "a:b")).output).not.toMatch(
       /www-authenticate/i,
     );
+  });
+
+  it("tells of it on the command line", async () => {
+    const { output, exitCode } = await status(server.data);
+    expect(output).toMatch(new RegExp(`^for +DNS:${host}$`, "m"));
+    expect(output).toMatch(/^issued by +CN=Pebble Intermediate/m);
+    expect(output).toMatch(/^next attempt +2/m);
+    expect(output).not.toContain("failure");
+    expect(exitCode).toBe(0);
   });
 
   it("starts with the kept certificate and asks nobody", async () => {

@@ -29,8 +29,11 @@ export interface Between {
   readonly after: RepositoryState;
 }
 
-/** What went away: the server's process, or the power, which may take of an open upload what was not yet durable. */
-export type Lost = "process" | "power";
+/**
+ * What went away: the server's process, or the power, which may take of an open upload what was not yet durable; or the
+ * database alone, which takes the same from a server that runs on.
+ */
+export type Lost = "process" | "power" | "database";
 
 /** Everything that is not as it was acknowledged, or of which a reader sees a part; empty when all is well. */
 export async function judgeRepository(
@@ -59,7 +62,8 @@ export async function judgeRepository(
   problems.push(...(await judgeTags(registry, repository)));
   for (const path of new Set([...before.uploads.keys(), ...after.uploads.keys()])) {
     const [own, next] = [before.uploads.get(path), after.uploads.get(path)];
-    problems.push(...(await judgeUpload(registry, repository, { path, before: own, after: next, lost })));
+    const isCancelled = next === undefined && after.blobs.size === before.blobs.size;
+    problems.push(...(await judgeUpload(registry, repository, { path, before: own, after: next, lost, isCancelled })));
   }
   return problems;
 }
@@ -91,21 +95,25 @@ interface UploadBetween {
   readonly before: OpenUpload | undefined;
   readonly after: OpenUpload | undefined;
   readonly lost: Lost;
+  /** Whether the request in between was to end it; else it was to make a blob of it. */
+  readonly isCancelled: boolean;
 }
 
 /** Asks where the upload stands, goes on from there, and reads the blob that it becomes. */
 async function judgeUpload(
   registry: Registry,
   repository: string,
-  { path, before, after, lost }: UploadBetween,
+  { path, before, after, lost, isCancelled }: UploadBetween,
 ): Promise<readonly string[]> {
   const { content } = before ?? after ?? { content: Buffer.alloc(0) };
   const told = Math.max(before?.toldBytes ?? 0, after?.toldBytes ?? 0);
   const digest = digestOf(content);
   const where = await registry.send("GET", path);
   if (where.status === 404) {
-    const maybeOver = before === undefined || after === undefined || lost === "power";
-    return maybeOver ? [] : [`an upload of which ${String(told)} bytes were acknowledged is gone`];
+    if (before === undefined || lost !== "process" || isCancelled) return [];
+    const made = await registry.send("GET", `/v2/${repository}/blobs/${digest}`);
+    if (after === undefined && made.status === 200 && digestOf(made.bytes) === digest) return [];
+    return [`an upload of which ${String(told)} bytes were acknowledged is gone, and is no blob`];
   }
   const [, end] = /^0-(\d+)$/.exec(where.header("range") ?? "") ?? [];
   const offset = end === undefined ? 0 : Number(end) + 1;
@@ -118,6 +126,8 @@ async function judgeUpload(
     headers: { "Content-Range": `${String(offset)}-${String(content.length - 1)}` },
     body: content.subarray(offset),
   });
+  // Whose end the crash took with it has the upload until its hold runs out.
+  if (lost === "database" && patch.status === 416 && patch.text.includes("another request is writing")) return [];
   if (offset < content.length && patch.status !== 202) {
     return [`an upload that stands at ${String(offset)} does not go on there: ${String(patch.status)} ${patch.text}`];
   }

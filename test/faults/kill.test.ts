@@ -13,7 +13,8 @@ test("kill -9 at random moments of a mixed load loses nothing that was acknowled
   expect(outcome.rounds).toBeGreaterThanOrEqual(40);
   // The kills came in the middle of things, and every kind of change was among them.
   expect(outcome.cutOff).toBeGreaterThan(20);
-  const kinds = "begin push image tag mount untag delete remove".split(" ");
+  expect(outcome.cutStarts).toBeGreaterThan(0);
+  const kinds = "begin patch push image attach tag tags mount untag delete remove cancel".split(" ");
   expect(kinds.filter((kind) => (outcome.acknowledged.get(kind) ?? 0) === 0)).toEqual([]);
 }, 600_000);
 

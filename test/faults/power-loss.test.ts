@@ -120,7 +120,7 @@ requirement("power loss", missingStrace(), () => {
   });
 
   test("a first start that was cut off is followed by a good one", async () => {
-    expect(await loseAt(recording, pick(starting, 6), () => "nothing")).toEqual([]);
+    expect(await loseAt(recording, pick(starting, 5), () => "nothing")).toEqual([]);
   }, 240_000);
 
   test("what was acknowledged is there after a loss of all that was not synced, wherever it comes", async () => {
@@ -133,7 +133,7 @@ requirement("power loss", missingStrace(), () => {
     ["torn", "all but the second half of the last write to each file"],
   ] as const) {
     test(`and after one that keeps ${what}`, async () => {
-      expect(await loseAt(recording, pick(running, 8), () => survives)).toEqual([]);
+      expect(await loseAt(recording, pick(running, 5), () => survives)).toEqual([]);
     }, 240_000);
   }
 
@@ -143,7 +143,7 @@ requirement("power loss", missingStrace(), () => {
       events: from + at + 1,
       answers: recording.events.filter((event) => event.kind === "answer" && event.began <= ended).length,
     }));
-    expect(await loseAt(recording, pick(anywhere, 24), (seed) => ({ seed }))).toEqual([]);
+    expect(await loseAt(recording, pick(anywhere, 16), (seed) => ({ seed }))).toEqual([]);
   }, 240_000);
 
   for (const [what, isGone] of [

@@ -7,11 +7,20 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { Client } from "pg";
 
+export interface PostgresOptions {
+  /** Over those that make it quick, and let it lose what it acknowledged when it crashes. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /** A throw-away cluster. It ends with its owner, however the owner ends. */
 export interface PostgresCluster extends AsyncDisposable {
   /** Of the maintenance database, as a superuser. */
   readonly url: string;
   readonly folder: string;
+  /** Ends the server as `pg_ctl stop -m immediate` does: as a crash, without a word to anyone. */
+  crash(): Promise<void>;
+  /** Starts it again behind a crash, on the same port; resolves when it answers. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -35,7 +44,7 @@ export function findPostgres(path = process.env["PATH"] ?? "", versions = debian
 }
 
 /** Starts a cluster on a free port of the loopback. Nothing in it survives a crash: that is what makes it quick. */
-export async function startPostgres(bin: string): Promise<PostgresCluster> {
+export async function startPostgres(bin: string, options: PostgresOptions = {}): Promise<PostgresCluster> {
   const folder = await mkdtemp(join(tmpdir(), "berth-postgres-"));
   const account = process.getuid?.() === 0 ? serverAccount() : undefined;
   if (account !== undefined) chownSync(folder, account.uid, account.gid);
@@ -45,8 +54,8 @@ export async function startPostgres(bin: string): Promise<PostgresCluster> {
       : ["setpriv", `--reuid=${String(account.uid)}`, `--regid=${String(account.gid)}`, "--clear-groups"];
   const port = await freePort();
   const data = join(folder, "data");
-  const options = ["--no-sync", "--auth=trust", "--username=berth", "--encoding=UTF8", "--locale=C"];
-  const initdb = [...asAccount, join(bin, "initdb"), ...options, "-D", data];
+  const initOptions = ["--no-sync", "--auth=trust", "--username=berth", "--encoding=UTF8", "--locale=C"];
+  const initdb = [...asAccount, join(bin, "initdb"), ...initOptions, "-D", data];
   const settings = {
     listen_addresses: "127.0.0.1",
     port: String(port),
@@ -55,6 +64,7 @@ export async function startPostgres(bin: string): Promise<PostgresCluster> {
     synchronous_commit: "off",
     full_page_writes: "off",
     max_connections: "200",
+    ...options.settings,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const server = [...asAccount, join(bin, "postgres"), "-D", data, ...flags];
@@ -71,7 +81,22 @@ export async function startPostgres(bin: string): Promise<PostgresCluster> {
     await stop();
     throw new Error(`PostgreSQL did not start:\n${log}`, { cause: error });
   }
-  return { url, folder, stop, [Symbol.asyncDispose]: stop };
+  const order = async (name: "crash" | "start"): Promise<void> => {
+    const done = once(keeper.stdout, "data");
+    keeper.stdin.write(`${name}\n`);
+    await done;
+  };
+  return {
+    url,
+    folder,
+    crash: () => order("crash"),
+    async start() {
+      await order("start");
+      await answers(url, () => keeper.exitCode !== null);
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 /**
@@ -83,13 +108,22 @@ function startKeeper(folder: string, initdb: readonly string[], server: readonly
     folder=$1; shift
     cd "$folder" || exit 1
     ${initdb.map(quote).join(" ")} >log 2>&1 || { cat >/dev/null; rm -rf "$folder"; exit 1; }
-    ${server.map(quote).join(" ")} >>log 2>&1 </dev/null &
-    server=$!
-    cat >/dev/null
+    launch() {
+      ${server.map(quote).join(" ")} >>log 2>&1 </dev/null &
+      server=$!
+    }
+    launch
+    while read -r order; do
+      case $order in
+        crash) kill -QUIT "$server" && wait "$server" ;;
+        start) launch ;;
+      esac
+      echo done
+    done
     kill -INT "$server" 2>/dev/null
     wait "$server"
     rm -rf "$folder"`;
-  return spawn("sh", ["-c", script, "sh", folder], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+  return spawn("sh", ["-c", script, "sh", folder], { detached: true, stdio: ["pipe", "pipe", "ignore"] });
 }
 
 async function answers(url: string, gone: () => boolean): Promise<void> {

@@ -19,6 +19,8 @@ export interface TestServer {
   /** host:port, as image references want it. */
   readonly host: string;
   readonly data: string;
+  /** Of the process that was started. */
+  readonly pid: number;
   readonly admin: { readonly username: "admin"; readonly password: string };
   log(): readonly LogLine[];
   requests(): readonly LogLine[];
@@ -77,6 +79,11 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     listening.reject(new Error(`the server stopped with ${String(code)} before it listened:\n${text.join("\n")}`));
   });
   const url = await listening.promise;
+  const serving = Number(lines.find(({ event }) => event === "listening")?.["workers"] ?? 1);
+  if (serving !== Number(options.env?.["BERTH_HTTP_WORKERS"] ?? workers ?? 1)) {
+    child.kill("SIGKILL");
+    throw new Error(`${serving} processes serve, not as many as the test wants`);
+  }
   const stop = async (signal: NodeJS.Signals = "SIGTERM"): Promise<number> => {
     child.kill(signal);
     const code = await child.exited;
@@ -87,6 +94,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     url,
     host: new URL(url).host,
     data,
+    pid: child.pid,
     admin: { username: "admin", password: options.env?.["BERTH_ADMIN_PASSWORD"] ?? password },
     log: () => lines,
     requests: () => lines.filter((line) => line.event === "request" && line.userAgent?.startsWith(marker) !== true),

@@ -13,15 +13,20 @@ interface OperationsDeps {
 /** A state of now: no cache may answer in our place. */
 const headers = { "cache-control": "no-store" };
 
+const paths = ["/healthz", "/readyz", "/metrics"] as const;
+
+export const isOperationPath = (path: string): boolean => paths.some((one) => one === path);
+
 /** What machines ask that watch over the server; open to all, so nothing here names a repository or an account. */
 export function operationsSite({ readiness, metrics }: OperationsDeps): Site {
-  const handlers: Readonly<Record<string, Handle>> = {
+  const handlers: Readonly<Partial<Record<(typeof paths)[number], Handle>>> = {
     "/healthz": async () => ({ kind: "json", status: 200, headers, body: { status: "ok" } }),
     "/readyz": () => readyReply(readiness),
     ...(metrics && { "/metrics": () => metricsReply(metrics) }),
   };
   return async (request, notes) => {
-    const handle = Object.hasOwn(handlers, request.path) ? handlers[request.path] : undefined;
+    const path = paths.find((one) => one === request.path);
+    const handle = path === undefined ? undefined : handlers[path];
     if (handle === undefined) return undefined;
     notes.handler = request.path.slice(1);
     if (request.method === "GET" || request.method === "HEAD") return handle(request);

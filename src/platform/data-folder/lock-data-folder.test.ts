@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { lockDataFolder } from "./lock-data-folder.ts";
+import { joinFolderLock, lockDataFolder } from "./lock-data-folder.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -43,6 +43,29 @@ it("is one process's, and nobody else's while that lives, however it ends", asyn
   expect(fourth.said).toBe("locked");
   fourth.child.kill();
   await fourth.child.exited;
+}, 30_000);
+
+it("taken for workers, is a server's until the last of them has ended", async () => {
+  const server = await lockDataFolder(folder, true);
+  const worker = joinFolderLock(folder);
+  expect([server, worker].map((lock) => lock !== undefined)).toEqual([true, true]);
+  expect(await lockDataFolder(folder)).toBeUndefined();
+  expect(await lockDataFolder(folder, true)).toBeUndefined();
+  server?.release();
+  // Workers end soon when their server has: who starts then waits for that.
+  let isTaken = false;
+  const next = lockDataFolder(folder).then((lock) => {
+    isTaken = true;
+    return lock;
+  });
+  await Bun.sleep(200);
+  expect(isTaken).toBe(false);
+  worker?.release();
+  const lock = await next;
+  expect(lock).toBeDefined();
+  // A worker that comes late belongs to no server any more.
+  expect(joinFolderLock(folder)).toBeUndefined();
+  lock?.release();
 }, 30_000);
 
 it("of many that start at once is one's", async () => {

@@ -64,6 +64,8 @@ const migrationLock = 7_021_155_319;
 export async function migrate(database: Database, owners: readonly Migrations[]): Promise<void> {
   const columns = columnTypes[database.dialect];
   await database.write(async (tx) => {
+    // A step may take as long as its tables are large.
+    if (database.dialect === "postgres") await sql`set local statement_timeout = 0`.execute(tx);
     if (database.dialect === "postgres") await sql`select pg_advisory_xact_lock(${migrationLock})`.execute(tx);
     await createSchemaTable(tx, columns);
     for (const owner of owners) await migrateOwner(tx, { owner, columns });

@@ -117,7 +117,9 @@ export async function holdSession<T>(registry: Registry, session: Session, work:
       await removeSession(registry, session);
       return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     }
-    await registry.database.write((tx) => saveProgress(registry, tx, session), sessionWrite);
+    await releasing(registry, session, () =>
+      registry.database.write((tx) => saveProgress(registry, tx, session), sessionWrite),
+    );
     // Somebody may have cancelled it meanwhile, and `work` have written after that.
     await dropAbandonedBytes(registry, session);
     throw error;
@@ -135,22 +137,20 @@ async function claim(registry: Registry, target: UploadTarget, start: number | u
   const { database } = registry;
   const holder = newHolder(registry);
   const askedAt = performance.now();
-  const row = await database.write(
-    (tx) =>
-      tx
-        .updateTable("uploads")
-        .set({ holder, held_until: heldUntil(registry), active_at: clock(database.dialect) })
-        .where("id", "=", target.id)
-        .where("repository", "=", target.repository)
-        .where("principal", "=", target.principal)
-        .where((expression) =>
-          expression.or([expression("holder", "is", null), expression("held_until", "<", clock(database.dialect))]),
-        )
-        .$if(start !== undefined, (query) => query.where("size_bytes", "=", start ?? 0))
-        .returningAll()
-        .executeTakeFirst(),
-    sessionWrite,
-  );
+  const write = (tx: Writer) =>
+    tx
+      .updateTable("uploads")
+      .set({ holder, held_until: heldUntil(registry), active_at: clock(database.dialect) })
+      .where("id", "=", target.id)
+      .where("repository", "=", target.repository)
+      .where("principal", "=", target.principal)
+      .where((expression) =>
+        expression.or([expression("holder", "is", null), expression("held_until", "<", clock(database.dialect))]),
+      )
+      .$if(start !== undefined, (query) => query.where("size_bytes", "=", start ?? 0))
+      .returningAll()
+      .executeTakeFirst();
+  const row = await releasing(registry, { id: target.id, holder }, () => database.write(write, sessionWrite));
   if (row !== undefined) return toSession(registry, { row, target, askedAt });
   const position = await findUpload(registry, target);
   const reason =
@@ -158,6 +158,41 @@ async function claim(registry: Registry, target: UploadTarget, start: number | u
       ? "another request is writing to this upload"
       : `the upload stands at ${position.size}, not at ${start}`;
   return fail({ code: "BLOB_UPLOAD_OUT_OF_ORDER", position, reason });
+}
+
+const releaseRestMs = 250;
+
+/**
+ * A write to a session that fails may have been done or not, and the claim with it: it is given back as soon as the
+ * database answers, so that the client does not find its own request in the way.
+ */
+async function releasing<T>(
+  registry: Registry,
+  claimed: Pick<Session, "id" | "holder">,
+  write: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (!(error instanceof RegistryError)) void releaseSoon(registry, claimed);
+    throw error;
+  }
+}
+
+/** Until the claim would end by itself. */
+async function releaseSoon({ database, settings }: Registry, { id, holder }: Pick<Session, "id" | "holder">) {
+  const until = performance.now() + settings.uploads.holdMs;
+  const release = (tx: Writer) =>
+    tx
+      .updateTable("uploads")
+      .set({ holder: null, held_until: 0 })
+      .where((expression) => expression.and({ id, holder }))
+      .execute();
+  while (performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, releaseRestMs).unref());
+    const [outcome] = await Promise.allSettled([database.write(release, sessionWrite)]);
+    if (outcome.status === "fulfilled") return;
+  }
 }
 
 /** A database that does not answer changes nothing here: without an answer the hold ends by itself. */

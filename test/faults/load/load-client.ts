@@ -1,136 +1,120 @@
-import { randomBytes } from "node:crypto";
-import { describeBytes, digestOf, jsonBytes, mediaTypes } from "../../protocol/content.ts";
-import { type Answer, type Registry, withQuery } from "../../protocol/registry-client.ts";
+import type { Answer, Registry } from "../../protocol/registry-client.ts";
+import { digestOf } from "../../protocol/content.ts";
 import { type Between, nothingYet, type RepositoryState } from "../expected-state.ts";
-
-/** A blob that every client may mount. */
-export interface Source {
-  readonly repository: string;
-  readonly digest: string;
-}
+import { type Load, oneOf, type Source } from "./load-action.ts";
+import { changes } from "./load-changes.ts";
+import { reads } from "./load-reads.ts";
 
 /** Pushes, mounts, tags, deletes and reads in a repository of its own, and knows what it was told. */
 export interface LoadClient {
   readonly repository: string;
-  /** Goes on until the server does not answer any more, which it must not do before it is killed. */
-  run(registry: Registry, isKilled: () => boolean): Promise<void>;
+  /** Goes on until it is over, or the server does not answer any more, which it must not do before it is killed. */
+  run(registry: Registry, isKilled: () => boolean, isOver?: () => boolean): Promise<void>;
   between(): Between;
+  /** Its uploads are somebody else's from here on. */
+  forgetUploads(): void;
+  /** What lists say beside what is there, once nothing runs any more. */
+  judgeLists(registry: Registry): Promise<readonly string[]>;
   /** Answers that no server may give. */
   problems(): readonly string[];
   /** How many changes were acknowledged, by kind. */
   readonly acknowledged: Map<string, number>;
 }
 
-const image = { "Content-Type": mediaTypes.image };
-const oneOf = <T>(items: readonly T[]): T | undefined => items[Math.floor(Math.random() * items.length)];
+const refusedForNow = new Set([429, 502, 503, 507]);
 
-export function loadClient(repository: string, source: Source): LoadClient {
+export interface LoadOptions {
+  /** Whether the server may say "later": then whatever was asked may have been done or not. */
+  readonly mayRefuse?: boolean;
+}
+
+export function loadClient(repository: string, source: Source, { mayRefuse = false }: LoadOptions = {}): LoadClient {
   let state: RepositoryState = nothingYet;
   /** What the running request leads to. */
   let next: RepositoryState | undefined;
   const problems: string[] = [];
   const acknowledged = new Map<string, number>();
-  const bytesOf = new Map<string, Buffer>();
-  const path = `/v2/${repository}`;
-
-  /** One request that changes something, and what is sure behind its success. */
-  const change = async (kind: string, after: RepositoryState, send: () => Promise<Answer>): Promise<Answer> => {
-    next = after;
-    const answer = await send();
-    next = undefined;
-    // 202 to a mount would say: send it yourself.
-    if (answer.status >= 200 && answer.status < 300 && !(kind === "mount" && answer.status !== 201)) {
-      state = after;
-      acknowledged.set(kind, (acknowledged.get(kind) ?? 0) + 1);
-    } else problems.push(`${kind}: ${String(answer.status)} ${answer.text}`);
-    return answer;
+  const load: Load = {
+    repository,
+    source,
+    path: `/v2/${repository}`,
+    state: () => state,
+    images: new Map(),
+    subjects: new Map(),
+    async change(kind, after, send) {
+      next = after;
+      const answer = await send();
+      next = undefined;
+      // 202 to a mount would say: send it yourself.
+      if (answer.status >= 200 && answer.status < 300 && !(kind === "mount" && answer.status !== 201)) {
+        state = after;
+        acknowledged.set(kind, (acknowledged.get(kind) ?? 0) + 1);
+      } else problems.push(`${kind}: ${String(answer.status)} ${answer.text}`);
+      return answer;
+    },
+    learn: (learned) => void (state = learned),
+    complain: (problem) => void problems.push(problem),
   };
-  const withBlob = (digest: string): RepositoryState => ({ ...state, blobs: new Set([...state.blobs, digest]) });
-  const tagged = (tag: string, digest: string): RepositoryState => ({
-    ...state,
-    manifests: new Set([...state.manifests, digest]),
-    tags: new Map([...state.tags, [tag, digest]]),
-  });
-
-  const pushBlob = async (registry: Registry, bytes: Buffer): Promise<void> => {
-    const begun = await change("begin", state, () => registry.send("POST", `${path}/blobs/uploads/`, { body: "" }));
-    const target = withQuery(begun.header("location") ?? "", `digest=${digestOf(bytes)}`);
-    await change("push", withBlob(digestOf(bytes)), () => registry.send("PUT", target, { body: bytes }));
-  };
-  const putManifest = (registry: Registry, kind: string, tag: string): Promise<Answer> | undefined => {
-    const digest = oneOf([...bytesOf.keys()]);
-    const body = digest === undefined ? undefined : bytesOf.get(digest);
-    if (digest === undefined || body === undefined) return undefined;
-    return change(kind, tagged(tag, digest), () =>
-      registry.send("PUT", `${path}/manifests/${tag}`, { headers: image, body }),
-    );
-  };
-
-  const actions: readonly ((registry: Registry) => Promise<unknown> | undefined)[] = [
-    async (registry) => {
-      const [config, layer] = [randomBytes(200), randomBytes(1000 + Math.floor(Math.random() * 200_000))];
-      await pushBlob(registry, config);
-      await pushBlob(registry, layer);
-      const bytes = jsonBytes({
-        schemaVersion: 2,
-        mediaType: mediaTypes.image,
-        config: describeBytes(mediaTypes.config, config),
-        layers: [describeBytes(mediaTypes.layer, layer)],
-      });
-      bytesOf.set(digestOf(bytes), bytes);
-      const tag = `v${String(Math.floor(Math.random() * 3))}`;
-      await change("image", tagged(tag, digestOf(bytes)), () =>
-        registry.send("PUT", `${path}/manifests/${tag}`, { headers: image, body: bytes }),
-      );
-    },
-    (registry) => putManifest(registry, "tag", "moving"),
-    (registry) => putManifest(registry, "tag", `t${String(Math.floor(Math.random() * 5))}`),
-    (registry) =>
-      change("mount", withBlob(source.digest), () =>
-        registry.send("POST", `${path}/blobs/uploads/?mount=${source.digest}&from=${source.repository}`, { body: "" }),
-      ),
-    (registry) => {
-      const tag = oneOf([...state.tags.keys()]);
-      if (tag === undefined) return undefined;
-      const after = { ...state, tags: new Map([...state.tags].filter(([name]) => name !== tag)) };
-      return change("untag", after, () => registry.send("DELETE", `${path}/manifests/${tag}`));
-    },
-    (registry) => {
-      const digest = oneOf([...state.manifests]);
-      if (digest === undefined || state.manifests.size < 2) return undefined;
-      bytesOf.delete(digest);
-      const after = {
-        ...state,
-        manifests: state.manifests.difference(new Set([digest])),
-        tags: new Map([...state.tags].filter(([, named]) => named !== digest)),
-      };
-      return change("delete", after, () => registry.send("DELETE", `${path}/manifests/${digest}`));
-    },
-    (registry) => {
-      if (!state.blobs.has(source.digest)) return undefined;
-      const after = { ...state, blobs: state.blobs.difference(new Set([source.digest])) };
-      return change("remove", after, () => registry.send("DELETE", `${path}/blobs/${source.digest}`));
-    },
-    async (registry) => {
-      const digest = oneOf([...state.blobs]);
-      if (digest === undefined) return;
-      const { status, bytes } = await registry.send("GET", `${path}/blobs/${digest}`);
-      const found = status === 200 ? digestOf(bytes) : String(status);
-      if (found !== digest) problems.push(`read ${digest}: ${found}`);
-    },
-  ];
-
+  const actions = [...changes, ...reads];
   return {
     repository,
     acknowledged,
     between: () => ({ before: state, after: next ?? state }),
+    forgetUploads() {
+      state = { ...state, uploads: new Map() };
+      next &&= { ...next, uploads: new Map() };
+    },
+    judgeLists: (registry) => judgeReferrers(load, registry),
     problems: () => problems,
-    async run(registry, isKilled) {
+    async run(registry, isKilled, isOver = () => false) {
+      const asked = mayRefuse ? heedingRefusals(registry) : registry;
       try {
-        while (problems.length === 0) await oneOf(actions)?.(registry);
+        while (problems.length === 0 && !isOver()) await oneOf(actions)?.(load, asked);
       } catch (error) {
-        if (!isKilled()) problems.push(error instanceof Error ? error.message : String(error));
+        if (!isKilled() && !(error instanceof RefusedForNow)) {
+          problems.push(error instanceof Error ? error.message : String(error));
+        }
       }
     },
   };
+}
+
+/** Somebody has to read what became of a refused request: its client is at its end. */
+const heedingRefusals = (registry: Registry): Registry => ({
+  ...registry,
+  async send(...call) {
+    const answer = await registry.send(...call);
+    if (refusedForNow.has(answer.status)) throw new RefusedForNow(answer);
+    return answer;
+  },
+});
+
+class RefusedForNow extends Error {
+  override readonly name = "RefusedForNow";
+  constructor({ status, text }: Answer) {
+    super(`${String(status)} ${text}`);
+  }
+}
+
+/** The list of a subject names the artifacts that are there, and no others. */
+async function judgeReferrers({ path, subjects }: Load, registry: Registry): Promise<readonly string[]> {
+  const problems: string[] = [];
+  for (const [subject, artifacts] of Map.groupBy(subjects.keys(), (artifact) => subjects.get(artifact) ?? "")) {
+    const list = await registry.send("GET", `${path}/referrers/${subject}`);
+    if (list.status !== 200) {
+      problems.push(`the referrers of ${subject}: ${String(list.status)}`);
+      continue;
+    }
+    const { manifests } = list.json() as { manifests: readonly { digest: string }[] };
+    const listed = manifests.map(({ digest }) => digest).toSorted();
+    const there: string[] = [];
+    for (const artifact of artifacts) {
+      const { status, bytes } = await registry.send("GET", `${path}/manifests/${artifact}`);
+      if (status === 200 && digestOf(bytes) === artifact) there.push(artifact);
+    }
+    if (listed.join() !== there.toSorted().join()) {
+      problems.push(`the referrers of ${subject} are ${there.join()}, and the list says ${listed.join()}`);
+    }
+  }
+  return problems;
 }

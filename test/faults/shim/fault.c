@@ -6,6 +6,8 @@
  *
  *     arm N ERRNO once|on      the Nth call from now on fails with ERRNO; with "on", all behind it too
  *     disarm                   nothing fails any more; the answer is "<calls seen> <calls failed> <first that failed>"
+ *
+ * With FAULT_KILL_AT=N in the environment the program is killed in place of the Nth such call from its start on.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -53,7 +55,7 @@ static const struct call {
 static pid_t child;
 static const char *folder;
 static long armed_at, armed_errno, seen, failed;
-static int stays;
+static int stays, kills;
 static const char *first = "none";
 
 static void die(const char *what) {
@@ -138,6 +140,7 @@ static int verdict(const struct seccomp_notif *question) {
   if (!subject_of(question, call, path) || strncmp(path, folder, length)) return 0;
   seen++;
   if (seen != armed_at && !(stays && seen > armed_at)) return 0;
+  if (kills) kill(child, SIGKILL);
   if (failed++ == 0) first = call->name;
   return armed_errno;
 }
@@ -173,6 +176,8 @@ int main(int count, char **arguments) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", arguments[1]);
   folder = arguments[2];
+  const char *kill_at = getenv("FAULT_KILL_AT");
+  if (kill_at) kills = 1, stays = 1, armed_at = atol(kill_at), armed_errno = EIO;
   int pair[2], listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), peer = -1;
   if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 1)) die("bind");
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) die("socketpair");

@@ -72,3 +72,25 @@ const recorder =
     const outcome = await execute(operation, universe).catch((error: unknown) => `failed: ${String(error)}`);
     history.push({ client, operation, calledAt, returnedAt: clock(), outcome });
   };
+
+/** Runs the program of a seed as fast as its clients can; in which order is the machine's choice. */
+export async function runAtOnce(
+  executes: readonly [Execute, ...Execute[]],
+  seed: number,
+  size: Size,
+): Promise<Outcome> {
+  const random = seeded(seed);
+  const universe = makeUniverse(`${process.pid}-${(programs += 1)}`, random);
+  const { before, clients } = generate(random, universe, size);
+  const history: Entry[] = [];
+  const record = recorder({ history, universe, clock: () => performance.now() });
+  for (const operation of before) await record(0, operation, executes[0]);
+  await Promise.all(
+    clients.map(async (operations, client) => {
+      const execute = executes[client % executes.length] ?? executes[0];
+      for (const operation of operations) await record(client, operation, execute);
+    }),
+  );
+  const problem = explain(history, modelOf(universe));
+  return { history, problem: problem && `seed ${seed}: ${problem}` };
+}

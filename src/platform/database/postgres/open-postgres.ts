@@ -3,7 +3,10 @@ import { Pool, types } from "pg";
 import type { Database, Survives, Tables, Writer } from "../database.ts";
 
 const connectionsPerProcess = 10;
+/** Who gets no connection for so long is told to come again. */
 const acquireTimeoutMs = 5_000;
+/** No statement of a request takes so long, unless it waits for a lock of somebody who does not go on. */
+const statementTimeoutMs = 30_000;
 const mostTries = 10;
 
 /** Text of an int8 as a number. @throws Error at 2^53 and above, where a number would round */
@@ -21,6 +24,10 @@ export function openPostgres(url: string): Database {
     connectionString: url,
     max: connectionsPerProcess,
     connectionTimeoutMillis: acquireTimeoutMs,
+    keepAlive: true,
+    statement_timeout: statementTimeoutMs,
+    // Locks of a process that stands still in the middle of a transaction are let go.
+    idle_in_transaction_session_timeout: 2 * statementTimeoutMs,
   });
   // Without a listener a connection that the server ends takes the process with it; the next query says what is wrong.
   pool.on("error", () => {});

@@ -29,7 +29,7 @@ export interface Turns {
 /** Others write now and then: commands of an operator. */
 export const almostAlone: Turns = { longestMs: Infinity, restMs: 0, busyRetryMs: 20 };
 /** Others write all the time. They look so often that none of them misses every pause. */
-export const amongWriters: Turns = { longestMs: 10, restMs: 2, busyRetryMs: 1 };
+export const amongWriters: Turns = { longestMs: 25, restMs: 2, busyRetryMs: 1 };
 
 const undoJob = "ROLLBACK TO job";
 const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [undoJob, "RELEASE job"] } as const;
