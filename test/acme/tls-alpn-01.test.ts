@@ -1,6 +1,8 @@
 import { expect, it } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { run } from "../../scripts/proof/run.ts";
+import { digestOf } from "../protocol/content.ts";
 import { requirement } from "../support/requirement.ts";
 import { askAnyway, count, startAcmeServer, until, untilLogged } from "./acme-server.ts";
 import { missingPebble, startPebble } from "./pebble.ts";
@@ -33,12 +35,37 @@ requirement("tls-alpn-01", missingPebble, () => {
       }
     };
     const clients = [{ connection: "close" }, {}, { connection: "close" }, {}].map(client);
+    // Whoever comes while the authority looks comes by the front, and is still known for who it is.
+    const fromElsewhere = async (): Promise<void> => {
+      const command = ["curl", "--silent", "--show-error", "--insecure", "--fail", "--interface", "127.0.0.2"];
+      while (tally.running) {
+        const { exitCode, output } = await run([...command, "--user-agent", "elsewhere", `${server.url}/healthz`], {
+          cwd: server.data,
+        });
+        if (exitCode !== 0) tally.failed.push(output);
+      }
+    };
+    // Each is under way while one takes over from another.
+    const uploading = async (): Promise<void> => {
+      const authorization = `Basic ${btoa(`${server.admin.username}:${server.admin.password}`)}`;
+      const url = `${server.url}/v2/team/app/blobs/uploads/?digest=${digestOf(Buffer.alloc(300))}`;
+      while (tally.running) {
+        const body = slowBody(30);
+        const sent = { method: "POST", headers: { authorization }, body, tls: { rejectUnauthorized: false } };
+        const status = await fetch(url, sent).then((answer) => answer.status, String);
+        if (status !== 201) tally.failed.push(`upload: ${status}`);
+      }
+    };
+    const others = [fromElsewhere(), uploading(), uploading()];
     await untilLogged(server, "certificate renewed", 2);
     tally.running = false;
-    await Promise.all(clients);
+    await Promise.all([...clients, ...others]);
     expect(tally.failed).toEqual([]);
     expect(tally.answered).toBeGreaterThan(500);
     expect(await server.stop()).toBe(0);
+    const elsewhere = server.requests().filter(({ userAgent }) => userAgent === "elsewhere");
+    expect(elsewhere.length).toBeGreaterThan(20);
+    expect(new Set(elsewhere.map(({ remoteAddress }) => remoteAddress))).toEqual(new Set(["127.0.0.2"]));
   }, 120_000);
 
   it("goes on with its order after it was killed in the middle of it", async () => {
@@ -60,3 +87,10 @@ requirement("tls-alpn-01", missingPebble, () => {
     await killed[Symbol.asyncDispose]();
   }, 120_000);
 });
+
+async function* slowBody(pieces: number): AsyncGenerator<Uint8Array> {
+  for (let piece = 0; piece < pieces; piece++) {
+    yield Buffer.alloc(10);
+    await Bun.sleep(100);
+  }
+}

@@ -1,5 +1,6 @@
-import { dlopen, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
 import { readdir, readFile, readlink } from "node:fs/promises";
+import { openLibc } from "./libc.ts";
 
 /**
  * Where two of our listeners share a port, has the kernel give every new connection to the one that came last. Without
@@ -51,23 +52,15 @@ async function ownDescriptors(listeners: readonly Listener[]) {
 
 const solSocket = 1;
 const attachReuseportFilter = 51;
-const library = process.platform === "linux" ? "libc.so.6" : undefined;
 
 /** A filter for the port (classic BPF) of one instruction: the second of the two, counted from 0. */
 function attach(descriptor: number): boolean {
-  if (library === undefined) return false;
-  const { symbols, close } = dlopen(library, {
-    setsockopt: { args: ["i32", "i32", "i32", "ptr", "u32"], returns: "i32" },
-  });
-  try {
-    const returnOne = new Uint8Array(8);
-    new DataView(returnOne.buffer).setUint16(0, 0x06, true);
-    new DataView(returnOne.buffer).setUint32(4, 1, true);
-    const program = new Uint8Array(16);
-    new DataView(program.buffer).setUint16(0, 1, true);
-    new DataView(program.buffer).setBigUint64(8, BigInt(ptr(returnOne)), true);
-    return symbols.setsockopt(descriptor, solSocket, attachReuseportFilter, ptr(program), program.byteLength) === 0;
-  } finally {
-    close();
-  }
+  const returnOne = new DataView(new ArrayBuffer(8));
+  returnOne.setUint16(0, 0x06, true);
+  returnOne.setUint32(4, 1, true);
+  const program = new DataView(new ArrayBuffer(16));
+  program.setUint16(0, 1, true);
+  program.setBigUint64(8, BigInt(ptr(returnOne)), true);
+  const libc = openLibc();
+  return libc?.setsockopt(descriptor, solSocket, attachReuseportFilter, ptr(program), program.byteLength) === 0;
 }
