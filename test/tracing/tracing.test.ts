@@ -122,7 +122,7 @@ requirement("what a collector is sent", decoderMissing, () => {
         await (await fetch(new URL("/healthz", server.url), { headers: { connection: "close" } })).arrayBuffer();
       expect(await server.stop()).toBe(0);
       const decoded = await Promise.all(collector.received.map(({ body }) => decode(program, body)));
-      const ids = decoded.flatMap(({ spans }) => spans.map(({ attributes }) => attributes["berth.request_id"]));
+      const ids = decoded.flatMap(({ spans }) => spans.map(({ attributes }) => String(attributes["berth.request_id"])));
       expect(ids.toSorted()).toEqual(
         server
           .requests()
