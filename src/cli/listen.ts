@@ -1,6 +1,7 @@
 import type { Certificate } from "../platform/certificates/certificate.ts";
 import { watchCertificate } from "../platform/certificates/watch-certificate.ts";
 import type { Config } from "../platform/config/schema.ts";
+import { sendFailure } from "../http/send-failure.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import type { ListeningSocket } from "../platform/runtime/listening-socket.ts";
 import type { Listening } from "../platform/runtime/serve.ts";
@@ -29,7 +30,7 @@ export async function listen(config: Config, operation: Operation, { handle, soc
   const { addr, idleSeconds, stallSeconds, minBytesPerSecond } = config.http;
   const patience = { idleSeconds, stallSeconds, minBytesPerSecond };
   const port = { setting: "http.addr", addr, patience, onDownloadCut: cutReporter(operation) };
-  const server = takePort({ ...port, certificate: source?.certificate, socket }, handle);
+  const server = takePort({ ...port, certificate: source?.certificate, socket, onFailure: sendFailure(log) }, handle);
   if (!server.watchesDownloads) log.warn("slow downloads are not told from those that nobody reads");
   metrics.gauge("registry_http_in_flight_requests", "Requests that have no whole answer yet.", () => server.pending());
   if (source === undefined) return { ...server, certificateExpiresAtMs: () => undefined };

@@ -39,7 +39,7 @@ export async function openRegistry(config: Config, use: RegistryUse = alone()): 
   return {
     process: use.process,
     database,
-    blobs: await startStep(`data: ${config.data}`, () => openFilesystemBlobStore(config.data)),
+    blobs: await startStep(`data: ${config.data}`, () => openFilesystemBlobStore(config.data, config.blobs)),
     writeRules: [],
     readGates: [],
     hashes: runningHashes(),

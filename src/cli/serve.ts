@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { guessesUnderWay } from "../access/guesses-under-way.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { releaseJobs } from "../platform/jobs/job-queue.ts";
+import { ensureFileThreads } from "../platform/runtime/file-threads.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog, standardOutput } from "../platform/telemetry/log.ts";
@@ -30,9 +31,10 @@ export const addServe = (program: Command): void => {
     .description("run the registry")
     .option("--addr <host:port>", "where to listen (default 127.0.0.1:5000)")
     .option("--workers <number>", "how many processes serve the port (default 1)")
-    .action(async ({ addr, workers, ...options }: ServeOptions) =>
-      run(readSettings(options, { "http.addr": addr, "http.workers": workers })),
-    );
+    .action(async ({ addr, workers, ...options }: ServeOptions) => {
+      ensureFileThreads();
+      await run(readSettings(options, { "http.addr": addr, "http.workers": workers }));
+    });
 };
 
 async function run({ config, warnings }: Settings): Promise<void> {

@@ -9,6 +9,7 @@ import { entrance } from "../http/entrance.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
+import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Database } from "../platform/database/database.ts";
@@ -16,6 +17,7 @@ import { databaseProblem } from "../platform/database/database-problem.ts";
 import { measuredDatabase } from "../platform/database/measured-database.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
+import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -41,6 +43,7 @@ export interface Around {
 export async function openServing(config: Config, opened: Registry, around: Around): Promise<Serving> {
   const { operation } = around;
   const registry = watched(opened, operation);
+  measureRoom(registry.blobs, operation.metrics);
   const access = await openAccessOf(config, registry, around);
   return { registry, handle: entranceOf(config, { registry, access, operation }) };
 }
@@ -66,6 +69,16 @@ const traced = (database: Database, tracer: Tracer): Database => {
   const attributes = { "db.system.name": database.dialect === "sqlite" ? "sqlite" : "postgresql" };
   return measuredDatabase(database, (action, seconds) => tracer.done(`database ${action}`, seconds, attributes));
 };
+
+function measureRoom({ room }: BlobStore, metrics: Metrics): void {
+  /** A disk that fails leaves the numbers out, and the other numbers in. */
+  const look = async (what: "freeBytes" | "reserveBytes"): Promise<number | undefined> => {
+    const [left] = await Promise.allSettled([room?.()]);
+    return left.status === "fulfilled" ? left.value?.[what] : undefined;
+  };
+  metrics.gauge("berth_storage_free_bytes", "Free space where the blobs are.", () => look("freeBytes"));
+  metrics.gauge("berth_storage_reserve_bytes", "Free space that pushes leave.", () => look("reserveBytes"));
+}
 
 async function openAccessOf(
   config: Config,

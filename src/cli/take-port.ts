@@ -1,5 +1,5 @@
 import type { Certificate } from "../platform/certificates/certificate.ts";
-import type { Handle } from "../platform/runtime/http.ts";
+import type { Handle, Reply } from "../platform/runtime/http.ts";
 import { type ListeningSocket, openListeningSocket } from "../platform/runtime/listening-socket.ts";
 import type { Patience } from "../platform/runtime/patience.ts";
 import { type Listening, serve } from "../platform/runtime/serve.ts";
@@ -12,6 +12,7 @@ interface Port {
   readonly certificate?: Certificate | undefined;
   /** Of this port, where other processes share it. */
   readonly socket?: ListeningSocket | undefined;
+  readonly onFailure?: (error: unknown) => Reply;
   readonly patience: Patience;
   readonly onDownloadCut?: (remoteAddress: string) => void;
 }

@@ -45,7 +45,8 @@ export interface PushedManifest {
  * @throws RegistryError MANIFEST_BLOB_UNKNOWN (one a digest), PRECONDITION_FAILED, DENIED, or a write rule's problem
  */
 export async function pushManifest(registry: Registry, push: ManifestPush): Promise<PushedManifest> {
-  const { database } = registry;
+  const { database, blobs } = registry;
+  await blobs.requireRoom?.();
   return writeEvents(database, async (tx) => {
     // All that it names, also what need not be there: what is there stays, whoever collects meanwhile.
     const named = push.manifest.edges.map(({ digest }) => digest);

@@ -29,7 +29,7 @@ const trusting = { tls: { rejectUnauthorized: false } };
 export const askAnyway = (server: TestServer, path: string): Promise<Response> =>
   fetch(`${server.url}${path}`, trusting);
 
-export async function until(what: string, isSo: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, limitMs = 120_000): Promise<void> {
   for (const deadline = Date.now() + limitMs; !(await isSo()); await Bun.sleep(20))
     if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`);
 }

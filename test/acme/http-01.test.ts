@@ -15,7 +15,7 @@ requirement("http-01", missingPebble, () => {
   beforeAll(async () => {
     pebble = await preparePebble({ nonceRejects: 30 });
     server = await startAcmeServer(pebble, "http-01");
-  }, 60_000);
+  }, 240_000);
   afterAll(async () => {
     await server[Symbol.asyncDispose]();
     await pebble[Symbol.asyncDispose]();
@@ -48,7 +48,7 @@ requirement("http-01", missingPebble, () => {
         },
       ],
     });
-  }, 60_000);
+  }, 240_000);
 
   it("has its certificate as soon as the authority is back", async () => {
     await pebble.start();
@@ -64,7 +64,7 @@ requirement("http-01", missingPebble, () => {
       });
       return exitCode === 0;
     });
-  }, 90_000);
+  }, 240_000);
 
   it("keeps what it has for itself alone", async () => {
     const [name = ""] = await readdir(join(server.data, "acme"));
@@ -122,5 +122,5 @@ requirement("http-01", missingPebble, () => {
     } finally {
       await again.stop("SIGKILL");
     }
-  }, 60_000);
+  }, 240_000);
 });

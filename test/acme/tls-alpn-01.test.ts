@@ -66,7 +66,7 @@ requirement("tls-alpn-01", missingPebble, () => {
     const elsewhere = server.requests().filter(({ userAgent }) => userAgent === "elsewhere");
     expect(elsewhere.length).toBeGreaterThan(20);
     expect(new Set(elsewhere.map(({ remoteAddress }) => remoteAddress))).toEqual(new Set(["127.0.0.2"]));
-  }, 120_000);
+  }, 240_000);
 
   it("goes on with its order after it was killed in the middle of it", async () => {
     await using pebble = await startPebble();
@@ -85,7 +85,7 @@ requirement("tls-alpn-01", missingPebble, () => {
     expect(count(server, "certificate not obtained")).toBe(0);
     expect((await askAnyway(server, "/healthz")).status).toBe(200);
     await killed[Symbol.asyncDispose]();
-  }, 120_000);
+  }, 240_000);
 });
 
 async function* slowBody(pieces: number): AsyncGenerator<Uint8Array> {

@@ -72,6 +72,14 @@ export interface BlobStore {
   /** Uploads that hold bytes and are not finished, in any order; fit for `cancel` alone. */
   unfinished(): AsyncIterable<Upload>;
 
+  /**
+   * Present only on drivers that run out of room. Before a push that writes elsewhere, so that it is refused as well.
+   * @throws Error with a code of the system, such as ENOSPC
+   */
+  readonly requireRoom?: () => Promise<void>;
+  /** Present only on drivers that know it. */
+  readonly room?: () => Promise<{ readonly freeBytes: number; readonly reserveBytes: number }>;
+
   /** Present only on drivers that can hand out URLs; without it, callers send the body. */
   readonly presign?: (key: BlobKey, ttlSeconds: number) => Promise<URL>;
 }

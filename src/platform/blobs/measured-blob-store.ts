@@ -13,7 +13,7 @@ export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobSto
       onAction(action, (performance.now() - started) / 1000);
     }
   };
-  const { presign } = store;
+  const { presign, requireRoom, room } = store;
   return {
     begin: () => store.begin(),
     append: (...given) => timed("append", () => store.append(...given)),
@@ -28,5 +28,7 @@ export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobSto
     list: (after) => store.list(after),
     unfinished: () => store.unfinished(),
     ...(presign && { presign }),
+    ...(requireRoom && { requireRoom }),
+    ...(room && { room }),
   };
 }

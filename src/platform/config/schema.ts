@@ -57,6 +57,17 @@ export const configSchema = z
           .optional(),
       })
       .prefault({}),
+    blobs: z
+      .strictObject({
+        /** Free space that pushes leave to everything else; 0: none. */
+        reserveBytes: z
+          .number()
+          .int()
+          .min(0)
+          .max(2 ** 50)
+          .optional(),
+      })
+      .prefault({}),
     access: z
       .strictObject({
         mode: z.enum(["standard", "open"]).default("standard"),

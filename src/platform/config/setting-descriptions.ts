@@ -23,6 +23,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "tls.acme.externalAccount.keyId": "The account that the authority has given out, where it wants one.",
   "tls.acme.externalAccount.hmacKey": "The key of that account, in base64url.",
   "database.url": "postgres://... or sqlite:<file>. Without it, the metadata is in the data folder.",
+  "blobs.reserveBytes": "Free space that pushes leave to deletes and the database; 0 is none. Without it, a twentieth.",
   "access.mode": "open lets everyone push, pull and delete without signing in.",
   "access.service": "Name of this registry in tokens.",
   "manifests.sparseIndexes": "Whether an index may name manifests that are not in the repository.",

@@ -44,6 +44,8 @@ export interface ListenOptions {
   readonly port: number;
   /** With it, HTTP/1.1 and HTTP/2 over TLS; without it, plain HTTP/1.1. */
   readonly certificate?: Certificate;
+  /** What is answered where a file cannot be opened any more when it is to be sent, or where our own code throws. */
+  readonly onFailure?: (error: unknown) => Reply;
   /** The port's, which several processes share; without it the port is this process's alone. */
   readonly socket?: ListeningSocket;
   readonly patience: Patience;
@@ -160,6 +162,7 @@ function listen(
     port,
     certificate,
     socket,
+    onFailure,
     sharesPort = false,
   }: Omit<ListenOptions, "patience"> & { readonly sharesPort?: boolean },
   state: ServerState,
@@ -177,7 +180,8 @@ function listen(
       (segments) => (request: Request, bun: Server<undefined>) => answer(request, bun, { state, segments }),
     ),
     fetch: (request, bun) => answer(request, bun, { state, segments: undefined }),
-    error: () => new Response(null, { status: 500 }),
+    error: (error) =>
+      onFailure === undefined ? new Response(null, { status: 500 }) : failureResponse(onFailure(error)),
   });
   return socket === undefined ? { server } : { server, place: shareSocket(socket.descriptor, server.port ?? 0) };
 }
@@ -313,6 +317,13 @@ function toResponse(request: Request, reply: Reply, headers: Headers): Response 
   }
 }
 
+/** The request is not known any more, nor whether it was a HEAD; a file is not what fails to be sent. */
+function failureResponse({ status, headers, ...reply }: Reply): Response {
+  const given = toHeaders(headers);
+  given.set("content-type", "application/json");
+  return new Response(reply.kind === "json" ? JSON.stringify(reply.body) : null, { status, headers: given });
+}
+
 /** Streams leave without their length; what is small enough to be gathered keeps it. */
 const mostGatheredBytes = 1024 * 1024;
 const byteRange = /^\s*bytes\s*=/i;
@@ -332,10 +343,24 @@ async function blobResponse(
     if (!byteRange.test(request.headers.get("range") ?? "")) return new Response(file, { status, headers });
   }
   const length = headers.get("content-length");
+  const chunks = length === null ? chunksOf(body) : exactly(chunksOf(body), Number(length));
   if (length !== null && Number(length) <= mostGatheredBytes) {
-    return new Response(Buffer.concat(await Array.fromAsync(chunksOf(body))), { status, headers });
+    return new Response(Buffer.concat(await Array.fromAsync(chunks)), { status, headers });
   }
-  return new Response(toStream(chunksOf(body)), { status, headers });
+  return new Response(toStream(chunks), { status, headers });
+}
+
+/** What ends too early breaks the connection: chunks without a length would look like a whole body. */
+async function* exactly(chunks: AsyncIterable<Uint8Array>, lengthBytes: number): AsyncGenerator<Uint8Array> {
+  let sent = 0;
+  for await (const chunk of chunks) {
+    sent += chunk.byteLength;
+    if (sent > lengthBytes) break;
+    yield chunk;
+  }
+  if (sent !== lengthBytes) {
+    throw Object.assign(new Error(`a body has other than its ${lengthBytes} bytes`), { code: "EIO" });
+  }
 }
 
 /** Reads on only as fast as the client takes, and lets go of the source when the client goes away. */

@@ -115,6 +115,8 @@ export async function holdSession<T>(registry: Registry, session: Session, work:
   } catch (error) {
     if (error instanceof UploadLostError) {
       await removeSession(registry, session);
+      // The disk lost them just now: then that is what there is to tell.
+      if (error.cause !== undefined) throw error;
       return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     }
     await releasing(registry, session, () =>

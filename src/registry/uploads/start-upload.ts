@@ -22,6 +22,7 @@ const retryAfterSeconds = 30;
  */
 async function insertSession(registry: Registry, upload: NewUpload, holder: string | null) {
   const { database, blobs } = registry;
+  await blobs.requireRoom?.();
   const begun = await blobs.begin();
   const now = clock(database.dialect);
   const insert = (tx: Writer) =>

@@ -61,7 +61,7 @@ export async function killRounds(plan: KillPlan): Promise<KillOutcome> {
     while (problems.length === 0 && (round < plan.rounds || performance.now() < until)) {
       round += 1;
       const clients = await killOnce({ data, round, workers: plan.workers ?? 1 });
-      if (Math.random() < 0.25) cutStarts += await killWhileStarting(data, env);
+      if (round % 4 === 0) cutStarts += await killWhileStarting(data, env);
       await plan.damage?.(data);
       cutOff += clients.filter((client) => client.between().before !== client.between().after).length;
       problems.push(...(await judge(data, [...clients, ...some(older)])).map((what) => `round ${round}: ${what}`));

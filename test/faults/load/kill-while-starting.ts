@@ -10,7 +10,7 @@ const berth = resolve(import.meta.dir, "../../../bin/berth");
 export async function killWhileStarting(
   data: string,
   env: Readonly<Record<string, string>>,
-  mostMs = 400,
+  mostMs = 250,
 ): Promise<number> {
   const child = Bun.spawn([berth, "serve", "--addr", "127.0.0.1:0", "--data", data], {
     env: { ...withoutSettings(process.env), ...env },

@@ -171,7 +171,7 @@ async function continueUpload(load: Load, registry: Registry): Promise<void> {
 
 const cancel: Action = ({ state, change }, registry) => {
   const location = oneOf([...state().uploads.keys()]);
-  if (location === undefined || state().uploads.size < mostOpenUploads) return undefined;
+  if (location === undefined || state().uploads.size < 2) return undefined;
   return change("cancel", withoutUpload(state(), location), () => registry.send("DELETE", location));
 };
 
@@ -180,6 +180,7 @@ const oneTag = (): readonly string[] => [`t${String(Math.floor(Math.random() * 5
 export const changes: readonly Action[] = [
   pushImage,
   pushImage,
+  attach,
   attach,
   putAgain("tag", () => ["moving"]),
   putAgain("tag", oneTag),
@@ -191,5 +192,6 @@ export const changes: readonly Action[] = [
   continueUpload,
   continueUpload,
   continueUpload,
+  cancel,
   cancel,
 ];

@@ -4,7 +4,12 @@
  * Bun makes some calls without the C library, so a preloaded library would miss them: the kernel asks this process
  * about every call (seccomp user notification) instead. Over the socket, a line each:
  *
- *     arm N ERRNO once|on      the Nth call from now on fails with ERRNO; with "on", all behind it too
+ *     arm N ERRNO once|on|hang CALLS PART
+ *                              the Nth call from now on fails with ERRNO; with "on", all behind it too. With "hang" it
+ *                              and all behind it are not answered before "disarm", as on a disk that does not answer.
+ *                              CALLS is "changes" or "reads", or names with commas: "fsync,fdatasync". Of the files
+ *                              below FOLDER, those count whose path has PART in it, or ends in it where a "$" is
+ *                              behind PART; "-" is all.
  *     disarm                   nothing fails any more; the answer is "<calls seen> <calls failed> <first that failed>"
  *
  * With FAULT_KILL_AT=N in the environment the program is killed in place of the Nth such call from its start on.
@@ -31,23 +36,48 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum subject { descriptor, path_first, path_second };
+enum subject { descriptor, descriptor_second, path_first, path_second };
 
 static const struct call {
   int number;
   const char *name;
   enum subject subject;
+  const char *kind;
 } calls[] = {
-    {SYS_write, "write", descriptor},         {SYS_pwrite64, "pwrite64", descriptor},
-    {SYS_writev, "writev", descriptor},       {SYS_pwritev, "pwritev", descriptor},
-    {SYS_fsync, "fsync", descriptor},         {SYS_fdatasync, "fdatasync", descriptor},
-    {SYS_ftruncate, "ftruncate", descriptor}, {SYS_openat, "openat", path_second},
-    {SYS_renameat2, "renameat2", path_second}, {SYS_linkat, "linkat", path_second},
-    {SYS_unlinkat, "unlinkat", path_second},  {SYS_mkdirat, "mkdirat", path_second},
+    {SYS_write, "write", descriptor, "changes"},
+    {SYS_pwrite64, "pwrite64", descriptor, "changes"},
+    {SYS_writev, "writev", descriptor, "changes"},
+    {SYS_pwritev, "pwritev", descriptor, "changes"},
+    {SYS_fsync, "fsync", descriptor, "changes"},
+    {SYS_fdatasync, "fdatasync", descriptor, "changes"},
+    {SYS_ftruncate, "ftruncate", descriptor, "changes"},
+    {SYS_openat, "openat", path_second, NULL},
+    {SYS_renameat2, "renameat2", path_second, "changes"},
+    {SYS_linkat, "linkat", path_second, "changes"},
+    {SYS_unlinkat, "unlinkat", path_second, "changes"},
+    {SYS_mkdirat, "mkdirat", path_second, "changes"},
+    {SYS_read, "read", descriptor, "reads"},
+    {SYS_pread64, "pread64", descriptor, "reads"},
+    {SYS_readv, "readv", descriptor, "reads"},
+    {SYS_preadv, "preadv", descriptor, "reads"},
+    {SYS_sendfile, "sendfile", descriptor_second, "reads"},
+    {SYS_copy_file_range, "copy_file_range", descriptor, "reads"},
+    {SYS_splice, "splice", descriptor, "reads"},
+    {SYS_fstat, "fstat", descriptor, "reads"},
+    {SYS_statx, "statx", path_second, "reads"},
+    {SYS_getdents64, "getdents64", descriptor, "reads"},
+#ifdef SYS_newfstatat
+    {SYS_newfstatat, "newfstatat", path_second, "reads"},
+#endif
 #ifdef SYS_open
-    {SYS_open, "open", path_first},           {SYS_rename, "rename", path_first},
-    {SYS_unlink, "unlink", path_first},       {SYS_mkdir, "mkdir", path_first},
-    {SYS_link, "link", path_first},           {SYS_renameat, "renameat", path_second},
+    {SYS_open, "open", path_first, NULL},
+    {SYS_stat, "stat", path_first, "reads"},
+    {SYS_lstat, "lstat", path_first, "reads"},
+    {SYS_rename, "rename", path_first, "changes"},
+    {SYS_unlink, "unlink", path_first, "changes"},
+    {SYS_mkdir, "mkdir", path_first, "changes"},
+    {SYS_link, "link", path_first, "changes"},
+    {SYS_renameat, "renameat", path_second, "changes"},
 #endif
 };
 #define CALLS (sizeof calls / sizeof *calls)
@@ -55,8 +85,12 @@ static const struct call {
 static pid_t child;
 static const char *folder;
 static long armed_at, armed_errno, seen, failed;
-static int stays, kills;
+static int stays, hangs, kills;
+static char wanted[256] = "changes", part[256] = "-";
 static const char *first = "none";
+/* Questions that wait for "disarm". */
+static __u64 unanswered[1024];
+static size_t waiting;
 
 static void die(const char *what) {
   perror(what);
@@ -104,9 +138,10 @@ static int receive_descriptor(int socket) {
 /* What the call is about, if that can be told. */
 static int subject_of(const struct seccomp_notif *question, const struct call *call, char *path) {
   const __u64 *args = question->data.args;
-  if (call->subject == descriptor) {
+  if (call->subject == descriptor || call->subject == descriptor_second) {
     char link[64];
-    snprintf(link, sizeof link, "/proc/%u/fd/%d", question->pid, (int)args[0]);
+    int fd = (int)args[call->subject == descriptor ? 0 : 1];
+    snprintf(link, sizeof link, "/proc/%u/fd/%d", question->pid, fd);
     ssize_t length = readlink(link, path, PATH_MAX - 1);
     path[length < 0 ? 0 : length] = 0;
     return length > 0;
@@ -125,10 +160,27 @@ static int subject_of(const struct seccomp_notif *question, const struct call *c
   return 0;
 }
 
-static int changes_something(const struct seccomp_notif *question, const struct call *call) {
-  if (strncmp(call->name, "open", 4)) return 1;
+/* An open counts as a change where it may make the file. */
+static const char *kind_of(const struct seccomp_notif *question, const struct call *call) {
+  if (call->kind != NULL) return call->kind;
   int flags = question->data.args[call->subject == path_second ? 2 : 1];
-  return (flags & O_CREAT) != 0;
+  return flags & O_CREAT ? "changes" : "reads";
+}
+
+static int is_wanted(const struct seccomp_notif *question, const struct call *call) {
+  if (!strcmp(wanted, kind_of(question, call))) return 1;
+  size_t length = strlen(call->name);
+  for (const char *at = wanted; (at = strstr(at, call->name)) != NULL; at += length) {
+    if ((at == wanted || at[-1] == ',') && (at[length] == 0 || at[length] == ',')) return 1;
+  }
+  return 0;
+}
+
+static int is_about(const char *path) {
+  if (!strcmp(part, "-")) return 1;
+  size_t length = strlen(part), whole = strlen(path);
+  if (part[length - 1] != '$') return strstr(path, part) != NULL;
+  return whole >= length - 1 && !strncmp(path + whole - (length - 1), part, length - 1);
 }
 
 static int verdict(const struct seccomp_notif *question) {
@@ -136,8 +188,9 @@ static int verdict(const struct seccomp_notif *question) {
   size_t length = strlen(folder);
   const struct call *call = calls;
   while (call < calls + CALLS && call->number != question->data.nr) call++;
-  if (call == calls + CALLS || armed_at == 0 || !changes_something(question, call)) return 0;
+  if (call == calls + CALLS || armed_at == 0 || !is_wanted(question, call)) return 0;
   if (!subject_of(question, call, path) || strncmp(path, folder, length)) return 0;
+  if (!is_about(path + length)) return 0;
   seen++;
   if (seen != armed_at && !(stays && seen > armed_at)) return 0;
   if (kills) kill(child, SIGKILL);
@@ -149,24 +202,36 @@ static void answer(int notify) {
   struct seccomp_notif question = {0};
   if (ioctl(notify, SECCOMP_IOCTL_NOTIF_RECV, &question)) return;
   int error = verdict(&question);
+  if (error != 0 && hangs && waiting < sizeof unanswered / sizeof *unanswered) {
+    unanswered[waiting++] = question.id;
+    return;
+  }
   struct seccomp_notif_resp reply = {.id = question.id, .error = -error};
   if (error == 0) reply.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   ioctl(notify, SECCOMP_IOCTL_NOTIF_SEND, &reply);
 }
 
+static void let_go(int notify) {
+  while (waiting > 0) {
+    struct seccomp_notif_resp reply = {.id = unanswered[--waiting], .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    ioctl(notify, SECCOMP_IOCTL_NOTIF_SEND, &reply);
+  }
+}
+
 /* Whether the peer is still there. */
-static int obey(int peer) {
-  char line[128], mode[8], reply[128] = "ok\n";
+static int obey(int peer, int notify) {
+  char line[1024], mode[8], reply[128] = "ok\n";
   ssize_t length = read(peer, line, sizeof line - 1);
   if (length <= 0) return 0;
   line[length] = 0;
   long at, error;
-  if (sscanf(line, "arm %ld %ld %7s", &at, &error, mode) == 3) {
-    armed_at = at, armed_errno = error, stays = !strcmp(mode, "on");
+  if (sscanf(line, "arm %ld %ld %7s %255s %255s", &at, &error, mode, wanted, part) == 5) {
+    armed_at = at, armed_errno = error, hangs = !strcmp(mode, "hang"), stays = hangs || !strcmp(mode, "on");
     seen = failed = 0, first = "none";
   } else {
     snprintf(reply, sizeof reply, "%ld %ld %s\n", seen, failed, first);
     armed_at = 0;
+    let_go(notify);
   }
   return write(peer, reply, strlen(reply)) > 0;
 }
@@ -199,7 +264,7 @@ int main(int count, char **arguments) {
     if (wait[0].revents & POLLIN) answer(notify);
     else if (wait[0].revents & POLLHUP) break;
     if (wait[1].revents & POLLIN) peer = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    if (wait[2].revents & (POLLIN | POLLHUP) && !obey(peer)) peer = -1;
+    if (wait[2].revents & (POLLIN | POLLHUP) && !obey(peer, notify)) peer = -1;
   }
   int status;
   waitpid(child, &status, 0);

@@ -8,14 +8,18 @@ import { type ServerOptions, startServer, type TestServer } from "../../support/
 const berth = resolve(import.meta.dir, "../../../bin/berth");
 const source = join(import.meta.dir, "fault.c");
 
-export const errors = { EIO: 5, ENOSPC: 28, EROFS: 30 } as const;
+export const errors = { EIO: 5, EMFILE: 24, ENOSPC: 28, EROFS: 30, EDQUOT: 122 } as const;
 
 export interface Fault {
-  /** Counted from the moment of arming, over all calls that change something below the data folder. */
+  /** Counted from the moment of arming, over the calls that the fault is about. */
   readonly call: number;
   readonly error: keyof typeof errors;
-  /** Whether every call behind it fails as well, until `disarm`. */
-  readonly stays: boolean;
+  /** Whether every call behind it fails as well until `disarm`, or none of them gets an answer before. */
+  readonly lasts: "once" | "on" | "hang";
+  /** Which calls: all that change something below the data folder, those that read, or some by their names. */
+  readonly calls?: "changes" | "reads" | (string & {});
+  /** Which files: those that have this in their path below the data folder; with a `$` behind, at its end. */
+  readonly files?: string;
 }
 
 export interface Disarmed {
@@ -51,8 +55,8 @@ export async function startFaulty(options: Pick<ServerOptions, "env"> = {}): Pro
   await once(control, "connect");
   return {
     server,
-    async arm({ call, error, stays }) {
-      await ask(control, `arm ${String(call)} ${String(errors[error])} ${stays ? "on" : "once"}`);
+    async arm({ call, error, lasts, calls = "changes", files = "-" }) {
+      await ask(control, `arm ${String(call)} ${String(errors[error])} ${lasts} ${calls} ${files}`);
     },
     async disarm() {
       const [seen, failed, first = ""] = (await ask(control, "disarm")).split(" ");

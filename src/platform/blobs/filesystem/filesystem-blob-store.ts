@@ -11,7 +11,10 @@ import {
   type UploadState,
 } from "../blob-store.ts";
 import { syncFolder } from "../../storage/sync-folder.ts";
-import { type SyncHealth, watchSyncs } from "./sync-health.ts";
+import { type Lanes, openLanes } from "./lanes.ts";
+import { type Room, watchRoom } from "./room.ts";
+import { watchSyncs } from "./sync-health.ts";
+import { uploadTrust } from "./upload-trust.ts";
 
 /**
  * Blobs as files:
@@ -23,14 +26,20 @@ import { type SyncHealth, watchSyncs } from "./sync-health.ts";
  * are made once, when the store is first opened. A file that the group may not read is one of which it is not known
  * whether a row names it.
  */
-export async function openFilesystemBlobStore(folder: string): Promise<BlobStore> {
+export async function openFilesystemBlobStore(
+  folder: string,
+  { reserveBytes }: { readonly reserveBytes?: number | undefined } = {},
+): Promise<BlobStore> {
   await makeFolders(folder);
   const paths = pathsIn(folder);
+  const room = watchRoom(folder, reserveBytes);
   return {
     begin: async () => ({ key: newBlobKey(), state: noState }),
-    ...writeSide(paths, folder),
+    ...writeSide(paths, { folder, room, lanes: openLanes(writersAtOnce, turnLimitMs) }),
     ...readSide(paths),
     ...settling(paths),
+    requireRoom: () => room.take(0),
+    room: () => room.look(),
   };
 }
 
@@ -48,23 +57,42 @@ function pathsIn(folder: string): Paths {
   return { uploads, shards, shard, upload: (key) => join(uploads, key), blob: (key) => join(shard(key), key) };
 }
 
-function writeSide(paths: Paths, folder: string): Pick<BlobStore, "append" | "finish" | "cancel" | "delete"> {
-  const syncs = watchSyncs(folder);
+/**
+ * At most as many threads of the process wait for a disk that takes no writes: the rest goes on reading. A write that
+ * has no turn for so long is refused.
+ */
+const writersAtOnce = 6;
+const turnLimitMs = 20_000;
+
+interface Disk {
+  readonly folder: string;
+  readonly room: Room;
+  readonly lanes: Lanes;
+}
+
+function writeSide(
+  paths: Paths,
+  { folder, room, lanes }: Disk,
+): Pick<BlobStore, "append" | "finish" | "cancel" | "delete"> {
+  const trust = uploadTrust(watchSyncs(folder));
   return {
     async append({ key, state }, offset, chunks) {
-      await syncs.require();
+      await lanes.run(() => trust.require(key));
+      await room.take(0);
       const path = paths.upload(key);
-      // The process may have ended between a finish and the commit that it was for.
-      if (offset > 0 && (await unlessAbsent(stat(path))) === undefined)
-        await unlessAbsent(rename(paths.blob(key), path));
-      const file = await openAt(path, offset);
+      const file = await lanes.run(async () => {
+        // The process may have ended between a finish and the commit that it was for.
+        if (offset > 0 && (await unlessAbsent(stat(path))) === undefined)
+          await unlessAbsent(rename(paths.blob(key), path));
+        return openAt(path, offset);
+      });
       try {
-        const size = await writeAll(file, offset, chunks);
-        await syncs.run(() => file.datasync());
+        const size = await writeAll({ file, offset, room, lanes }, chunks);
+        await lanes.run(() => trust.sync(key, () => file.datasync()));
         return { state, size };
       } catch (error) {
         // What nobody acknowledged goes at once: on a full disk it would be the room that the database needs.
-        await Promise.allSettled([file.truncate(offset)]);
+        await Promise.allSettled([lanes.run(() => file.truncate(offset))]);
         throw error;
       } finally {
         await file.close();
@@ -72,25 +100,30 @@ function writeSide(paths: Paths, folder: string): Pick<BlobStore, "append" | "fi
     },
 
     async finish({ key }, sizeBytes) {
-      await syncs.require();
+      await lanes.run(() => trust.require(key));
       const [from, to] = [paths.upload(key), paths.blob(key)];
-      // An earlier finish may have failed at its sync, which a second one does not make good: the name is made anew.
-      if ((await unlessAbsent(stat(from))) === undefined) await unlessAbsent(rename(to, from));
-      const version = await cutTo(from, sizeBytes, syncs);
-      await rename(from, to);
-      await syncs.run(() => syncFolder(paths.shard(key)));
-      return { key, sizeBytes, version };
+      return lanes.run(async () => {
+        // An earlier finish may have failed at its sync, which a second one does not make good: the name is made anew.
+        if ((await unlessAbsent(stat(from))) === undefined) await unlessAbsent(rename(to, from));
+        const version = await cutTo(from, sizeBytes, (work) => trust.sync(key, work));
+        await rename(from, to);
+        await trust.sync(key, () => syncFolder(paths.shard(key)));
+        return { key, sizeBytes, version };
+      });
     },
 
     async cancel({ key }) {
-      if (await remove(paths.upload(key))) await syncFolder(paths.uploads);
+      await lanes.run(async () => {
+        if (await remove(paths.upload(key))) await syncFolder(paths.uploads);
+      });
+      trust.forget(key);
     },
 
     async delete(keys) {
       const changed = new Set<string>();
-      for (const key of keys) if (await remove(paths.blob(key))) changed.add(paths.shard(key));
+      for (const key of keys) if (await lanes.run(() => remove(paths.blob(key)))) changed.add(paths.shard(key));
       // What is told to be gone must not come back with the next power loss: nobody would know of it any more.
-      for (const shard of changed) await syncFolder(shard);
+      for (const shard of changed) await lanes.run(() => syncFolder(shard));
     },
   };
 }
@@ -174,7 +207,11 @@ const versionOf = ({ ino, mtimeMs }: Stats): string => `${ino}.${mtimeMs}`;
  * What came in behind the last acknowledged byte is no part of the blob.
  * @returns the file's version
  */
-async function cutTo(path: string, sizeBytes: number, syncs: SyncHealth): Promise<string> {
+async function cutTo(
+  path: string,
+  sizeBytes: number,
+  sync: (work: () => Promise<void>) => Promise<void>,
+): Promise<string> {
   const found = await unlessAbsent(stat(path));
   if (found === undefined || found.size < sizeBytes) {
     throw new UploadLostError(`the upload has ${found?.size ?? 0} bytes where ${sizeBytes} were acknowledged`);
@@ -182,21 +219,28 @@ async function cutTo(path: string, sizeBytes: number, syncs: SyncHealth): Promis
   if (found.size === sizeBytes) return versionOf(found);
   const file = await openAt(path, sizeBytes);
   try {
-    await syncs.run(() => file.datasync());
+    await sync(() => file.datasync());
     return versionOf(await file.stat());
   } finally {
     await file.close();
   }
 }
 
+interface Writing extends Pick<Disk, "room" | "lanes"> {
+  readonly file: FileHandle;
+  readonly offset: number;
+}
+
 /** One write runs while the caller makes the next chunk: hashing and writing overlap, and memory stays bounded. */
-async function writeAll(file: FileHandle, offset: number, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+async function writeAll({ file, offset, room, lanes }: Writing, chunks: AsyncIterable<Uint8Array>): Promise<number> {
   let size = offset;
   let writing: Promise<void> = Promise.resolve();
   try {
     for await (const chunk of chunks) {
+      await room.take(chunk.byteLength);
       await writing;
-      writing = writeChunk(file, size, chunk);
+      const at = size;
+      writing = lanes.run(() => writeChunk(file, at, chunk));
       writing.catch(() => {});
       size += chunk.byteLength;
     }

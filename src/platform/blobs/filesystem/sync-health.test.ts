@@ -28,7 +28,7 @@ test("a failed sync is not tried again, and nothing is written until a trial of 
     expect(trials.map((error) => (error as { code?: string }).code)).toEqual(["ENOENT", "ENOENT"]);
     await mkdir(folder);
     expect(await outcomeOf(health.require())).not.toBe("well");
-    await Bun.sleep(1100);
+    await Bun.sleep(400);
     expect(await outcomeOf(health.require())).toBe("well");
     expect(await readdir(folder)).toEqual([]);
   } finally {

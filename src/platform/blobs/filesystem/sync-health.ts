@@ -12,7 +12,7 @@ export interface SyncHealth {
   require(): Promise<void>;
 }
 
-const restMs = 1000;
+const restMs = 250;
 
 export function watchSyncs(folder: string): SyncHealth {
   let failure: unknown;

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Kysely, type Transaction } from "kysely";
 import type { Database, Survives, Tables, WriteOptions, Writer } from "../database.ts";
 import { type Execute, type Statement, sqliteDialect } from "./sqlite-dialect.ts";
+import { type LogTrust, watchLog } from "./log-trust.ts";
 import { SqliteError } from "./writer-protocol.ts";
 
 type Work<T> = (tx: Writer) => Promise<T>;
@@ -43,11 +44,12 @@ const savepoint = { begin: "SAVEPOINT job", commit: ["RELEASE job"], rollback: [
  */
 export function groupCommit(execute: Execute, turns = almostAlone): Database["write"] {
   const waiting: Job[] = [];
+  const log = watchLog(execute);
   let running = false;
   const run = async (): Promise<void> => {
     running = true;
     for (let since = performance.now(); waiting.length > 0;) {
-      await runGroup(execute, waiting, turns);
+      await runGroup({ execute, log, turns }, waiting);
       if (performance.now() - since < turns.longestMs) continue;
       await sleep(turns.restMs);
       since = performance.now();
@@ -62,10 +64,17 @@ export function groupCommit(execute: Execute, turns = almostAlone): Database["wr
   };
 }
 
-async function runGroup(execute: Execute, waiting: Job[], turns: Turns): Promise<void> {
+interface Connection {
+  readonly execute: Execute;
+  readonly log: LogTrust;
+  readonly turns: Turns;
+}
+
+async function runGroup({ execute, log, turns }: Connection, waiting: Job[]): Promise<void> {
   const group: Job[] = [];
   const survives = waiting.slice(0, mostJobsInGroup).some((job) => job.survives === "power") ? "power" : "process";
   const done = async (): Promise<void> => {
+    await log.require();
     await beginImmediate(execute, survives, turns);
     while (group.length < mostJobsInGroup) {
       const [job] = waiting;
@@ -80,6 +89,7 @@ async function runGroup(execute: Execute, waiting: Job[], turns: Turns): Promise
   };
   const [commit] = await Promise.allSettled([done()]);
   if (commit.status === "rejected") {
+    log.noteFailure(commit.reason);
     // Nothing is known to be durable, so nothing is acknowledged; the connection is made ready for the next group.
     await Promise.allSettled([execute({ sql: "ROLLBACK", parameters: [] })]);
     if (group.length === 0) group.push(...waiting.splice(0, mostJobsInGroup));
