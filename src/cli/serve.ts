@@ -19,6 +19,7 @@ import { openServing, readinessChecks } from "./serving.ts";
 import { type CommonOptions, readSettings, type Settings, withCommonOptions } from "./settings.ts";
 import { supervise } from "./supervise.ts";
 import { takeFolder } from "./take-folder.ts";
+import { flushTraces } from "./tracing.ts";
 
 interface ServeOptions extends CommonOptions {
   readonly addr?: string;
@@ -47,7 +48,7 @@ async function run({ config, warnings }: Settings): Promise<void> {
 }
 
 async function serveAlone(config: Config, log: Log): Promise<never> {
-  const operation = openOperation(config, log);
+  const operation = await openOperation(config, log);
   const { readiness } = operation;
   const { promise: opened, resolve: open } = Promise.withResolvers<Handle>();
   let handle = startingEntrance(operation, opened);
@@ -79,9 +80,11 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   server.sendAway();
   await sleep(noticeSeconds * 1000);
   const drainMs = drainSeconds * 1000;
+  const drainUntil = performance.now() + drainMs;
   const [cutOff] = await Promise.all([server.stop(drainMs), background.stop(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
   await background.flush();
+  await flushTraces(operation.tracer, drainUntil);
   await registry.database.close();
   lock.release();
   log.info("stopped");
