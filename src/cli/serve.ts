@@ -14,10 +14,12 @@ import { exitAtLast } from "./exit-at-last.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
 import { openOperation, startingEntrance } from "./operation.ts";
+import { requireWholeRegistry } from "./require-whole-registry.ts";
 import { openServing, readinessChecks } from "./serving.ts";
 import { type CommonOptions, readSettings, type Settings, withCommonOptions } from "./settings.ts";
 import { supervise } from "./supervise.ts";
 import { takeFolder } from "./take-folder.ts";
+import { flushTraces } from "./tracing.ts";
 
 interface ServeOptions extends CommonOptions {
   readonly addr?: string;
@@ -45,8 +47,11 @@ async function run({ config, warnings }: Settings): Promise<void> {
   await (config.http.workers > 1 ? supervise(config, { log, output }) : serveAlone(config, log));
 }
 
+/** What a database that answers takes to be closed, many times over. */
+const closeMs = 1500;
+
 async function serveAlone(config: Config, log: Log): Promise<never> {
-  const operation = openOperation(config, log);
+  const operation = await openOperation(config, log);
   const { readiness } = operation;
   const { promise: opened, resolve: open } = Promise.withResolvers<Handle>();
   let handle = startingEntrance(operation, opened);
@@ -55,6 +60,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   const acme = await openAcme(config, operation, server);
   const lock = await takeFolder(config);
   const registry = await openRegistry(config);
+  await requireWholeRegistry(registry);
   // The lock shows that whoever wrote to the embedded database before is no more.
   if (registry.database.dialect === "sqlite") {
     await releaseHolds(registry);
@@ -63,7 +69,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   const serving = await openServing(config, registry, { operation, guesses: guessesUnderWay() });
   handle = serving.handle;
   open(handle);
-  const stopBackground = startBackground(config, serving.registry, operation);
+  const background = startBackground(config, serving.registry, operation);
   readiness.enter("running", [...readinessChecks(serving.registry), ...(acme?.checks ?? [])]);
   acme?.start();
   // Before anyone learns that it listens: who stops it then must not cut it off.
@@ -73,12 +79,16 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   log.info("stopping", { signal: await shutdown, requests: server.pending() });
   const { noticeSeconds, drainSeconds } = config.shutdown;
   readiness.enter("stopping");
-  exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
+  const remainingMs = exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
   server.sendAway();
   await sleep(noticeSeconds * 1000);
   const drainMs = drainSeconds * 1000;
-  const [cutOff] = await Promise.all([server.stop(drainMs), stopBackground(), acme?.stop(drainMs)]);
+  const drainUntil = performance.now() + drainMs;
+  const [cutOff] = await Promise.all([server.stop(drainMs), background.stop(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
+  await flushTraces(operation.tracer, drainUntil);
+  // The database has to be closed in time too: the end of a process waits for what is open in it.
+  await background.flush(Math.max(0, remainingMs() - closeMs));
   await registry.database.close();
   lock.release();
   log.info("stopped");

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
 import { tlsSchema } from "./tls-schema.ts";
+import { tracingSchema } from "./tracing-schema.ts";
 
 const seconds = (preset: number, most: number) => z.number().int().min(1).max(most).default(preset);
 const daySeconds = 86_400;
@@ -106,6 +107,16 @@ export const configSchema = z
         leaseSeconds: seconds(daySeconds, 365 * daySeconds),
       })
       .prefault({}),
+    journal: z
+      .strictObject({
+        /** The rest between two segments: what a loss of the database can take from a rebuild. */
+        intervalSeconds: seconds(2, 3600),
+        snapshotSeconds: seconds(6 * 3600, 30 * daySeconds),
+        /** Changes that are kept while the journal cannot be written. */
+        maxPendingChanges: z.number().int().min(1000).max(10_000_000).default(100_000),
+      })
+      .prefault({}),
+    tracing: tracingSchema,
     metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
     shutdown: z
       .strictObject({
