@@ -110,7 +110,7 @@ describe("from a trusted proxy", () => {
     expect(await attempt("203.0.113.50:1234", password)).toBe(429);
     expect(await attempt("203.0.113.51", password)).toBe(200);
     expect((await registry.as(adminBasic(registry)).send("GET", "/v2/")).status).toBe(200);
-  });
+  }, 60_000);
 
   test("nothing is said of ignored headers", async () => {
     await registry.server().logged();

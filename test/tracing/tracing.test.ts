@@ -115,8 +115,7 @@ requirement("what a collector is sent", decoderMissing, () => {
     const collector = collect();
     try {
       await using server = await startServer({
-        args: ["--workers", "2"],
-        env: { BERTH_TRACING_ENDPOINT: collector.url },
+        env: { BERTH_HTTP_WORKERS: "2", BERTH_TRACING_ENDPOINT: collector.url },
       });
       for (let round = 0; round < 40; round++)
         await (await fetch(new URL("/healthz", server.url), { headers: { connection: "close" } })).arrayBuffer();
