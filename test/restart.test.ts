@@ -85,7 +85,7 @@ describe("two workers, replaced one after the other under load", () => {
     await using server = await startServer({ env: { BERTH_HTTP_WORKERS: "2" } });
     const pulls = await pullsFrom(server);
     const whole = (): number => pulls.tally.whole;
-    await untilMore("pulls before", whole, 200);
+    await untilMore("pulls before", whole, 100);
     for (let round = 1; round <= 2; round++) {
       const before = [...workersOf(server).values()];
       process.kill(server.pid, "SIGHUP");
@@ -96,7 +96,7 @@ describe("two workers, replaced one after the other under load", () => {
     expect(await pulls.stop()).toMatchObject({ failed: [], wrong: [], refused: 0 });
     expect(server.log().filter(({ event }) => event === "worker died")).toEqual([]);
     expect(server.requests().filter(({ status = 0 }) => status >= 400)).toEqual([]);
-  }, 120_000);
+  }, 240_000);
 });
 
 describe("one process, stopped and started under load", () => {

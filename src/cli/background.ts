@@ -1,8 +1,11 @@
+import { consumerName, type Journal, type JournalSettings } from "../features/journal/journal.ts";
+import { journalJobs } from "../features/journal/journal-jobs.ts";
+import { readState } from "../features/journal/journal-state.ts";
+import { segmentWriter } from "../features/journal/write-segments.ts";
 import { sweepFinished, sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Database } from "../platform/database/database.ts";
-import { boundEvents } from "../platform/events/consume-events.ts";
-import { sequenceEvents } from "../platform/events/positions.ts";
+import { consumerBacklog } from "../platform/events/consume-events.ts";
 import { listJobs } from "../platform/jobs/job-queue.ts";
 import { type Job, runJobs } from "../platform/jobs/run-jobs.ts";
 import type { Log } from "../platform/telemetry/log.ts";
@@ -11,14 +14,36 @@ import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
 
-/**
- * What a server does beside its requests, in one of its processes alone.
- * @returns ends it; resolves when what runs has come to its end
- */
-export function startBackground(config: Config, registry: Registry, { log, metrics }: Operation): () => Promise<void> {
-  measureJobs(registry.database, metrics);
-  return runJobs({ database: registry.database, log }, [collectJob(registry, config, log)]);
+export interface Background {
+  /** Begins nothing more; resolves when what runs has come to its end. */
+  stop(): Promise<void>;
+  /** After the last request: what it changed is in the journal too. */
+  flush(): Promise<void>;
 }
+
+/** What a server does beside its requests, in one of its processes alone. */
+export function startBackground(config: Config, registry: Registry, { log, metrics }: Operation): Background {
+  const { database } = registry;
+  const journal: Journal = { database, documents: registry.blobs.documents, log, settings: journalSettings(config) };
+  const segments = segmentWriter(journal);
+  const jobs = [collectJob(registry, config, log), ...journalJobs(journal, segments)];
+  measureJobs(database, jobs, metrics);
+  measureJournal(database, metrics);
+  const stop = runJobs({ database, log }, jobs);
+  return {
+    stop,
+    flush: () => segments.write().catch((error: unknown) => log.error("journal not written", error)),
+  };
+}
+
+const documentBytes = 4 * 1024 * 1024;
+
+const journalSettings = ({ journal }: Config): JournalSettings => ({
+  intervalMs: journal.intervalSeconds * 1000,
+  snapshotMs: journal.snapshotSeconds * 1000,
+  mostPending: journal.maxPendingChanges,
+  documentBytes,
+});
 
 function collectJob(registry: Registry, { collect: { intervalSeconds } }: Config, log: Log): Job {
   let isFirst = true;
@@ -29,8 +54,6 @@ function collectJob(registry: Registry, { collect: { intervalSeconds } }: Config
       const swept = (await sweepUploads(registry)) + (isFirst ? await sweepFinished(registry) : 0);
       isFirst = false;
       const collected = { ...(await collect(registry)), swept };
-      await sequenceEvents(registry.database);
-      await boundEvents(registry.database, mostEvents);
       progress(
         Object.entries(collected)
           .map(([what, count]) => `${count} ${what}`)
@@ -41,11 +64,18 @@ function collectJob(registry: Registry, { collect: { intervalSeconds } }: Config
   };
 }
 
-/** Changes that are kept for those who have not read them yet. */
-const mostEvents = 100_000;
-
-function measureJobs(database: Database, metrics: Metrics): void {
-  const waiting = async () => (await listJobs(database)).filter(({ state }) => state === "waiting");
+/** Of jobs that wait for work, only those count that have some, and their rest is none of the waiting. */
+function measureJobs(database: Database, jobs: readonly Job[], metrics: Metrics): void {
+  const waiting = async () => {
+    const due = (await listJobs(database)).filter(({ state }) => state === "waiting");
+    const found: { readonly waitedMs: number }[] = [];
+    for (const { name, waitedMs } of due) {
+      const hasWork = jobs.find((job) => job.name === name)?.hasWork;
+      if (hasWork === undefined) found.push({ waitedMs });
+      else if (await hasWork()) found.push({ waitedMs: 0 });
+    }
+    return found;
+  };
   metrics.gauge(
     "berth_task_queue_size",
     "Jobs whose time has come and that nobody runs.",
@@ -59,4 +89,21 @@ function measureJobs(database: Database, metrics: Metrics): void {
     "Jobs whose last run failed.",
     async () => (await listJobs(database)).filter(({ error }) => error !== null).length,
   );
+}
+
+function measureJournal(database: Database, metrics: Metrics): void {
+  metrics.gauge(
+    "berth_journal_pending_changes",
+    "Changes that are not in the journal yet.",
+    async () => (await consumerBacklog(database, consumerName)).changes,
+  );
+  metrics.gauge(
+    "berth_journal_lag_seconds",
+    "How long the oldest of them has waited.",
+    async () => (await consumerBacklog(database, consumerName)).oldestMs / 1000,
+  );
+  metrics.gauge("berth_journal_snapshot_timestamp_seconds", "When the newest snapshot was finished.", async () => {
+    const state = await readState(database.read);
+    return state === undefined || state.snapshot_at === 0 ? undefined : state.snapshot_at / 1000;
+  });
 }

@@ -14,6 +14,7 @@ import { exitAtLast } from "./exit-at-last.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
 import { openOperation, startingEntrance } from "./operation.ts";
+import { requireWholeRegistry } from "./require-whole-registry.ts";
 import { openServing, readinessChecks } from "./serving.ts";
 import { type CommonOptions, readSettings, type Settings, withCommonOptions } from "./settings.ts";
 import { supervise } from "./supervise.ts";
@@ -55,6 +56,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   const acme = await openAcme(config, operation, server);
   const lock = await takeFolder(config);
   const registry = await openRegistry(config);
+  await requireWholeRegistry(registry);
   // The lock shows that whoever wrote to the embedded database before is no more.
   if (registry.database.dialect === "sqlite") {
     await releaseHolds(registry);
@@ -63,7 +65,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   const serving = await openServing(config, registry, { operation, guesses: guessesUnderWay() });
   handle = serving.handle;
   open(handle);
-  const stopBackground = startBackground(config, serving.registry, operation);
+  const background = startBackground(config, serving.registry, operation);
   readiness.enter("running", [...readinessChecks(serving.registry), ...(acme?.checks ?? [])]);
   acme?.start();
   // Before anyone learns that it listens: who stops it then must not cut it off.
@@ -77,8 +79,9 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   server.sendAway();
   await sleep(noticeSeconds * 1000);
   const drainMs = drainSeconds * 1000;
-  const [cutOff] = await Promise.all([server.stop(drainMs), stopBackground(), acme?.stop(drainMs)]);
+  const [cutOff] = await Promise.all([server.stop(drainMs), background.stop(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
+  await background.flush();
   await registry.database.close();
   lock.release();
   log.info("stopped");

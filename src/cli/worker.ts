@@ -13,10 +13,11 @@ import { renderSum } from "../platform/telemetry/sum-metrics.ts";
 import { releaseJobs } from "../platform/jobs/job-queue.ts";
 import { releaseHolds, releaseHoldsOf } from "../registry/uploads/release-holds.ts";
 import { openAcme } from "./acme.ts";
-import { startBackground } from "./background.ts";
+import { type Background, startBackground } from "./background.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
 import { openOperation, startingEntrance, type WholeServer } from "./operation.ts";
+import { requireWholeRegistry } from "./require-whole-registry.ts";
 import { openServing, readinessChecks } from "./serving.ts";
 import { StartError } from "./start-error.ts";
 
@@ -62,6 +63,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
   const lock = joinFolderLock(config.data);
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
   const registry = await openRegistry(config, { process: id, writers: "several" });
+  if (isFirst) await requireWholeRegistry(registry);
   const isOurs = registry.database.dialect === "sqlite";
   if (isFirst && isOurs) await releaseHolds(registry);
   const serving = await openServing(config, registry, { operation, guesses: guessesOf(channel) });
@@ -69,12 +71,14 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
   open(handle);
   operation.readiness.enter("running", readinessChecks(serving.registry));
   const server = early ?? (await listen(config, operation, { handle: answer, socket }));
+  let background: Background | undefined;
   const ends: ((drainMs: number) => Promise<void>)[] = [];
   return {
     async lead() {
       // Who led before is no more.
       if (isOurs) await releaseJobs(registry.database);
-      ends.push(startBackground(config, serving.registry, operation));
+      background = startBackground(config, serving.registry, operation);
+      ends.push(background.stop);
       const acme = await openAcme(config, operation, server);
       if (acme === undefined) return;
       operation.readiness.enter("running", [...readinessChecks(serving.registry), ...acme.checks]);
@@ -92,6 +96,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
     async stop(drainMs: number) {
       const [cutOff] = await Promise.all([server.stop(drainMs), ...ends.map((end) => end(drainMs))]);
       if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
+      await background?.flush();
       await registry.database.close();
       lock.release();
       await log.drain();

@@ -229,7 +229,8 @@ interface DoomedBytes {
 /** Nobody needs these bytes any more. */
 export async function doomBytes(tx: RecordingWriter, keys: readonly DoomedBytes[]): Promise<void> {
   const doomed = await tx.insertInto("doomed_blobs").values(keys).returningAll().execute();
-  for (const { blob_key, delete_after } of doomed) {
-    recordEvents(tx, { kind: "bytes-doomed", key: storedKey(blob_key), deleteAfter: delete_after });
+  for (const { blob_key, delete_after: deleteAfter, state } of doomed) {
+    const event = { kind: "bytes-doomed", key: storedKey(blob_key), deleteAfter } as const;
+    recordEvents(tx, state === null ? event : { ...event, state });
   }
 }

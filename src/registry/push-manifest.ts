@@ -8,6 +8,7 @@ import { inChunks } from "../platform/database/in-chunks.ts";
 import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { keepBlobs } from "./blobs.ts";
 import { storeEdges } from "./edges.ts";
+import { manifestRow } from "./manifest-row.ts";
 import { asDigest } from "./manifests.ts";
 import { checkWriteRules, type Registry } from "./registry.ts";
 import { ensureRepository } from "./repositories.ts";
@@ -107,9 +108,6 @@ async function checkContent(
 /** Of one push: no client sends on more layers than these from one answer, and an answer has an end. */
 const mostProblems = 1000;
 
-/** Digest, media types and size of a descriptor have no more than this, even in sha512. */
-const descriptorBytes = 1024;
-
 /** A row that is there already is locked against its removal elsewhere, and mended where its bytes are not right. */
 async function storeManifest(
   { database }: Registry,
@@ -123,19 +121,9 @@ async function storeManifest(
     .$if(database.dialect === "postgres", (query) => query.forKeyShare())
     .executeTakeFirst();
   if (known?.isRight) return;
-  const annotations = manifest.annotations === undefined ? null : JSON.stringify(manifest.annotations);
   await tx
     .insertInto("manifests")
-    .values({
-      digest,
-      media_type: manifest.mediaType,
-      bytes,
-      size_bytes: bytes.byteLength,
-      artifact_type: manifest.artifactType ?? null,
-      subject: manifest.subject ?? null,
-      annotations,
-      descriptor_bytes: descriptorBytes + Buffer.byteLength(annotations ?? ""),
-    })
+    .values(manifestRow({ digest, bytes, manifest }))
     // Two pushes may get here at once: the update that changes nothing waits for the other and locks its row.
     .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest, bytes }))
     .execute();

@@ -4,6 +4,7 @@ import { fail } from "../oci/problem.ts";
 import { chunksOf } from "../platform/blobs/blob-body.ts";
 import type { BlobKey, BlobStore } from "../platform/blobs/blob-store.ts";
 import { clock } from "../platform/database/clock.ts";
+import { recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import type { Reader } from "../platform/database/database.ts";
 import { type StoredBlob, storedKey } from "./blobs.ts";
 import type { Registry } from "./registry.ts";
@@ -78,14 +79,16 @@ export async function withholdBlob(
   { digest, key }: Omit<StoredBlob, "sizeBytes">,
   isWithheld: boolean,
 ): Promise<void> {
-  await database.write((tx) =>
-    tx
+  await writeEvents(database, async (tx) => {
+    const changed = await tx
       .updateTable("blobs")
       .set({ damaged_at: isWithheld ? clock(database.dialect) : null })
       .where("digest", "=", digest)
       .where("blob_key", "=", key)
-      .execute(),
-  );
+      .returning("damaged_at")
+      .executeTakeFirst();
+    if (changed !== undefined) recordEvents(tx, { kind: "blob-withheld", digest, key, at: changed.damaged_at });
+  });
 }
 
 const findRow = (read: Reader, digest: Digest) =>

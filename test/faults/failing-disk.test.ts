@@ -54,7 +54,9 @@ requirement("a failing disk", missingForFaults(), () => {
   const known = (): Known => ({ config, blob: randomBytes(30_000), image: imageOf(config), source: digestOf(source) });
 
   beforeAll(async () => {
-    faulty = await startFaulty({ env: { BERTH_COLLECT_INTERVAL_SECONDS: "86400" } });
+    faulty = await startFaulty({
+      env: { BERTH_COLLECT_INTERVAL_SECONDS: "86400" },
+    });
     await pushBlob(registry(), sourceRepository, source);
     await pushBlob(registry(), repository, config);
     const image = imageOf(config);

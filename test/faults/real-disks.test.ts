@@ -63,7 +63,10 @@ const unfinished = (data: string): Promise<readonly string[]> => readdir(join(da
 requirement("file systems of their own", await missingForMounts(), () => {
   test("a disk that fills up: pushes are refused at the reserve, all else goes on, and space is all it takes", async () => {
     await using disk = await memoryDisk("size=100m");
-    await using server = await startServer({ data: disk.data, env: { BERTH_COLLECT_INTERVAL_SECONDS: "86400" } });
+    await using server = await startServer({
+      data: disk.data,
+      env: { BERTH_COLLECT_INTERVAL_SECONDS: "86400", BERTH_JOURNAL_INTERVAL_SECONDS: "3600" },
+    });
     const registry = registryOf(server);
     const kept = keptContent(() => registry);
     await kept.push(randomBytes(mebibyte));

@@ -148,6 +148,25 @@ describe("a body at the least rate that may be", () => {
   }
 });
 
+test.concurrent(
+  "a body that nobody wants any more is not taken for ever, however fast it comes",
+  async () => {
+    const target = `/v2/${freshRepository()}/blobs/uploads/none`;
+    const connection = await talk(
+      host(),
+      `PATCH ${target} HTTP/1.1\r\nHost: ${host()}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    );
+    drip(connection, `10000\r\n${"x".repeat(65_536)}\r\n`, 20);
+    const closedMs = await connection.closed;
+    expect(connection.text()).toStartWith("HTTP/1.1 401 ");
+    expect(connection.text()).toContain('{"errors":[{"code":"UNAUTHORIZED"');
+    // The client has had the time to read that, and the server has an end.
+    expect(closedMs).toBeGreaterThan((stallSeconds - 4) * 1000 * almost);
+    expect(closedMs).toBeLessThan(40_000);
+  },
+  limitMs,
+);
+
 describe("headers that do not come to an end are not waited for", () => {
   const cases: Readonly<Record<string, { readonly first: () => string; readonly piece?: string }>> = {
     "nothing at all": { first: () => "" },

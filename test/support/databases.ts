@@ -18,7 +18,7 @@ export interface TestDatabase extends AsyncDisposable {
   readonly url: string;
 }
 
-const clusterUrl = process.env["BERTH_TEST_POSTGRES_URL"];
+const clusterUrl = (): string | undefined => process.env["BERTH_TEST_POSTGRES_URL"];
 
 /** Registers the same tests for both databases, so that neither can have a test that the other has not. */
 export function describeEachDatabase(name: string, tests: (dialect: Dialect, open: OpenTestDatabase) => void): void {
@@ -32,7 +32,7 @@ export function describeEachDatabase(name: string, tests: (dialect: Dialect, ope
 
 /** Why the tests on PostgreSQL cannot run. */
 function missingPostgres(): string | undefined {
-  if (clusterUrl !== undefined) return undefined;
+  if (clusterUrl() !== undefined) return undefined;
   const programs = findPostgres();
   return "missing" in programs ? programs.missing : "BERTH_TEST_POSTGRES_URL is not set (npm test starts a cluster)";
 }
@@ -80,7 +80,7 @@ async function makeTemplate(owners: readonly Migrations[]): Promise<string> {
 async function createPostgres(template: string): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   await administer(`create database ${name} template ${template}`);
-  const url = new URL(clusterUrl ?? "");
+  const url = new URL(clusterUrl() ?? "");
   url.pathname = `/${name}`;
   return {
     url: url.href,
@@ -97,7 +97,7 @@ async function createSqlite(): Promise<TestDatabase> {
 }
 
 async function administer(statement: string): Promise<void> {
-  const client = new Client({ connectionString: clusterUrl });
+  const client = new Client({ connectionString: clusterUrl() });
   await client.connect();
   try {
     await client.query(statement);

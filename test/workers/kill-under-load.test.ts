@@ -11,7 +11,7 @@ import { type Registry, registryOf } from "../protocol/registry-client.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { countServing, until, workersOf } from "../support/workers.ts";
 
-const rounds = 8;
+const rounds = 5;
 const clientsARound = 4;
 
 const sumOf = (clients: readonly LoadClient[]): number =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "bun:test";
 import { chunksOf } from "./blob-body.ts";
+import { testDocuments } from "./document-store.contract.ts";
 import { type BlobBody, type BlobKey, type BlobStore, newBlobKey, type Upload, UploadLostError } from "./blob-store.ts";
 
 async function* bytes(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
@@ -168,4 +169,6 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       expect((await Array.fromAsync(store.list())).map((stat) => stat.key)).toEqual(sorted);
       expect((await Array.fromAsync(store.list(sorted[2]))).map((stat) => stat.key)).toEqual(sorted.slice(3));
     });
+
+    testDocuments(open);
   });

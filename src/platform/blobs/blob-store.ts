@@ -1,5 +1,6 @@
 import type { Brand } from "../../oci/brand.ts";
 import type { ByteRange } from "../../oci/byte-range.ts";
+import type { DocumentStore } from "./document-store.ts";
 
 /** Names one upload's bytes, for ever: no other upload has it, not even one of the same content. */
 export type BlobKey = Brand<string, "BlobKey">;
@@ -71,6 +72,8 @@ export interface BlobStore {
   list(after?: BlobKey): AsyncIterable<BlobStat>;
   /** Uploads that hold bytes and are not finished, in any order; fit for `cancel` alone. */
   unfinished(): AsyncIterable<Upload>;
+
+  readonly documents: DocumentStore;
 
   /**
    * Present only on drivers that run out of room. Before a push that writes elsewhere, so that it is refused as well.

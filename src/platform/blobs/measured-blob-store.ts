@@ -27,6 +27,7 @@ export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobSto
     delete: (keys) => timed("delete", () => store.delete(keys)),
     list: (after) => store.list(after),
     unfinished: () => store.unfinished(),
+    documents: store.documents,
     ...(presign && { presign }),
     ...(requireRoom && { requireRoom }),
     ...(room && { room }),

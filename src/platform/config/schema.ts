@@ -106,6 +106,15 @@ export const configSchema = z
         leaseSeconds: seconds(daySeconds, 365 * daySeconds),
       })
       .prefault({}),
+    journal: z
+      .strictObject({
+        /** The rest between two segments: what a loss of the database can take from a rebuild. */
+        intervalSeconds: seconds(2, 3600),
+        snapshotSeconds: seconds(6 * 3600, 30 * daySeconds),
+        /** Changes that are kept while the journal cannot be written. */
+        maxPendingChanges: z.number().int().min(1000).max(10_000_000).default(100_000),
+      })
+      .prefault({}),
     metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
     shutdown: z
       .strictObject({

@@ -49,6 +49,11 @@ export async function placeConsumer(tx: Writer, { dialect }: Database, name: str
   return position;
 }
 
+/** Forgets a consumer, which begins anew at its next `placeConsumer`. */
+export async function dropConsumer(tx: Writer, name: string): Promise<void> {
+  await tx.deleteFrom("event_consumers").where("name", "=", name).execute();
+}
+
 /**
  * Moves a consumer on, if nobody else has, and removes what every consumer has read.
  * @returns whether it was moved
@@ -79,6 +84,20 @@ export interface Backlog {
   readonly changes: number;
   /** How long the oldest of them has waited. */
   readonly oldestMs: number;
+}
+
+/** Whether a consumer has something to read, or no place yet. */
+export async function hasUnread({ read, dialect }: Database, name: string): Promise<boolean> {
+  const after = await consumerPosition(read, name);
+  if (after === undefined) return true;
+  const position = positionColumn(dialect);
+  const row = await read
+    .selectFrom("event_outbox")
+    .select("id")
+    .where((expression) => expression.or([expression(position, ">", after), expression(position, "is", null)]))
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** What a consumer has not read yet. */

@@ -18,10 +18,18 @@ export type RegistryEvent =
     }
   /** The last repository that had the blob has it no more; its key is doomed too. */
   | { readonly kind: "blob-dropped"; readonly digest: Digest }
+  /** The bytes under the key are damaged, and kept from everyone; `null` where they are not, after all. */
+  | { readonly kind: "blob-withheld"; readonly digest: Digest; readonly key: BlobKey; readonly at: number | null }
   | { readonly kind: "blob-added"; readonly repository: RepositoryName; readonly digest: Digest }
   | { readonly kind: "blob-removed"; readonly repository: RepositoryName; readonly digest: Digest }
   /** Nobody needs the key's bytes any more. */
-  | { readonly kind: "bytes-doomed"; readonly key: BlobKey; readonly deleteAfter: number }
+  | {
+      readonly kind: "bytes-doomed";
+      readonly key: BlobKey;
+      readonly deleteAfter: number;
+      /** Of an upload, what the store wants back to end it. */
+      readonly state?: string;
+    }
   | { readonly kind: "bytes-deleted"; readonly key: BlobKey }
   /** The first repository got the manifest; its bytes are a row, for as long as any repository has it. */
   | {

@@ -115,6 +115,11 @@ async function runJob(runner: Runner, job: Job): Promise<void> {
     return endJob(database, lease, { restMs: job.everyMs, progress, error: undefined });
   }
   const failure: unknown = outcome.reason;
+  if (signal.aborted) {
+    // Told to end, it did not come to its end: whoever is next begins it anew, at once.
+    runner.log.info("job interrupted", { job: job.name });
+    return endJob(database, lease, { restMs: 0, progress: "interrupted", error: undefined });
+  }
   runner.log.error("job failed", failure, { job: job.name });
   const failures = (runner.failures.get(job.name) ?? 0) + 1;
   runner.failures.set(job.name, failures);

@@ -56,7 +56,7 @@ export interface ListenOptions {
 /** How long handlers may take to end once their connections are gone; then the process ends without them. */
 const abandonMs = 5000;
 /** How long what a handler left of a body unread is taken and dropped, so that the client comes to read its answer. */
-const lingerSeconds = 30;
+const mostLingerSeconds = 30;
 /** Limits are the registry's to set, endpoint by endpoint: this one is above all of them. */
 const largestBodyBytes = 2 ** 50;
 
@@ -227,6 +227,7 @@ async function answer(request: Request, server: Server<undefined>, { state, segm
     const response = await toResponse(request, reply, headers);
     if (mayTakeLong(request, reply, headers)) state.downloads?.add(request, server);
     // What is left of the body Bun takes off the connection by itself: the client gets its early answer.
+    const lingerSeconds = Math.min(mostLingerSeconds, patience.stallSeconds);
     if (!isTimed) server.timeout(request, body?.isWhole() === false ? lingerSeconds : patience.idleSeconds);
     return response;
   } finally {

@@ -57,8 +57,9 @@ async function finishSession(
     lengthBytes === 0 && !isFirst
       ? { sizeBytes: session.sizeBytes, state: session.upload.state, digest: session.digest }
       : await receive(registry, { session, hash }, { chunks, lengthBytes });
-  if (isKnown(progress, digest) && progress.digest !== digest) return refuse(registry, session, digest);
+  // Whoever has lost its hold ends nothing: the session is another's.
   if (session.hold.isOver()) throw overtaken();
+  if (isKnown(progress, digest) && progress.digest !== digest) return refuse(registry, session, digest);
   const stat = await registry.blobs.finish({ key: session.upload.key, state: progress.state }, progress.sizeBytes);
   if (!isKnown(progress, digest) && (await hashAgain(registry, stat, digest)) !== digest) {
     return refuse(registry, session, digest);

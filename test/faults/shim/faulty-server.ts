@@ -50,7 +50,9 @@ export async function startFaulty(options: Pick<ServerOptions, "env"> = {}): Pro
   if (!compiled.success) throw new Error(`cc: ${compiled.stderr.toString()}`);
   await writeFile(binary, `#!/bin/sh\nexec '${program}' '${socket}' '${data}' '${berth}' "$@"\n`);
   await chmod(binary, 0o755);
-  const server = await startServer({ ...options, data, binary });
+  // What requests do, and not what a job does beside them, unless that is what is looked at.
+  const env = { BERTH_JOURNAL_INTERVAL_SECONDS: "3600", ...options.env };
+  const server = await startServer({ ...options, data, binary, env });
   const control = connect(socket);
   await once(control, "connect");
   return {

@@ -29,7 +29,9 @@ export async function startTraced(options: Pick<ServerOptions, "env"> = {}): Pro
   const strace = `strace -D -f -y -xx -qq --seccomp-bpf -s ${String(mostTextBytes)} -e trace=${tracedCalls.join(",")}`;
   await writeFile(binary, `#!/bin/sh\nexec ${strace} -o '${trace}' '${berth}' "$@"\n`);
   await chmod(binary, 0o755);
-  const server = await startServer({ ...options, data, binary });
+  // What pushes do, and not what a job does beside them, unless that is what is looked at.
+  const env = { BERTH_JOURNAL_INTERVAL_SECONDS: "3600", ...options.env };
+  const server = await startServer({ ...options, data, binary, env });
   return {
     server,
     folder,

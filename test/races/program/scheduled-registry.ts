@@ -58,15 +58,8 @@ function scheduledStore(blobs: BlobStore, { turn }: Turns): BlobStore {
       await turn("store");
       return action(...given);
     };
-  async function* pieces(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of chunks) {
-      await turn("store");
-      yield chunk;
-    }
-  }
   return {
-    ...blobs,
-    append: (upload, offset, chunks) => blobs.append(upload, offset, pieces(chunks)),
+    ...pausedBodies(blobs, turn),
     finish: atItsTurn(blobs.finish),
     cancel: atItsTurn(blobs.cancel),
     open: atItsTurn(blobs.open),
@@ -75,3 +68,20 @@ function scheduledStore(blobs: BlobStore, { turn }: Turns): BlobStore {
     holds: atItsTurn(blobs.holds),
   };
 }
+
+/** The same store, that waits for a turn before it takes each piece of a body. */
+export const pausedBodies = (blobs: BlobStore, turn: Turns["turn"]): BlobStore => ({
+  ...blobs,
+  append(upload, offset, chunks) {
+    async function* pieces(): AsyncGenerator<Uint8Array> {
+      const source = chunks[Symbol.asyncIterator]();
+      for (;;) {
+        await turn("store");
+        const next = await source.next();
+        if (next.done === true) return;
+        yield next.value;
+      }
+    }
+    return blobs.append(upload, offset, pieces());
+  },
+});

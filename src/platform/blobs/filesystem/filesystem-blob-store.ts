@@ -1,4 +1,4 @@
-import { constants, type Stats } from "node:fs";
+import { closeSync, constants, openSync, type Stats } from "node:fs";
 import { type FileHandle, chmod, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
@@ -11,6 +11,7 @@ import {
   type UploadState,
 } from "../blob-store.ts";
 import { syncFolder } from "../../storage/sync-folder.ts";
+import { openFilesystemDocuments } from "./filesystem-documents.ts";
 import { type Lanes, openLanes } from "./lanes.ts";
 import { type Room, watchRoom } from "./room.ts";
 import { watchSyncs } from "./sync-health.ts";
@@ -31,6 +32,7 @@ export async function openFilesystemBlobStore(
   { reserveBytes }: { readonly reserveBytes?: number | undefined } = {},
 ): Promise<BlobStore> {
   await makeFolders(folder);
+  const documents = await openFilesystemDocuments(folder);
   const paths = pathsIn(folder);
   const room = watchRoom(folder, reserveBytes);
   return {
@@ -38,6 +40,7 @@ export async function openFilesystemBlobStore(
     ...writeSide(paths, { folder, room, lanes: openLanes(writersAtOnce, turnLimitMs) }),
     ...readSide(paths),
     ...settling(paths),
+    documents,
     requireRoom: () => room.take(0),
     room: () => room.look(),
   };
@@ -132,7 +135,9 @@ const readSide = (paths: Paths): Pick<BlobStore, "open" | "stat" | "list" | "unf
   async open(key, range) {
     const path = paths.blob(key);
     const file = await look(path);
-    return file === undefined ? undefined : { kind: "file", path, range, blobBytes: file.size };
+    if (file === undefined) return undefined;
+    requireDescriptor();
+    return { kind: "file", path, range, blobBytes: file.size };
   },
   async stat(key) {
     const file = await look(paths.blob(key));
@@ -294,6 +299,14 @@ async function look(path: string): Promise<Stats | undefined> {
     });
   }
   return file;
+}
+
+/**
+ * Whoever sends the file opens it when its answer has begun. Where there is no descriptor left for it, this is where it
+ * shows; a device costs no disk. @throws Error EMFILE, ENFILE
+ */
+function requireDescriptor(): void {
+  closeSync(openSync("/dev/null", "r"));
 }
 
 const isAbsent = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";

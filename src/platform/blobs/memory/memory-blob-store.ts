@@ -1,4 +1,5 @@
 import { type BlobKey, type BlobStore, newBlobKey, UploadLostError, type UploadState } from "../blob-store.ts";
+import { memoryDocuments } from "./memory-documents.ts";
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion
 const noState = "" as UploadState;
@@ -51,6 +52,7 @@ export function memoryBlobStore(): BlobStore {
     async delete(keys) {
       for (const key of keys) blobs.delete(key);
     },
+    documents: memoryDocuments(),
     async *unfinished() {
       for (const key of uploads.keys()) yield { key, state: noState };
     },
