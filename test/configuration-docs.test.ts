@@ -77,13 +77,10 @@ it("sees a row that is missing, and a default that differs", () => {
 });
 
 it("gives every setting a variable that the server knows", () => {
-  for (const { variable, path } of readTable(page).settings) {
-    // A text that no setting takes, or one that every text is good for: never a variable that nobody knows.
+  for (const { variable } of readTable(page).settings) {
+    // Whatever else is wrong with such a text, the variable is known.
     const problems = problemsOf({ [variable]: " " });
-    // An entry of a list is told by its place: `tls.acme.hosts.0`.
-    expect(
-      problems.filter((problem) => !problem.startsWith(`${path}: `) && !problem.startsWith(`${path}.0: `)),
-    ).toEqual([]);
+    expect(problems).not.toContain(`${variable}: there is no such setting`);
   }
   expect(problemsOf({ BERTH_HTTP_ADR: " " })).toEqual(["BERTH_HTTP_ADR: there is no such setting"]);
 });

@@ -115,13 +115,13 @@ const short = { idleSeconds: 10, stallSeconds: 10, minBytesPerSecond: 1024 };
 
 function answerOnPlainPort(
   { hosts, httpAddr }: AcmeConfig,
-  { log, metrics, trustProxies }: Operation,
+  { log, metrics, trustProxies, tracer }: Operation,
   server: Entry,
 ): Answering {
   const answers = new Map<string, string>();
   const securePort = Number(new URL(server.url).port || 443);
   const sites = [plainSite({ answers, hosts, securePort })];
-  const handle = entrance({ log, metrics, trustProxies, challenge: () => undefined, sites });
+  const handle = entrance({ log, metrics, trustProxies, tracer, challenge: () => undefined, sites });
   const plain = takePort({ setting: "tls.acme.httpAddr", addr: httpAddr, patience: short }, handle);
   log.info("leading to https", { url: plain.url });
   return {

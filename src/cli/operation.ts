@@ -9,6 +9,8 @@ import type { Config } from "../platform/config/schema.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { type Metrics, openMetrics, type RenderedMetrics } from "../platform/telemetry/metrics.ts";
+import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
+import { openTracing } from "./tracing.ts";
 import { version } from "./version.ts";
 
 /** What watches over the server, from before it has a registry until after it. */
@@ -18,6 +20,8 @@ export interface Operation {
   readonly readiness: Readiness;
   readonly site: Site;
   readonly trustProxies: TrustProxies;
+  /** Absent where nothing is traced. */
+  readonly tracer: Tracer | undefined;
 }
 
 /** What is told of the whole server, where this process is one of several. */
@@ -26,7 +30,8 @@ export interface WholeServer {
   renderMetrics(): Promise<RenderedMetrics>;
 }
 
-export function openOperation(config: Config, log: Log, whole?: WholeServer): Operation {
+/** @throws StartError */
+export async function openOperation(config: Config, log: Log, whole?: WholeServer): Promise<Operation> {
   const metrics = openMetrics(version);
   const readiness = trackReadiness(log);
   const told = whole === undefined ? readiness : { reasons: async () => whole.reasons(await readiness.reasons()) };
@@ -39,6 +44,7 @@ export function openOperation(config: Config, log: Log, whole?: WholeServer): Op
     readiness,
     site,
     trustProxies: trustedProxies({ networks: http.trustedProxies ?? [], header: http.forwardedHeader }),
+    tracer: await openTracing(config, { log, metrics }),
   };
 }
 
@@ -51,8 +57,8 @@ const mostWaiting = 1000;
  * a restart is a pause to them and no failure. @param opened what answers then
  */
 export function startingEntrance(operation: Operation, opened: Promise<Handle>): Handle {
-  const { log, metrics, site, trustProxies } = operation;
-  const early = entrance({ log, metrics, trustProxies, challenge: () => undefined, sites: [site, starting] });
+  const { log, metrics, site, trustProxies, tracer } = operation;
+  const early = entrance({ log, metrics, trustProxies, tracer, challenge: () => undefined, sites: [site, starting] });
   let waiting = 0;
   return async (request) => {
     if (isOperationPath(request.path) || waiting >= mostWaiting) return early(request);

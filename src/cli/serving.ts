@@ -12,10 +12,13 @@ import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
+import type { Database } from "../platform/database/database.ts";
 import { databaseProblem } from "../platform/database/database-problem.ts";
+import { measuredDatabase } from "../platform/database/measured-database.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
+import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
@@ -52,11 +55,20 @@ export const readinessChecks = ({ database, blobs }: Registry): readonly Readine
 ];
 
 /** The registry with its store's actions timed, and a word in the log when somebody sets the clock. */
-const watched = (registry: Registry, { log, metrics }: Operation): Registry => ({
+const watched = (registry: Registry, { log, metrics, tracer }: Operation): Registry => ({
   ...registry,
+  database: tracer === undefined ? registry.database : traced(registry.database, tracer),
   clockWatch: clockWatch({ onSet: (ms) => log.warn("clock set", { seconds: Math.round(ms / 1000) }) }),
-  blobs: measuredBlobStore(registry.blobs, (action, seconds) => metrics.storageAction("filesystem", action, seconds)),
+  blobs: measuredBlobStore(registry.blobs, (action, seconds) => {
+    metrics.storageAction("filesystem", action, seconds);
+    tracer?.done(`blobs ${action}`, seconds);
+  }),
 });
+
+const traced = (database: Database, tracer: Tracer): Database => {
+  const attributes = { "db.system.name": database.dialect === "sqlite" ? "sqlite" : "postgresql" };
+  return measuredDatabase(database, (action, seconds) => tracer.done(`database ${action}`, seconds, attributes));
+};
 
 function measureRoom({ room }: BlobStore, metrics: Metrics): void {
   /** A disk that fails leaves the numbers out, and the other numbers in. */
@@ -106,11 +118,12 @@ interface Parts {
 
 function entranceOf({ http, delete: { enabled } }: Config, { registry, access, operation }: Parts): Handle {
   const authenticate = authenticator(access);
-  const { log, metrics, site, trustProxies } = operation;
+  const { log, metrics, site, trustProxies, tracer } = operation;
   return entrance({
     log,
     metrics,
     trustProxies,
+    tracer,
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [distribution({ registry, access, authenticate, deletesEnabled: enabled }), tokenSite(access), site],
   });

@@ -20,6 +20,7 @@ import { openOperation, startingEntrance, type WholeServer } from "./operation.t
 import { requireWholeRegistry } from "./require-whole-registry.ts";
 import { openServing, readinessChecks } from "./serving.ts";
 import { StartError } from "./start-error.ts";
+import { flushTraces } from "./tracing.ts";
 
 /** What a worker is told when it begins. */
 export interface WorkerOrders {
@@ -48,12 +49,15 @@ async function run(): Promise<void> {
   await channel.call("serving");
 }
 
+/** Of what the supervisor grants beside the requests. */
+const flushMs = 3000;
+
 const topics = ["lead", "release", "metrics", "reasons", "stopping", "stop"] as const;
 
 async function work(channel: Channel, { config, name, id, port, isFirst }: WorkerOrders): Promise<Answers> {
   const log = openLog(config.log.level, standardOutput(), { worker: name });
   flushAtEnd(log);
-  const operation = openOperation(config, log, wholeServer(channel));
+  const operation = await openOperation(config, log, wholeServer(channel));
   const socket = { descriptor: sharedDescriptor, port };
   const { promise: opened, resolve: open } = Promise.withResolvers<Handle>();
   let handle = startingEntrance(operation, opened);
@@ -94,9 +98,11 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
       return server.pending();
     },
     async stop(drainMs: number) {
+      const drainUntil = performance.now() + drainMs;
       const [cutOff] = await Promise.all([server.stop(drainMs), ...ends.map((end) => end(drainMs))]);
       if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
-      await background?.flush();
+      await flushTraces(operation.tracer, drainUntil);
+      await background?.flush(flushMs);
       await registry.database.close();
       lock.release();
       await log.drain();

@@ -1,6 +1,7 @@
 import { expect, it } from "bun:test";
 import type { Incoming } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
+import { openMetrics } from "../platform/telemetry/metrics.ts";
 import { entrance } from "./entrance.ts";
 
 const request = (headers: Readonly<Record<string, string>>, about: Partial<Incoming> = {}): Incoming => ({
@@ -42,7 +43,7 @@ const broken = async (): Promise<never> => {
 
 it("names forwarding headers once, however many requests bring them", async () => {
   const { log, lines } = listen();
-  const handle = entrance({ log, metrics, trustProxies: (one) => one, challenge, sites: [] });
+  const handle = entrance({ log, metrics, trustProxies: (one) => one, tracer: undefined, challenge, sites: [] });
   for (let round = 0; round < 3; round++) await handle(request({ host: "a", "x-forwarded-for": "198.51.100.7" }));
   const warnings = lines.filter(({ level }) => level === "warn");
   expect(warnings).toHaveLength(1);
@@ -52,19 +53,48 @@ it("names forwarding headers once, however many requests bring them", async () =
 
 it("answers a bug with 500 and the request's id, and keeps the rest for the log", async () => {
   const { log, lines } = listen();
-  const reply = await entrance({ log, metrics, trustProxies: (one) => one, challenge, sites: [broken] })(
-    request({ host: "a" }),
-  );
+  const reply = await entrance({
+    log,
+    metrics,
+    trustProxies: (one) => one,
+    tracer: undefined,
+    challenge,
+    sites: [broken],
+  })(request({ host: "a" }));
   expect(reply.status).toBe(500);
   expect(JSON.stringify(reply)).toContain("request-1");
   expect(JSON.stringify(reply)).not.toContain("secret detail");
   expect(JSON.stringify(lines)).toContain("secret detail");
 });
 
+it("makes no series of what clients make up, and no line that is too long or obeyed by a terminal", async () => {
+  const { log, lines } = listen();
+  const measured = openMetrics("1");
+  const parts = { challenge, trustProxies: (one: Incoming) => one, tracer: undefined, sites: [async () => undefined] };
+  const handle = entrance({ ...parts, log, metrics: measured });
+  for (let at = 0; at < 100_000; at++) {
+    const headers = { host: "a", "user-agent": `agent-${at}\x9b31m${at === 0 ? "x".repeat(10_000) : ""}` };
+    const path = `/v2/name-${at}${at === 0 ? "y".repeat(10_000) : ""}`;
+    await handle(request(headers, { method: `BREW${at}`, path }));
+  }
+  const { text } = await measured.render();
+  const series = text.split("\n").filter((line) => line.startsWith("registry_http_requests_total{"));
+  expect(series).toEqual(['registry_http_requests_total{code="404",handler="none",method="other"} 100000']);
+  expect(text).not.toMatch(/name-|agent-|BREW/);
+  const first = JSON.stringify(lines[0]);
+  expect(first.length).toBeLessThan(1500);
+  expect(first).toContain("agent-0?31m");
+});
+
 it("knows no path that no site knows", async () => {
   const { log } = listen();
-  const reply = await entrance({ log, metrics, trustProxies: (one) => one, challenge, sites: [async () => undefined] })(
-    request({ host: "a" }),
-  );
+  const reply = await entrance({
+    log,
+    metrics,
+    trustProxies: (one) => one,
+    tracer: undefined,
+    challenge,
+    sites: [async () => undefined],
+  })(request({ host: "a" }));
   expect(reply).toMatchObject({ status: 404, body: { errors: [{ code: "UNSUPPORTED" }] } });
 });

@@ -1,11 +1,12 @@
-import { type Caller, principalName } from "../access/principal.ts";
 import { fail, RegistryError } from "../oci/problem.ts";
 import { ClientGoneError, type Handle, type Incoming, type Reply, SlowBodyError } from "../platform/runtime/http.ts";
 import { storageProblem } from "../platform/storage/storage-problem.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
+import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
 import { problemReply } from "./problem-reply.ts";
+import { asked, type RequestNotes, requestLine, requestSpan } from "./request-record.ts";
 import type { TrustProxies } from "./trusted-proxies.ts";
 
 export interface EntranceDeps {
@@ -13,15 +14,9 @@ export interface EntranceDeps {
   readonly metrics: Pick<Metrics, "request">;
   readonly challenge: Challenger;
   readonly trustProxies: TrustProxies;
+  readonly tracer: Tracer | undefined;
   /** Asked in turn; the first that knows the path answers. */
   readonly sites: readonly Site[];
-}
-
-/** What a site finds out of a request, for its line in the log and its place in the metrics. */
-export interface RequestNotes {
-  caller?: Caller;
-  /** Which of our own endpoints answers: a word of the program, never of the client. */
-  handler?: string;
 }
 
 /** A part of the URL space; `undefined` where the path is not its own. */
@@ -41,22 +36,16 @@ export function entrance(deps: EntranceDeps): Handle {
     const request = deps.trustProxies(arrived);
     noticeForwarding(request);
     const notes: RequestNotes = {};
-    const reply = await answer(deps, request, notes);
+    const span = deps.tracer?.request(request.headers.get("traceparent"));
+    const reply = await (span === undefined
+      ? answer(deps, request, notes)
+      : span.run(() => answer(deps, request, notes)));
+    const { status } = reply;
     const durationMs = performance.now() - started;
     const { method } = request;
-    const { status } = reply;
     deps.metrics.request({ handler: notes.handler ?? "none", method, status, seconds: durationMs / 1000 });
-    deps.log.info("request", {
-      requestId: request.requestId,
-      method,
-      path: request.path,
-      status,
-      durationMs: Math.round(durationMs * 1000) / 1000,
-      principal: notes.caller && principalName(notes.caller.principal),
-      remoteAddress: request.remoteAddress,
-      proxyAddress: request.proxyAddress,
-      userAgent: request.headers.get("user-agent"),
-    });
+    deps.log.info("request", requestLine(request, notes, { status, durationMs, traceId: span?.traceId }));
+    span?.end(requestSpan(request, notes, status));
     return { ...reply, headers: { ...always, "x-request-id": request.requestId, ...reply.headers } };
   };
 }
@@ -93,14 +82,13 @@ async function answer({ log, challenge, sites }: EntranceDeps, request: Incoming
     // Nobody reads this answer; the status is for the log, as many proxies write it.
     if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
     if (error instanceof SlowBodyError) return problemReply([{ code: "BODY_TOO_SLOW" }], () => undefined);
-    const { requestId, method, path } = request;
     const problem = storageProblem(error);
     if (problem !== undefined) {
-      log.error("storage refused", error, { requestId, method, path });
+      log.error("storage refused", error, asked(request));
       return problemReply([problem], () => undefined);
     }
-    log.error("request failed", error, { requestId, method, path });
-    const message = `internal error; the log has it under ${requestId}`;
+    log.error("request failed", error, asked(request));
+    const message = `internal error; the log has it under ${request.requestId}`;
     return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
   }
 }

@@ -6,7 +6,7 @@ import { fail } from "../../oci/problem.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Authenticate } from "../authenticate.ts";
-import type { RequestNotes } from "../entrance.ts";
+import type { RequestNotes } from "../request-record.ts";
 import { deleteBlob } from "./delete-blob.ts";
 import { deleteManifest } from "./delete-manifest.ts";
 import { deleteUpload } from "./delete-upload.ts";

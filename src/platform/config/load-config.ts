@@ -5,6 +5,7 @@ import { isLoopback } from "./loopback.ts";
 import { type Origin, type Setting, settingsOfFile, settingsOfFlags, settingsOfVariables } from "./own-settings.ts";
 import { type ConfigFile, readConfigFile } from "./read-config-file.ts";
 import { type Config, configSchema } from "./schema.ts";
+import { noTracingVariables, tracingVariables } from "./tracing-variables.ts";
 import { assign, type Tree, valueAt } from "./tree.ts";
 
 /** Every problem of a configuration, each with the path of its setting. */
@@ -36,7 +37,7 @@ export interface ConfigReport {
 
 /**
  * One frozen value from flags, `BERTH_*` variables, distribution's `REGISTRY_*` variables, the file (Berth's or
- * distribution's) and the defaults, in this order of precedence.
+ * distribution's), OpenTelemetry's variables and the defaults, in this order of precedence.
  * @throws ConfigError
  */
 export function loadConfig(sources: ConfigSources): Config {
@@ -58,6 +59,9 @@ export function inspectConfig({ file, environment, flags }: ConfigSources): Conf
   const ofVariables = settingsOfVariables(environment);
   const ofFlags = settingsOfFlags(flags);
   const own = [...ofFile, ...ofVariables.settings, ...ofFlags];
+  // Never in part: the key of one collector would go to another.
+  const tracesByOwn = own.some(({ path }) => path === "tracing.endpoint");
+  const ofTracing = tracesByOwn ? noTracingVariables : tracingVariables(environment);
   const translation = translate({
     file: isTheirs ? read.tree : undefined,
     variables: registry,
@@ -66,16 +70,17 @@ export function inspectConfig({ file, environment, flags }: ConfigSources): Conf
   const theirs = translation.settings.map(({ path, value, source, kind }): Setting => {
     return { path, value, origin: { kind, name: kind === "file" ? `${fileName}: ${source}` : source } };
   });
-  const settings = [...ofFile, ...theirs, ...ofVariables.settings, ...ofFlags];
+  const settings = [...ofTracing.settings, ...ofFile, ...theirs, ...ofVariables.settings, ...ofFlags];
   for (const { path, value } of settings) assign(given, path.split("."), value);
   const guard = isTheirs && !translation.hasAuth ? withoutAuth(given, fileName) : undefined;
   for (const { path, value } of guard?.settings ?? []) assign(given, path.split("."), value);
   const origins = new Map([...settings, ...(guard?.settings ?? [])].map(({ path, origin }) => [path, origin]));
   const parsed = configSchema.safeParse(given);
-  const translated = new Set(theirs.map(({ origin }) => origin));
+  const translated = new Set([...theirs, ...ofTracing.settings].map(({ origin }) => origin));
   const problems = [
     ...read.problems,
     ...ofVariables.problems,
+    ...ofTracing.problems,
     ...translation.problems,
     ...(guard?.problems ?? []),
     ...(parsed.success ? [] : parsed.error.issues.flatMap((issue) => describe(issue, origins, translated))),

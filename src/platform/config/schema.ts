@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
 import { tlsSchema } from "./tls-schema.ts";
+import { tracingSchema } from "./tracing-schema.ts";
 
 const seconds = (preset: number, most: number) => z.number().int().min(1).max(most).default(preset);
 const daySeconds = 86_400;
@@ -115,6 +116,7 @@ export const configSchema = z
         maxPendingChanges: z.number().int().min(1000).max(10_000_000).default(100_000),
       })
       .prefault({}),
+    tracing: tracingSchema,
     metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
     shutdown: z
       .strictObject({

@@ -14,7 +14,7 @@ export const variableName = (path: string): string =>
 /** Text becomes what the setting is made of; what does not fit is left for the schema to refuse. */
 export function toValue(path: string, text: string): unknown {
   const schema = schemaAt(path);
-  if (schema instanceof z.ZodNumber && /^\d+$/.test(text)) return Number(text);
+  if (schema instanceof z.ZodNumber && /^\d+(?:\.\d+)?$/.test(text)) return Number(text);
   if (schema instanceof z.ZodBoolean && (text === "true" || text === "false")) return text === "true";
   if (schema instanceof z.ZodArray && text !== "") return text.split(",").map((item) => item.trim());
   return text;

@@ -134,6 +134,15 @@ describe("what the policy allows is asked", () => {
     const server = await listen(ok);
     expect(await outcome(`http://${host}:${server.port}/`, { allow, resolve: toOneOfTwo })).toBe("200 hi");
   });
+  it("an IPv6 address as a URL has it", async () => {
+    const server = createServer((socket) => ok(socket.on("error", () => undefined)));
+    used.push(server.listen(0, "::1"));
+    await new Promise((listening) => {
+      server.once("listening", listening);
+    });
+    const { port } = server.address() as AddressInfo;
+    expect(await outcome(`http://[::1]:${port}/`, { allow: ["[::1]"] })).toBe("200 hi");
+  });
   it("and nothing else", async () => {
     const allow = ["collector.test", "127.0.0.1"];
     expect(await outcome("http://other.test/", { allow, resolve: toOneOfTwo })).toBe("address");

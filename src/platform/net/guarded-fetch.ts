@@ -40,9 +40,12 @@ export function guardedFetch(policy: OutboundPolicy): GuardedFetch {
   };
 }
 
+/** Of a URL, IPv6 addresses come in brackets. */
+const bare = (text: string): string => text.replace(/^\[|\]$/g, "");
 const isNetwork = (text: string): boolean => isIP(text.split("/", 1)[0] ?? "") !== 0;
 
-function reachableBy(allow: readonly string[]): Reachable {
+function reachableBy(allowed: readonly string[]): Reachable {
+  const allow = allowed.map(bare);
   const hosts = allow.filter((text) => !isNetwork(text)).map((text) => text.toLowerCase().replace(/\.$/, ""));
   return { hosts: new Set(hosts), networks: openNetworks(allow.filter(isNetwork)) };
 }

@@ -14,6 +14,8 @@ export interface Metrics {
   storageAction(driver: string, action: string, seconds: number): void;
   /** A number that is asked for whenever the metrics are read; `undefined` leaves it out. */
   gauge(name: string, help: string, read: () => number | undefined | Promise<number | undefined>): void;
+  /** The same for a number that only grows. */
+  total(name: string, help: string, read: () => number): void;
   render(): Promise<RenderedMetrics>;
   /** A count of something that is rare. @returns adds one */
   counter(name: string, help: string): () => void;
@@ -36,6 +38,10 @@ const combined: Readonly<Record<string, "min">> = {
 };
 
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+/** A method of HTTP, or `other`. */
+export const methodLabel = (method: string): string => (methods.has(method) ? method : "other");
+
 /** From a manifest out of memory to a layer that takes minutes. */
 const requestBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const storageBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
@@ -66,6 +72,28 @@ export function openMetrics(version: string): Metrics {
   });
   const build = { name: "berth_build_info", help: "The build that runs.", labelNames: ["version"], registers };
   new Gauge({ ...build, aggregator: "first" }).labels({ version }).set(1);
+  const { gauge, total } = numbersOf(registry);
+  addProcessMetrics(gauge, total);
+  return {
+    request({ handler, method: given, status, seconds }) {
+      const method = methodLabel(given);
+      requests.inc({ code: status, handler, method });
+      durations.observe({ handler, method }, seconds);
+    },
+    storageAction: (driver, action, seconds) => storage.observe({ driver, action }, seconds),
+    gauge,
+    total,
+    counter(name, help) {
+      const one = new Counter({ name, help, registers });
+      return () => one.inc();
+    },
+    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    snapshot: () => registry.getMetricsAsJSON(),
+  };
+}
+
+/** Numbers that are asked for when the metrics are read. */
+function numbersOf(registry: Registry): Pick<Metrics, "gauge" | "total"> {
   const gauge: Metrics["gauge"] = (name, help, read) => {
     const one = new Gauge({
       name,
@@ -80,38 +108,28 @@ export function openMetrics(version: string): Metrics {
     });
     registry.registerMetric(one);
   };
-  addProcessMetrics(registry, gauge);
-  return {
-    request({ handler, method: given, status, seconds }) {
-      const method = methods.has(given) ? given : "other";
-      requests.inc({ code: status, handler, method });
-      durations.observe({ handler, method }, seconds);
-    },
-    storageAction: (driver, action, seconds) => storage.observe({ driver, action }, seconds),
-    gauge,
-    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
-    counter(name, help) {
-      const one = new Counter({ name, help, registers });
-      return () => one.inc();
-    },
-    snapshot: () => registry.getMetricsAsJSON(),
+  const total: Metrics["total"] = (name, help, read) => {
+    const one = new Counter({
+      name,
+      help,
+      registers: [],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+    registry.registerMetric(one);
   };
+  return { gauge, total };
 }
 
 /** Those of prom-client's defaults that tell the truth on this runtime; the others are always 0 here. */
-function addProcessMetrics(registry: Registry, gauge: Metrics["gauge"]): void {
+function addProcessMetrics(gauge: Metrics["gauge"], total: Metrics["total"]): void {
   const startedAt = Date.now() / 1000 - process.uptime();
-  const cpu = new Counter({
-    name: "process_cpu_seconds_total",
-    help: "User and system processor time.",
-    registers: [],
-    collect() {
-      const { user, system } = process.cpuUsage();
-      this.reset();
-      this.inc((user + system) / 1_000_000);
-    },
+  total("process_cpu_seconds_total", "User and system processor time.", () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000_000;
   });
-  registry.registerMetric(cpu);
   gauge("process_start_time_seconds", "Start of the process since 1970.", () => startedAt);
   gauge("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss());
   gauge("process_open_fds", "Open file descriptors.", openFiles);
