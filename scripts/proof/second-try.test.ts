@@ -40,6 +40,7 @@ it("tells what passed at the second try alone", async () => {
 it("fails on what fails twice", async () => {
   const run = await runPlanted({ "test/a.test.ts": unsteady, "test/b.test.ts": broken });
   expect(run.problems).toEqual(["failed: test/b.test.ts: fails"]);
+  expect(run.unsteady).toEqual(["test/a.test.ts: wavers"]);
 });
 
 it("gives no second try to tests of what must never be lost, nor to many at once", async () => {

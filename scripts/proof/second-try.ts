@@ -1,3 +1,4 @@
+import type { TestCase } from "./junit.ts";
 import { runTests, type TestPlan, type TestRun } from "./run-tests.ts";
 
 /** What is lost once in a hundred runs is lost: tests of these have one try. */
@@ -17,12 +18,15 @@ export async function runTestsSteadily(plan: TestPlan): Promise<TestRun> {
   if (files.length === 0 || files.length > mostFiles || others.length > 0 || !files.every(mayTryAgain)) return first;
   const flags = (plan.flags ?? []).filter((flag) => !flag.startsWith("--parallel"));
   const second = await runTests({ ...plan, files, flags });
+  const failedAgain = new Set(second.cases.filter(({ outcome }) => outcome === "failed").map(nameOf));
   return {
     cases: [...first.cases.filter(({ file }) => !files.includes(file)), ...second.cases],
     problems: second.problems,
-    unsteady: failed.map(({ file, name }) => `${file}: ${name}`),
+    unsteady: failed.filter((one) => !failedAgain.has(nameOf(one))).map(nameOf),
     output: `${first.output}\n${second.output}`,
   };
 }
+
+const nameOf = ({ file, name }: TestCase): string => `${file}: ${name}`;
 
 const mayTryAgain = (file: string): boolean => !strict.some((place) => file.startsWith(place));
