@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { consumerName, type Journal, type JournalSettings } from "../features/journal/journal.ts";
 import { journalJobs } from "../features/journal/journal-jobs.ts";
 import { readState } from "../features/journal/journal-state.ts";
@@ -17,8 +18,8 @@ import type { Operation } from "./operation.ts";
 export interface Background {
   /** Begins nothing more; resolves when what runs has come to its end. */
   stop(): Promise<void>;
-  /** After the last request: what it changed is in the journal too. */
-  flush(): Promise<void>;
+  /** After the last request: what it changed is in the journal too, if the store and the database answer in time. */
+  flush(limitMs: number): Promise<void>;
 }
 
 /** What a server does beside its requests, in one of its processes alone. */
@@ -32,7 +33,11 @@ export function startBackground(config: Config, registry: Registry, { log, metri
   const stop = runJobs({ database, log }, jobs);
   return {
     stop,
-    flush: () => segments.write().catch((error: unknown) => log.error("journal not written", error)),
+    async flush(limitMs) {
+      const late = sleep(limitMs, undefined, { ref: false }).then(() => Promise.reject(new Error("it took too long")));
+      const [outcome] = await Promise.allSettled([Promise.race([segments.write(), late])]);
+      if (outcome.status === "rejected") log.error("journal not written", outcome.reason);
+    },
   };
 }
 

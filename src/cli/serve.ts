@@ -47,6 +47,9 @@ async function run({ config, warnings }: Settings): Promise<void> {
   await (config.http.workers > 1 ? supervise(config, { log, output }) : serveAlone(config, log));
 }
 
+/** What a database that answers takes to be closed, many times over. */
+const closeMs = 1500;
+
 async function serveAlone(config: Config, log: Log): Promise<never> {
   const operation = await openOperation(config, log);
   const { readiness } = operation;
@@ -76,15 +79,16 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   log.info("stopping", { signal: await shutdown, requests: server.pending() });
   const { noticeSeconds, drainSeconds } = config.shutdown;
   readiness.enter("stopping");
-  exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
+  const remainingMs = exitAtLast((noticeSeconds + drainSeconds) * 1000, log);
   server.sendAway();
   await sleep(noticeSeconds * 1000);
   const drainMs = drainSeconds * 1000;
   const drainUntil = performance.now() + drainMs;
   const [cutOff] = await Promise.all([server.stop(drainMs), background.stop(), acme?.stop(drainMs)]);
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
-  await background.flush();
   await flushTraces(operation.tracer, drainUntil);
+  // The database has to be closed in time too: the end of a process waits for what is open in it.
+  await background.flush(Math.max(0, remainingMs() - closeMs));
   await registry.database.close();
   lock.release();
   log.info("stopped");

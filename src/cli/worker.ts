@@ -49,6 +49,9 @@ async function run(): Promise<void> {
   await channel.call("serving");
 }
 
+/** Of what the supervisor grants beside the requests. */
+const flushMs = 3000;
+
 const topics = ["lead", "release", "metrics", "reasons", "stopping", "stop"] as const;
 
 async function work(channel: Channel, { config, name, id, port, isFirst }: WorkerOrders): Promise<Answers> {
@@ -98,8 +101,8 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
       const drainUntil = performance.now() + drainMs;
       const [cutOff] = await Promise.all([server.stop(drainMs), ...ends.map((end) => end(drainMs))]);
       if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
-      await background?.flush();
       await flushTraces(operation.tracer, drainUntil);
+      await background?.flush(flushMs);
       await registry.database.close();
       lock.release();
       await log.drain();

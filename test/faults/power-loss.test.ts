@@ -161,11 +161,10 @@ requirement("power loss", missingStrace(), () => {
   test("a server whose row comes before the bytes, or whose 201 before the commit, is found out", async () => {
     const { events } = recording;
     // The last blob but the one that is deleted at once: everything that its push did to its own file and folder.
-    const name = events.filter(({ kind }) => kind === "rename").at(-2);
+    const name = events.filter((event) => event.kind === "rename" && /\/blobs\/..\//.test(event.to)).at(-2);
     const bytes = events.filter((event) => name?.kind === "rename" && concerns(event, [name.from, name.to]));
-    const commit = events.findIndex(
-      (event) => event.kind === "sync" && isLog(event) && event.began > (name?.ended ?? 0),
-    );
+    const answered = events.findIndex((event) => event.kind === "answer" && event.began > (name?.ended ?? 0));
+    const commit = events.findLastIndex((event, at) => at < answered && event.kind === "sync" && isLog(event));
     const rowFirst = moved(events, bytes, commit);
     const answers = (count: number): number => rowFirst.slice(0, count).filter(({ kind }) => kind === "answer").length;
     const behindCommit = { events: commit + 1 - bytes.length, answers: answers(commit + 1 - bytes.length) };
@@ -173,8 +172,7 @@ requirement("power loss", missingStrace(), () => {
       await lose({ ...recording, events: rowFirst }, behindCommit, { survives: "nothing", isChecked: true }),
     ).toContainEqual(expect.stringContaining("missing-bytes"));
 
-    const answer = events.find((event, at) => at > commit && event.kind === "answer");
-    const answerFirst = moved(events, answer === undefined ? [] : [answer], commit - 1);
+    const answerFirst = moved(events, events.slice(answered, answered + 1), commit - 1);
     const early = {
       events: commit + 1,
       answers: answerFirst.slice(0, commit + 1).filter(({ kind }) => kind === "answer").length,

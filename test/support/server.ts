@@ -24,6 +24,8 @@ export interface TestServer {
   readonly admin: { readonly username: "admin"; readonly password: string };
   log(): readonly LogLine[];
   requests(): readonly LogLine[];
+  /** Empties what was kept of the log: for runs of hours. */
+  forgetLog(): void;
   /** Resolves when the log has every request that was answered before: the server writes it in batches. */
   logged(): Promise<void>;
   /** SIGTERM (or the given signal), then waits for the exit and the last of the log. The data folder stays until `dispose`. */
@@ -98,6 +100,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     admin: { username: "admin", password: options.env?.["BERTH_ADMIN_PASSWORD"] ?? password },
     log: () => lines,
     requests: () => lines.filter((line) => line.event === "request" && line.userAgent?.startsWith(marker) !== true),
+    forgetLog() {
+      lines.length = 0;
+      text.length = 0;
+    },
     async logged() {
       const userAgent = `${marker}${crypto.randomUUID()}`;
       await (await fetch(new URL("/healthz", url), { headers: { "user-agent": userAgent } })).arrayBuffer();

@@ -1,5 +1,6 @@
 import { type Selectable, sql } from "kysely";
 import { clock } from "../database/clock.ts";
+import { storageProblem } from "../storage/storage-problem.ts";
 import type { Database, Tables, WriteOptions, Writer } from "../database/database.ts";
 
 const longestTextCharacters = 500;
@@ -99,7 +100,11 @@ export async function renewJob(database: Database, lease: Lease, progress: strin
 export async function releaseJobs({ read, write }: Database): Promise<void> {
   const isHeld = await read.selectFrom("jobs").select("name").where("holder", "is not", null).executeTakeFirst();
   if (isHeld === undefined) return;
-  await write((tx) => tx.updateTable("jobs").set({ holder: null, held_until: 0 }).execute(), bookkeeping);
+  const [freed] = await Promise.allSettled([
+    write((tx) => tx.updateTable("jobs").set({ holder: null, held_until: 0 }).execute(), bookkeeping),
+  ]);
+  // On a full disk they run out by themselves: no reason not to serve what can be read.
+  if (freed.status === "rejected" && storageProblem(freed.reason) === undefined) throw freed.reason;
 }
 
 export interface JobEnd {

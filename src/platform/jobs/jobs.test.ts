@@ -82,6 +82,14 @@ describeEachDatabase("jobs", (_dialect, open) => {
     await takeJob(database, { name: "work", holder: "killed", leaseMs: 60_000 });
     await releaseJobs(database);
     expect(await takeJob(database, { name: "work", holder: "next", leaseMs: 60_000 })).toBe(true);
+    // On a full disk the lease runs out by itself; what is no fault of the storage is told.
+    const failing = (code: string): Database => ({
+      ...database,
+      write: () => Promise.reject(Object.assign(new Error(code), { code })),
+    });
+    await releaseJobs(failing("SQLITE_FULL"));
+    const [outcome] = await Promise.allSettled([releaseJobs(failing("SQLITE_ERROR"))]);
+    expect(outcome.status).toBe("rejected");
   });
 
   it("that lose their lease are told, and end nobody else's run", async () => {

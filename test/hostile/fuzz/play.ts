@@ -63,13 +63,16 @@ async function outcomeOf(host: string, bytes: Buffer): Promise<Outcome> {
   return { text: Buffer.concat(received).toString("latin1"), isSilent };
 }
 
-/** Why this is no answer to give; the parser alone may say 505, and does it without a body or an id. */
-function faultOf({ text, isSilent }: Outcome): string | undefined {
+/** What the parser says to what is no request, also behind an answer to one that was; without a body or an id. */
+const parsersEnd = /HTTP\/1\.1 505 [A-Za-z ]+\r\nConnection: close\r\n\r\n$/;
+
+/** Why this is no answer to give. */
+function faultOf({ text: received, isSilent }: Outcome): string | undefined {
   if (isSilent) return `no answer within ${String(answerMs)} ms`;
+  const text = received.replace(parsersEnd, "");
   if (text === "") return undefined;
   const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3}) [^\r]*\r\n/g)].map(([, status]) => Number(status));
-  const isParsers = /^HTTP\/1\.1 505 [A-Za-z ]+\r\nConnection: close\r\n\r\n$/.test(text);
-  if (!isParsers && statuses.some((status) => status >= 500)) return "a server error";
+  if (statuses.some((status) => status >= 500)) return "a server error";
   if (statuses.length === 0) return "no HTTP";
   if (/<html|<!doctype|\n\s+at .*:\d+:\d+|node_modules|\.ts:\d+/i.test(text)) return "a page or a stack";
   if (/^set-cookie:/im.test(text)) return "a header of the client's making";
