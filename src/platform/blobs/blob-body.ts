@@ -8,7 +8,7 @@ export function chunksOf(body: BlobBody): AsyncIterable<Uint8Array> {
   return body.kind === "stream" ? body.chunks : readFile(body);
 }
 
-/** Closes the file with its last byte and with the reader who stops before: a stream of Node's waits for the collector. */
+/** Closes the file with its last byte, and with a reader who stops before. */
 async function* readFile({ path, range }: BlobBody & { readonly kind: "file" }): AsyncGenerator<Uint8Array> {
   const file = await open(path, "r");
   try {
