@@ -24,17 +24,19 @@ async function must(...command: readonly string[]): Promise<void> {
   if (problem !== undefined) throw new Error(problem);
 }
 
+/** Where the programs are that only root needs. */
+const makeExt4 = Bun.which("mkfs.ext4", { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` });
+
 /** Why no file system can be mounted here. */
 export async function missingForMounts(): Promise<string | undefined> {
   if (process.platform !== "linux" || process.getuid?.() !== 0) return "only root on Linux can mount file systems";
-  const folder = await mkdtemp(join(tmpdir(), "berth-mount-"));
+  if (Bun.which("mount") === null) return "mount is not installed";
+  if (makeExt4 === null) return "mkfs.ext4 is not installed";
   try {
-    const refused = await run("mount", "-t", "tmpfs", "tmpfs", folder);
-    if (refused !== undefined) return `nothing can be mounted: ${refused}`;
-    await must("umount", folder);
+    for (const open of [() => memoryDisk("size=1m"), () => ext4Disk(8)]) await (await open())[Symbol.asyncDispose]();
     return undefined;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  } catch (error) {
+    return `nothing can be mounted: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
 
@@ -48,7 +50,7 @@ export async function ext4Disk(megabytes: number): Promise<RealDisk> {
     (at, folder) => must("mount", "-o", "loop", join(folder, "image"), at),
     async (folder) => {
       await must("truncate", "-s", `${String(megabytes)}M`, join(folder, "image"));
-      await must("mkfs.ext4", "-q", "-F", join(folder, "image"));
+      await must(makeExt4 ?? "mkfs.ext4", "-q", "-F", join(folder, "image"));
     },
   );
 }
@@ -61,8 +63,13 @@ async function mountAt(
   const at = join(folder, "mounted");
   const [data, filler] = [join(at, "data"), join(at, "filler")];
   await mkdir(at);
-  await prepare(folder);
-  await mountOn(at, folder);
+  try {
+    await prepare(folder);
+    await mountOn(at, folder);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
   return {
     data,
     remount: (options) => must("mount", "-o", `remount,${options}`, at),
