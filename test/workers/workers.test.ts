@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -150,7 +151,10 @@ describe("a worker that dies", () => {
         (await registry.send("PATCH", location, { headers: { "Content-Range": "12-12" }, body: "x" })).status === 416
       );
     });
-    for (const pid of pidsOf(server)) process.kill(pid, "SIGKILL");
+    const killed = pidsOf(server);
+    for (const pid of killed) process.kill(pid, "SIGKILL");
+    // One that is about to die may still take a connection, which dies with it.
+    await until("both are dead", async () => killed.every(isDead));
     // Nobody lives: the next request waits for the first one that does.
     const asked = await Promise.all(Array.from({ length: 8 }, () => ask(server, "/v2/")));
     expect(asked.map(({ status }) => status)).toEqual(asked.map(() => 401));
@@ -296,3 +300,12 @@ describe("the server's own process", () => {
     await upload;
   }, 60_000);
 });
+
+/** Ended, whether its end was taken notice of or not. */
+function isDead(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${String(pid)}/stat`, "utf8"));
+  } catch {
+    return true;
+  }
+}
