@@ -18,7 +18,6 @@ const signInFrom =
     access.verifyPassword({ name, password, remoteAddress }).then(({ kind }) => kind);
 const signIn = signInFrom(home);
 
-/** Steadier than the median where other processes take their share. */
 describeEachDatabase("passwordVerifier", (_dialect, open) => {
   const start = async (): Promise<TestAccess> => {
     const access = await openTestAccess(await open([accessMigrations]));
@@ -153,7 +152,7 @@ describeEachDatabase("passwordVerifier", (_dialect, open) => {
     }
     // A hash that is left out makes it twenty times quicker; of a busy machine the quickest of many counts.
     const ratio = Math.min(...times.unknown) / Math.min(...times.known);
-    expect(ratio).toBeGreaterThan(0.25);
-    expect(ratio).toBeLessThan(4);
+    expect(ratio).toBeGreaterThan(0.4);
+    expect(ratio).toBeLessThan(2.5);
   });
 });
