@@ -38,7 +38,8 @@ export interface BlobStore {
   begin(): Promise<Upload>;
   /**
    * Cuts back to `offset` (bytes) if more is there, then appends. The bytes are durable when this resolves. An upload
-   * that was finished is unfinished again: its finish came to nothing.
+   * that was finished is unfinished again: its finish came to nothing. The chunks are the store's from now on, which
+   * may let go of their memory once they are written.
    * @throws UploadLostError when fewer than `offset` bytes are there
    */
   append(

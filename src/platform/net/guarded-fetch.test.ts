@@ -219,7 +219,7 @@ describe("never asked:", () => {
     const server = await listen(ok);
     const headers = { Host: "evil.test", "Transfer-Encoding": "chunked", "content-length": "99", Upgrade: "h2c" };
     await (await guardedFetch(lenient)({ url: `http://a.test:${server.port}/`, headers })).bytes();
-    expect(server.heads[0]).not.toMatch(/evil|chunked|99\r|h2c/i);
+    expect(server.heads[0]).not.toMatch(/evil|chunked|length: 99\r|h2c/i);
   });
 });
 

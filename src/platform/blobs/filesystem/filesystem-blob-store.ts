@@ -10,6 +10,7 @@ import {
   UploadLostError,
   type UploadState,
 } from "../blob-store.ts";
+import { letGo } from "../let-go.ts";
 import { syncFolder } from "../../storage/sync-folder.ts";
 import { openFilesystemDocuments } from "./filesystem-documents.ts";
 import { type Lanes, openLanes } from "./lanes.ts";
@@ -260,6 +261,7 @@ async function writeChunk(file: FileHandle, offset: number, chunk: Uint8Array): 
     const { bytesWritten } = await file.write(chunk, written, chunk.byteLength - written, offset + written);
     written += bytesWritten;
   }
+  letGo(chunk);
 }
 
 async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGenerator<BlobStat> {
