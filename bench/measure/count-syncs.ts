@@ -10,7 +10,12 @@ export const missingStrace = (): string | undefined =>
 
 /** Runs a server as strace's parent's child: signals and counters are then those of the server itself. */
 export const straced = (...options: readonly string[]): readonly string[] => [
-  ...["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-e", "signal=none"],
+  "strace",
+  "-D",
+  "-f",
+  "-qq",
+  "--seccomp-bpf",
+  "--signal=none",
   ...options,
 ];
 

@@ -10,14 +10,14 @@ export interface Folder {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export const neededBytes = 8e9;
+const neededBytes = 8e9;
+const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1);
 
 /** @returns why there is too little room, if so */
 export async function lackOfRoom(place: string, needed = neededBytes): Promise<string | undefined> {
   const { bavail, bsize } = await statfs(place);
   const free = bavail * bsize;
   if (free >= needed) return undefined;
-  const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(1);
   return `${place} has ${gigabytes(free)} GB free, and this takes up to ${gigabytes(needed)}: name another with --folder`;
 }
 
