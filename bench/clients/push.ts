@@ -60,7 +60,7 @@ function slices(bytes: Uint8Array): readonly Uint8Array[] {
   );
 }
 
-export function expectStatus(answer: Answer, status: number): Answer {
+function expectStatus(answer: Answer, status: number): Answer {
   if (answer.status === status) return answer;
   throw new Error(`answered ${String(answer.status)}, not ${String(status)}: ${answer.body.toString().slice(0, 300)}`);
 }

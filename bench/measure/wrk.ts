@@ -38,7 +38,7 @@ export async function runWrk({ url, connections, seconds, headers = {} }: WrkPla
 const msPerUnit: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
 
 /** @throws Error where an answer was an error, or a connection failed: such a figure is worth nothing */
-export function parseWrk(output: string): WrkResult {
+function parseWrk(output: string): WrkResult {
   const refused = /Non-2xx or 3xx responses: \d+/.exec(output)?.[0];
   if (refused !== undefined) throw new Error(`wrk: ${refused}`);
   // Where the run ends in the middle of an answer, that counts as a read error.

@@ -14,7 +14,7 @@ const connections = 32;
 const path = `/v2/${repository}/manifests/${tag}`;
 
 /** Gets a path of a server over and over with wrk. */
-export async function getByWrk(
+async function getByWrk(
   server: Started,
   { seconds }: Bench,
   plan: { readonly path: string; readonly headers?: Readonly<Record<string, string>>; readonly connections: number },
@@ -49,7 +49,7 @@ const contestant = (server: Server, { name, authorization }: Way = { name: serve
 });
 
 /** As a client gets it after the challenge. */
-export async function bearerFrom({ host }: Started): Promise<string> {
+async function bearerFrom({ host }: Started): Promise<string> {
   const query = `service=berth&scope=${encodeURIComponent(`repository:${repository}:pull`)}`;
   const answer = await fetch(`http://${host}/token?${query}`, { headers: { authorization: adminBasic } });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- of Berth's own token service

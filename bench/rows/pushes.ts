@@ -86,14 +86,14 @@ export const layerPushes: readonly Row[] = [
 
 const clients = 8;
 
-export function makeSmallImages(count: number): readonly Image[] {
+function makeSmallImages(count: number): readonly Image[] {
   const config = makeBody(1024);
   const layers = [makeBody(16 << 10), makeBody(16 << 10)];
   return Array.from({ length: count }, () => makeImage(config, layers));
 }
 
 /** 8 clients at once, each as docker does: every blob is asked for, streamed and ended. */
-export async function pushImages(server: Started, images: readonly Image[]): Promise<void> {
+async function pushImages(server: Started, images: readonly Image[]): Promise<void> {
   const waiting = images.values();
   await Promise.all(
     Array.from({ length: clients }, async (_, client) => {

@@ -8,13 +8,13 @@ import type { Server } from "./server.ts";
 import { spawnServer } from "./spawn-server.ts";
 
 const root = resolve(import.meta.dir, "../..");
-export const executable = resolve(root, "dist/berth");
+const executable = resolve(root, "dist/berth");
 
-export const password = "correct-horse-battery-staple";
+const password = "correct-horse-battery-staple";
 export const adminBasic = `Basic ${btoa(`admin:${password}`)}`;
 
 /** Berth as it is built, or another program that takes the same arguments. */
-export const berthServer = (binary: string): Server => ({
+const berthServer = (binary: string): Server => ({
   name: "berth",
   setting: "as it is: every push durable, a line of log a request, metrics on, one process",
   missing: () => undefined,
