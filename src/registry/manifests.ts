@@ -2,6 +2,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { fail } from "../oci/problem.ts";
 import type { Reference } from "../oci/reference.ts";
+import { prepared } from "../platform/database/prepared.ts";
 import { checkReadGates, type Registry } from "./registry.ts";
 import { findRepository } from "./repositories.ts";
 
@@ -17,10 +18,12 @@ export async function findManifest(
   repository: RepositoryName,
   reference: Reference,
 ): Promise<StoredManifest> {
-  const found = await (reference.kind === "tag"
-    ? findByTag(registry, repository, reference.tag)
-    : findByDigest(registry, repository, reference.digest));
-  if (found === undefined) return failUnknown(registry, repository, referenceText(reference));
+  const { database } = registry;
+  const [row] = await (reference.kind === "tag"
+    ? byTag(database, { name: repository, tag: reference.tag })
+    : byDigest(database, { name: repository, digest: reference.digest }));
+  if (row === undefined) return failUnknown(registry, repository, referenceText(reference));
+  const found = toStored(row);
   checkReadGates(registry, repository, found.digest);
   return found;
 }
@@ -33,37 +36,25 @@ export async function failUnknown(registry: Registry, name: RepositoryName, refe
   return fail(id === undefined ? { code: "NAME_UNKNOWN", name } : { code: "MANIFEST_UNKNOWN", reference });
 }
 
-async function findByTag(
-  { database }: Registry,
-  name: RepositoryName,
-  tag: string,
-): Promise<StoredManifest | undefined> {
-  const row = await database.read
+const byTag = prepared((read, given: { readonly name: string; readonly tag: string }) =>
+  read
     .selectFrom("repositories")
     .innerJoin("tags", "tags.repository_id", "repositories.id")
     .innerJoin("manifests", "manifests.digest", "tags.digest")
     .select(["manifests.digest", "manifests.media_type", "manifests.bytes"])
-    .where("repositories.name", "=", name)
-    .where("tags.name", "=", tag)
-    .executeTakeFirst();
-  return row && toStored(row);
-}
+    .where("repositories.name", "=", given.name)
+    .where("tags.name", "=", given.tag),
+);
 
-async function findByDigest(
-  { database }: Registry,
-  name: RepositoryName,
-  digest: Digest,
-): Promise<StoredManifest | undefined> {
-  const row = await database.read
+const byDigest = prepared((read, given: { readonly name: string; readonly digest: string }) =>
+  read
     .selectFrom("repositories")
     .innerJoin("repository_manifests", "repository_manifests.repository_id", "repositories.id")
     .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
     .select(["manifests.digest", "manifests.media_type", "manifests.bytes"])
-    .where("repositories.name", "=", name)
-    .where("repository_manifests.digest", "=", digest)
-    .executeTakeFirst();
-  return row && toStored(row);
-}
+    .where("repositories.name", "=", given.name)
+    .where("repository_manifests.digest", "=", given.digest),
+);
 
 const toStored = (row: {
   readonly digest: string;

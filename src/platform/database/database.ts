@@ -1,4 +1,4 @@
-import type { Kysely, Transaction } from "kysely";
+import type { CompiledQuery, Kysely, Transaction } from "kysely";
 
 /** Every table of the product; the folder that owns a table adds it here by declaration merging. */
 // oxlint-disable-next-line typescript/no-empty-interface
@@ -22,6 +22,8 @@ export interface Database {
   readonly dialect: Dialect;
   /** Sees every committed change and never waits for a writer. */
   readonly read: Reader;
+  /** The same for a query that was compiled before (`prepared`). */
+  readonly all: <R>(query: CompiledQuery<R>) => Promise<readonly R[]>;
   /**
    * Runs `work` in one transaction and resolves once it is durable, as far as `survives` wants it: power, unless the
    * caller can do with less. `work` awaits nothing but its own queries, and may run again after a conflict with another writer,

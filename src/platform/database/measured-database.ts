@@ -9,6 +9,12 @@ export function measuredDatabase(database: Database, onAction: OnDatabaseAction)
   return {
     dialect: database.dialect,
     read: database.read.withPlugin(timing((seconds) => onAction("read", seconds))),
+    async all(query) {
+      const started = performance.now();
+      const rows = await database.all(query);
+      onAction("read", (performance.now() - started) / 1000);
+      return rows;
+    },
     async write(...given) {
       const started = performance.now();
       try {

@@ -36,6 +36,7 @@ export function openPostgres(url: string): Database {
   return {
     dialect: "postgres",
     read: kysely,
+    all: async (query) => (await kysely.executeQuery(query)).rows,
     write: (work, options) => writeWithRetry(kysely, withSurvival(work, options?.survives ?? "power")),
     close: () => kysely.destroy(),
   };

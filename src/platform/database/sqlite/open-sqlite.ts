@@ -2,7 +2,7 @@ import { Database as BunSqlite } from "bun:sqlite";
 import { Kysely } from "kysely";
 import type { Database, Tables } from "../database.ts";
 import { almostAlone, amongWriters, groupCommit } from "./group-commit.ts";
-import { type Execute, sqliteDialect } from "./sqlite-dialect.ts";
+import { type Execute, type Statement, sqliteDialect } from "./sqlite-dialect.ts";
 import { openWriterConnection } from "./writer-connection.ts";
 
 /**
@@ -18,6 +18,7 @@ export async function openSqlite(path: string, writers: "one" | "several" = "one
   return {
     dialect: "sqlite",
     read: new Kysely<Tables>({ dialect: sqliteDialect(readFrom(reader)) }),
+    all: allFrom(reader),
     write: groupCommit(writer.execute, writers === "several" ? amongWriters : almostAlone),
     async close() {
       reader.close();
@@ -26,10 +27,14 @@ export async function openSqlite(path: string, writers: "one" | "several" = "one
   };
 }
 
-const readFrom =
-  (reader: BunSqlite): Execute =>
-  async ({ sql, parameters }) => ({
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Kysely's values are what bun:sqlite binds
-    rows: reader.query(sql).all(...(parameters as never[])),
-    changes: 0,
-  });
+/** Kysely's values are what bun:sqlite binds, and its row type is a promise to its caller. */
+const allFrom =
+  (reader: BunSqlite) =>
+  async <R>({ sql, parameters }: Statement): Promise<readonly R[]> =>
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    reader.query<R, never[]>(sql).all(...(parameters as never[]));
+
+const readFrom = (reader: BunSqlite): Execute => {
+  const all = allFrom(reader);
+  return async (statement) => ({ rows: await all(statement), changes: 0 });
+};

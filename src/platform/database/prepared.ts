@@ -1,0 +1,46 @@
+import type { Compilable, CompiledQuery } from "kysely";
+import type { Database, Reader } from "./database.ts";
+
+/** What a query is run with. */
+export type Given = Readonly<Record<string, string | number>>;
+
+type Reading = Pick<Database, "read" | "all">;
+
+/**
+ * A query that reads, built and compiled once for each database: to build it takes Kysely 35 µs, to answer it takes
+ * SQLite five. In `build` the values of `given` are stand-ins: they go where a value goes, and nothing can be known of
+ * them, so that the query is the same whatever they are.
+ */
+export function prepared<G extends Given, R>(
+  build: (read: Reader, given: G) => Compilable<R>,
+): (database: Reading, given: G) => Promise<readonly R[]> {
+  const compiled = new WeakMap<Reader, Compiled<R>>();
+  return async ({ read, all }, given) => {
+    let query = compiled.get(read);
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Kysely hands values on as they are
+    if (query === undefined) compiled.set(read, (query = toCompiled(build(read, standIns as G))));
+    return all({ ...query.query, parameters: query.slots.map((slot) => fill(slot, given)) });
+  };
+}
+
+interface Compiled<R> {
+  readonly query: CompiledQuery<R>;
+  readonly slots: readonly unknown[];
+}
+
+/** Stands for a value while the query is built. */
+class StandIn {
+  readonly name: string;
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+const standIns: unknown = new Proxy({}, { get: (_, name) => new StandIn(String(name)) });
+
+function toCompiled<R>(built: Compilable<R>): Compiled<R> {
+  const query = built.compile();
+  return { query, slots: query.parameters };
+}
+
+const fill = (slot: unknown, given: Given): unknown => (slot instanceof StandIn ? given[slot.name] : slot);
