@@ -8,7 +8,7 @@ interface Download {
   readonly request: Request;
   readonly server: Server<undefined>;
   /** Known from the first look at it. */
-  peer?: { readonly address: string; readonly port: number };
+  peer?: { readonly address: string; readonly port: number } | undefined;
   socket?: KernelSocket | undefined;
   acknowledged: bigint;
   /** When its reader last took enough (`performance.now`). */
