@@ -10,26 +10,26 @@ const folder = await mkdtemp(join(tmpdir(), "berth-sizes-"));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 function counted() {
-  let fetches = 0;
+  let looks = 0;
   const sizeOf = sizesToSend(async (path) => {
-    fetches++;
+    looks++;
     return stat(path).catch((error: unknown) => {
       if (isAbsent(error)) return undefined;
       throw error;
     });
   });
-  return { sizeOf, fetches: () => fetches };
+  return { sizeOf, looks: () => looks };
 }
 
 it("goes to the disk by way of a thread once, and afterwards answers within its turn of the event loop", async () => {
   const path = join(folder, "warm");
   writeFileSync(path, "12345");
-  const { sizeOf, fetches } = counted();
+  const { sizeOf, looks } = counted();
   expect(await sizeOf(path)).toBe(5);
   let isLater = false;
   setImmediate(() => (isLater = true));
   expect(await sizeOf(path)).toBe(5);
-  expect({ isLater, fetches: fetches() }).toEqual({ isLater: false, fetches: 1 });
+  expect({ isLater, looks: looks() }).toEqual({ isLater: false, looks: 1 });
 });
 
 it("sees at once what became of a file that was at hand: another size, its end, its return", async () => {

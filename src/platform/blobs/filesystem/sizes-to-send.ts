@@ -12,17 +12,17 @@ const [most, atHandMs] = [10_000, 60_000];
  *
  * What was fetched a minute ago the kernel still has, and on the loop it is looked at in 5 us. By way of a thread that
  * is 90, and the answer, begun in a later turn, leaves in six packets instead of one.
- * @param fetch as stat, in a thread
- * @throws Error EMFILE, ENFILE, and what `fetch` throws
+ * @param look as stat, in a thread
+ * @throws Error EMFILE, ENFILE, and what `look` throws
  */
 export function sizesToSend(
-  fetch: (path: string) => Promise<Stats | undefined>,
+  look: (path: string) => Promise<Stats | undefined>,
 ): (path: string) => Promise<number | undefined> {
   const atHand = new LRUCache<string, true>({ max: most, ttl: atHandMs });
   return async (path) => {
     const size = atHand.has(path) ? openedSize(path) : undefined;
     if (size !== undefined) return size;
-    if ((await fetch(path)) === undefined) return undefined;
+    if ((await look(path)) === undefined) return undefined;
     atHand.set(path, true);
     return openedSize(path);
   };
