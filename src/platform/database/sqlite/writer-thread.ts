@@ -9,7 +9,12 @@ function open(path: string): Database {
   return database;
 }
 
-function answer(database: Database, { id, sql, parameters }: Order): Answer {
+function answer(database: Database, { id, sql, parameters, first }: Order): Answer {
+  try {
+    for (const one of first) database.query(one).run();
+  } catch (error) {
+    return failed(id, error, true);
+  }
   try {
     // This pragma acts when it is compiled: one that comes out of the cache of statements would do nothing.
     if (sql.startsWith("PRAGMA synchronous ")) return { id, rows: [], changes: database.run(sql).changes };
@@ -23,9 +28,9 @@ function answer(database: Database, { id, sql, parameters }: Order): Answer {
   }
 }
 
-function failed(id: number, error: unknown): Answer {
+function failed(id: number, error: unknown, isOfFirst = false): Answer {
   const code = error instanceof Error && "code" in error ? String(error.code) : "UNKNOWN";
-  return { id, message: error instanceof Error ? error.message : String(error), code };
+  return { id, message: error instanceof Error ? error.message : String(error), code, isOfFirst };
 }
 
 function serve(database: Database): void {
