@@ -1,6 +1,7 @@
 // The writing connection lives in a thread of its own, so that the fsync of a commit never blocks the event loop.
 import { Database } from "bun:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
+import { type Statements, statementsOf } from "./statements.ts";
 import { type Answer, type Order, writerPragmas } from "./writer-protocol.ts";
 
 function open(path: string): Database {
@@ -9,20 +10,21 @@ function open(path: string): Database {
   return database;
 }
 
-function answer(database: Database, { id, sql, parameters, first }: Order): Answer {
+interface Connection {
+  readonly database: Database;
+  readonly statements: Statements;
+}
+
+function answer({ database, statements }: Connection, { id, sql, parameters, first }: Order): Answer {
   try {
-    for (const one of first) database.query(one).run();
+    for (const one of first) statements.run({ sql: one, parameters: [] });
   } catch (error) {
     return failed(id, error, true);
   }
   try {
     // This pragma acts when it is compiled: one that comes out of the cache of statements would do nothing.
     if (sql.startsWith("PRAGMA synchronous ")) return { id, rows: [], changes: database.run(sql).changes };
-    const statement = database.query(sql);
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Kysely's values are what bun:sqlite binds
-    const bound = parameters as never[];
-    if (statement.columnNames.length > 0) return { id, rows: statement.all(...bound), changes: 0 };
-    return { id, rows: [], changes: statement.run(...bound).changes };
+    return { id, ...statements.run({ sql, parameters }) };
   } catch (error) {
     return failed(id, error);
   }
@@ -34,12 +36,14 @@ function failed(id: number, error: unknown, isOfFirst = false): Answer {
 }
 
 function serve(database: Database): void {
+  const statements = statementsOf(database);
   parentPort?.on("message", (order: Order) => {
     if (order.sql === "close") {
+      statements.finalize();
       database.close();
       process.exit(0);
     }
-    parentPort?.postMessage(answer(database, order));
+    parentPort?.postMessage(answer({ database, statements }, order));
   });
   parentPort?.postMessage({ id: 0, rows: [], changes: 0 } satisfies Answer);
 }
