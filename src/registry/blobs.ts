@@ -7,7 +7,7 @@ import { clock } from "../platform/database/clock.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
-import { prepared } from "../platform/database/prepared.ts";
+import { type Given, prepared, within } from "../platform/database/prepared.ts";
 import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { isNamed, leaseEnd } from "./edges.ts";
 import { asDigest } from "./manifests.ts";
@@ -110,12 +110,7 @@ export async function addBlobToRepository(
   { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<void> {
   const repositoryId = await ensureRepository(tx, database, repository);
-  const added = await tx
-    .insertInto("repository_blobs")
-    .values({ repository_id: repositoryId, digest, leased_until: leaseEnd(database, settings.leaseMs) })
-    .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
-    .returning("digest")
-    .execute();
+  const added = await addRow(within(tx, database), { repositoryId, digest, leaseMs: settings.leaseMs });
   if (added.length > 0) return recordEvents(tx, { kind: "blob-added", repository, digest });
   await tx
     .updateTable("repository_blobs")
@@ -124,6 +119,20 @@ export async function addBlobToRepository(
     .where("digest", "=", digest)
     .execute();
 }
+
+interface NewMember {
+  readonly repositoryId: number;
+  readonly digest: string;
+  readonly leaseMs: number;
+}
+
+const addRow = prepared((write, { repositoryId, digest, leaseMs }: NewMember & Given, dialect) =>
+  write
+    .insertInto("repository_blobs")
+    .values({ repository_id: repositoryId, digest, leased_until: sql<number>`${clock(dialect)} + ${leaseMs}` })
+    .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
+    .returning("digest"),
+);
 
 export interface Mount {
   readonly repository: RepositoryName;
