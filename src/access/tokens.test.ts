@@ -91,7 +91,7 @@ describeEachDatabase("createTokens", (_dialect, open) => {
     const { token } = await access.tokens.issue(undefined, []);
     const { exp } = claimsOf(token);
     expect(claimsOf(token)).toMatchObject({ sub: "", access: [] });
-    const caller = { principal: { kind: "anonymous" }, scope: [], goodUntil: (exp + 60) * 1000 } as const;
+    const caller = { principal: { kind: "anonymous" }, scope: [], goodUntil: (Number(exp) + 60) * 1000 } as const;
     expect(await access.tokens.verify(token)).toEqual(caller);
   });
 
