@@ -7,7 +7,7 @@ const root = resolve(import.meta.dir, "..");
 
 async function readProject(): Promise<readonly SourceFile[]> {
   const files: SourceFile[] = [];
-  for (const folder of ["src", "test", "scripts"])
+  for (const folder of ["src", "test", "scripts", "bench"])
     for await (const path of new Bun.Glob(`${folder}/**/*.{ts,tsx}`).scan({ cwd: root }))
       files.push({ path, text: await Bun.file(resolve(root, path)).text() });
   return files;

@@ -25,10 +25,9 @@ type AcmeConfig = Config["tls"]["acme"] & { readonly hosts: readonly string[] };
 /** Answers have at most a chain of certificates in them. */
 const mostAnswerBytes = 256 * 1024;
 
-/** Makes ready to have a certificate from an authority; `undefined` where none is wanted. @throws StartError */
-export async function openAcme(config: Config, operation: Operation, server: Entry): Promise<Acme | undefined> {
-  const { hosts } = config.tls.acme;
-  if (hosts === undefined) return undefined;
+/** Makes ready to have a certificate from an authority. @throws StartError */
+export async function openAcme(config: Config, operation: Operation, server: Entry): Promise<Acme> {
+  const { hosts = [] } = config.tls.acme;
   const acme = { ...config.tls.acme, hosts };
   const { responder, stop } =
     acme.challenge === "http-01" ? answerOnPlainPort(acme, operation, server) : answerInHandshake(server);

@@ -1,5 +1,4 @@
 import { acmeFolder } from "../platform/acme/acme-folder.ts";
-import { keptLifetime } from "../platform/acme/keep-certificate.ts";
 import {
   type Certificate,
   CertificateError,
@@ -24,6 +23,7 @@ export async function certificateSource({ data, tls }: Config): Promise<Certific
   const { certFile, keyFile, checkSeconds } = tls;
   const { hosts, directoryUrl } = tls.acme;
   if (hosts !== undefined) {
+    const { keptLifetime } = await import("../platform/acme/keep-certificate.ts");
     const { certificateFile } = acmeFolder(data, directoryUrl);
     const files = { certFile: certificateFile, keyFile: certificateFile };
     // Nothing waits for more than a look at a file of our own.

@@ -3,12 +3,11 @@ import type { Command } from "commander";
 import { guessesUnderWay } from "../access/guesses-under-way.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { releaseJobs } from "../platform/jobs/job-queue.ts";
-import { ensureFileThreads } from "../platform/runtime/file-threads.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import { untilShutdown } from "../platform/runtime/shutdown.ts";
 import { flushAtEnd, type Log, openLog, standardOutput } from "../platform/telemetry/log.ts";
 import { releaseHolds } from "../registry/uploads/release-holds.ts";
-import { openAcme } from "./acme.ts";
+import { openWantedAcme } from "./wanted-acme.ts";
 import { startBackground } from "./background.ts";
 import { exitAtLast } from "./exit-at-last.ts";
 import { listen } from "./listen.ts";
@@ -33,7 +32,6 @@ export const addServe = (program: Command): void => {
     .option("--addr <host:port>", "where to listen (default 127.0.0.1:5000)")
     .option("--workers <number>", "how many processes serve the port (default 1)")
     .action(async ({ addr, workers, ...options }: ServeOptions) => {
-      ensureFileThreads();
       await run(readSettings(options, { "http.addr": addr, "http.workers": workers }));
     });
 };
@@ -57,7 +55,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   let handle = startingEntrance(operation, opened);
   // The port comes first: a server that cannot have it must not touch the data.
   const server = await listen(config, operation, { handle: (request) => handle(request) });
-  const acme = await openAcme(config, operation, server);
+  const acme = await openWantedAcme(config, operation, server);
   const lock = await takeFolder(config);
   const registry = await openRegistry(config);
   await requireWholeRegistry(registry);

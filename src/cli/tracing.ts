@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import type { Config } from "../platform/config/schema.ts";
-import { guardedFetch } from "../platform/net/guarded-fetch.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
@@ -14,9 +13,10 @@ export async function openTracing(
 ): Promise<Tracer | undefined> {
   const { endpoint, caFile, timeoutSeconds, serviceName } = tracing;
   if (endpoint === undefined) return undefined;
-  const [{ createTracer }, { spanExporter, usualExport }] = await Promise.all([
+  const [{ createTracer }, { spanExporter, usualExport }, { guardedFetch }] = await Promise.all([
     import("../platform/telemetry/tracing/tracer.ts"),
     import("../platform/telemetry/tracing/span-exporter.ts"),
+    import("../platform/net/guarded-fetch.ts"),
   ]);
   const ca = caFile === undefined ? undefined : await startStep("tracing.caFile", async () => readFile(caFile, "utf8"));
   const url = new URL(endpoint);

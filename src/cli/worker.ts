@@ -12,7 +12,7 @@ import type { MetricsSnapshot } from "../platform/telemetry/metrics.ts";
 import { renderSum } from "../platform/telemetry/sum-metrics.ts";
 import { releaseJobs } from "../platform/jobs/job-queue.ts";
 import { releaseHolds, releaseHoldsOf } from "../registry/uploads/release-holds.ts";
-import { openAcme } from "./acme.ts";
+import { openWantedAcme } from "./wanted-acme.ts";
 import { type Background, startBackground } from "./background.ts";
 import { listen } from "./listen.ts";
 import { openRegistry } from "./open-registry.ts";
@@ -83,7 +83,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
       if (isOurs) await releaseJobs(registry.database);
       background = startBackground(config, serving.registry, operation);
       ends.push(background.stop);
-      const acme = await openAcme(config, operation, server);
+      const acme = await openWantedAcme(config, operation, server);
       if (acme === undefined) return;
       operation.readiness.enter("running", [...readinessChecks(serving.registry), ...acme.checks]);
       acme.start();

@@ -1,5 +1,4 @@
 import type { Database } from "./database.ts";
-import { openPostgres } from "./postgres/open-postgres.ts";
 import { openSqlite } from "./sqlite/open-sqlite.ts";
 
 export interface DatabaseAddress {
@@ -11,6 +10,10 @@ export interface DatabaseAddress {
 
 export async function openDatabase({ url, writers = "one" }: DatabaseAddress): Promise<Database> {
   if (url.startsWith("sqlite:")) return openSqlite(url.slice("sqlite:".length), writers);
-  if (url.startsWith("postgres://") || url.startsWith("postgresql://")) return openPostgres(url);
+  if (url.startsWith("postgres://") || url.startsWith("postgresql://")) {
+    // The driver is loaded where it is used: otherwise it would be 6 ms and some megabytes of every start.
+    const { openPostgres } = await import("./postgres/open-postgres.ts");
+    return openPostgres(url);
+  }
   throw new Error(`a database URL starts with sqlite: or postgres://, not ${url.split(":", 1)[0] ?? ""}`);
 }

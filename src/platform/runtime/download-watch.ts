@@ -7,7 +7,8 @@ import type { Patience } from "./patience.ts";
 interface Download {
   readonly request: Request;
   readonly server: Server<undefined>;
-  readonly peer: { readonly address: string; readonly port: number };
+  /** Known from the first look at it. */
+  peer?: { readonly address: string; readonly port: number } | undefined;
   socket?: KernelSocket | undefined;
   acknowledged: bigint;
   /** When its reader last took enough (`performance.now`). */
@@ -58,7 +59,7 @@ export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOption
     } else if (now - download.takenAt >= stallMs) {
       running.delete(download);
       sockets.cut(socket);
-      onCut(download.peer.address);
+      onCut(download.peer?.address ?? "");
     }
   };
 
@@ -73,10 +74,8 @@ export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOption
 
   return {
     add(request, server) {
-      const peer = server.requestIP(request);
-      if (peer === null) return;
       if (running.size >= pruneAt) prune();
-      running.add({ request, server, peer, acknowledged: 0n, takenAt: performance.now() });
+      running.add({ request, server, acknowledged: 0n, takenAt: performance.now() });
       start();
     },
   };
@@ -89,6 +88,8 @@ const fewest = 256;
 async function locate(running: ReadonlySet<Download>, sockets: KernelSockets): Promise<void> {
   const missing = [...running].filter(({ socket }) => socket === undefined);
   if (missing.length === 0) return;
-  const found = await sockets.find(new Set(missing.map(({ peer }) => peerKey(peer))));
-  for (const download of missing) download.socket = found.get(peerKey(download.peer));
+  for (const download of missing) download.peer ??= download.server.requestIP(download.request) ?? undefined;
+  const peers = missing.flatMap(({ peer }) => (peer === undefined ? [] : [peerKey(peer)]));
+  const found = await sockets.find(new Set(peers));
+  for (const download of missing) if (download.peer !== undefined) download.socket = found.get(peerKey(download.peer));
 }

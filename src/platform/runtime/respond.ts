@@ -29,7 +29,8 @@ export function toResponse(request: Request, reply: Reply, leaving: Leaving): Re
       return new Response(isHead ? null : new Uint8Array(reply.body), { status, headers });
     }
     case "blob": {
-      const headers = toHeaders(own);
+      // Of an answer that begins in a later turn than its request came in, Bun sends a date of its own in four packets.
+      const headers = toHeaders({ ...own, ...(reply.body.kind === "file" && { date: new Date().toUTCString() }) });
       return isHead ? new Response(null, { status, headers }) : blobResponse(request, reply, headers);
     }
     default:

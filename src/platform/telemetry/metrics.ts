@@ -1,5 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import Counter from "prom-client/lib/counter.js";
+import Gauge from "prom-client/lib/gauge.js";
+import Histogram from "prom-client/lib/histogram.js";
+import Registry from "prom-client/lib/registry.js";
 import { requestMetrics } from "./request-metrics.ts";
 
 /** Labels come from the program alone, never from what a client sends: there are only so many series. */

@@ -1,4 +1,5 @@
-import { Counter, type Histogram, type Metric, type Registry } from "prom-client";
+import type { Histogram, Metric, Registry } from "prom-client";
+import Counter from "prom-client/lib/counter.js";
 import type { MeasuredRequest } from "./metrics.ts";
 
 /** Seconds: from a manifest out of memory to a layer that takes minutes. */

@@ -1,4 +1,4 @@
-import { AggregatorRegistry } from "prom-client";
+import AggregatorRegistry from "prom-client/lib/cluster.js";
 import type { MetricsSnapshot, RenderedMetrics } from "./metrics.ts";
 
 /** The numbers of several processes as those of one server. */

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, type Stats } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import { type FileHandle, chmod, mkdir, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
@@ -11,10 +11,12 @@ import {
   type UploadState,
 } from "../blob-store.ts";
 import { letGo } from "../let-go.ts";
+import { isAbsent } from "../../storage/is-absent.ts";
 import { syncFolder } from "../../storage/sync-folder.ts";
 import { openFilesystemDocuments } from "./filesystem-documents.ts";
 import { type Lanes, openLanes } from "./lanes.ts";
 import { type Room, watchRoom } from "./room.ts";
+import { sizesToSend } from "./sizes-to-send.ts";
 import { watchSyncs } from "./sync-health.ts";
 import { uploadTrust } from "./upload-trust.ts";
 
@@ -39,7 +41,7 @@ export async function openFilesystemBlobStore(
   return {
     begin: async () => ({ key: newBlobKey(), state: noState }),
     ...writeSide(paths, { folder, room, lanes: openLanes(writersAtOnce, turnLimitMs) }),
-    ...readSide(paths),
+    ...readSide(paths, sizesToSend(look)),
     ...settling(paths),
     documents,
     requireRoom: () => room.take(0),
@@ -132,13 +134,14 @@ function writeSide(
   };
 }
 
-const readSide = (paths: Paths): Pick<BlobStore, "open" | "stat" | "list" | "unfinished"> => ({
+const readSide = (
+  paths: Paths,
+  sizeToSend: ReturnType<typeof sizesToSend>,
+): Pick<BlobStore, "open" | "stat" | "list" | "unfinished"> => ({
   async open(key, range) {
     const path = paths.blob(key);
-    const file = await look(path);
-    if (file === undefined) return undefined;
-    requireDescriptor();
-    return { kind: "file", path, range, blobBytes: file.size };
+    const blobBytes = await sizeToSend(path);
+    return blobBytes === undefined ? undefined : { kind: "file", path, range, blobBytes };
   },
   async stat(key) {
     const file = await look(paths.blob(key));
@@ -302,16 +305,6 @@ async function look(path: string): Promise<Stats | undefined> {
   }
   return file;
 }
-
-/**
- * Whoever sends the file opens it when its answer has begun. Where there is no descriptor left for it, this is where it
- * shows; a device costs no disk. @throws Error EMFILE, ENFILE
- */
-function requireDescriptor(): void {
-  closeSync(openSync("/dev/null", "r"));
-}
-
-const isAbsent = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
 
 /** Whether it was there. */
 const remove = async (path: string): Promise<boolean> => (await unlessAbsent(unlink(path).then(() => true))) ?? false;

@@ -1,0 +1,70 @@
+import { writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { lackOfRoom, makeFolder } from "./measure/folder.ts";
+import { describeMachine } from "./measure/machine.ts";
+import { describeAll, describeRow } from "./measure/report.ts";
+import { runRow, type RowResult } from "./measure/run-row.ts";
+import { allRows } from "./rows/all-rows.ts";
+import { berth, provideExecutable } from "./servers/berth.ts";
+import { distribution3, dockerRegistry } from "./servers/distribution.ts";
+import { nginx } from "./servers/nginx.ts";
+import { zot } from "./servers/zot.ts";
+
+const usage = `usage: npm run bench [-- OPTION...]
+  --quick          small sizes, one round, under two minutes
+  --only ROW       one row; may be given more than once, and a part of a name does
+  --rounds N       how often each is measured (default 5)
+  --folder FOLDER  where up to 8 GB are written (default: the temporary folder)
+rows: ${allRows.map(({ name }) => name).join(" ")}`;
+
+const { values } = parseArgs({
+  args: process.argv.slice(2),
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string", multiple: true },
+    rounds: { type: "string" },
+    folder: { type: "string", default: tmpdir() },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+const rows = allRows.filter(({ name }) => values.only?.some((part) => name.includes(part)) ?? true);
+const isBad = !Number.isSafeInteger(rounds) || rounds < 1 || rows.length === 0;
+
+async function main(): Promise<number> {
+  const lack = await lackOfRoom(values.folder);
+  if (lack !== undefined) {
+    console.error(lack);
+    return 2;
+  }
+  await using all = new AsyncDisposableStack();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => void all.disposeAsync().finally(() => process.exit(130)));
+  }
+  const folder = all.use(await makeFolder(values.folder));
+  await provideExecutable();
+  const servers = [berth, dockerRegistry, nginx, distribution3, zot];
+  const head = [...(await describeMachine(folder, resolve(import.meta.dir, "..")))];
+  for (const server of servers) {
+    head.push(`${server.name}: ${server.missing() ?? `${await server.version()}; ${server.setting}`}`);
+  }
+  console.log(head.join("\n"), "\n");
+  const results: RowResult[] = [];
+  for (const row of rows) {
+    const result = await runRow(row, { folder, quick: values.quick, seconds: values.quick ? 1 : 5, rounds, all });
+    results.push(result);
+    console.log(describeRow(result).join("\n"));
+  }
+  if (!values.quick && rows.length === allRows.length) {
+    await writeFile(resolve(import.meta.dir, "RESULTS.md"), describeAll({ head, results }));
+  }
+  return results.some(({ failure }) => failure !== undefined) ? 1 : 0;
+}
+
+if (values.help || isBad) {
+  console.log(usage);
+  process.exitCode = values.help ? 0 : 2;
+} else process.exitCode = await main();
