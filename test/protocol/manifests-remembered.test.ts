@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { describeEachDatabase } from "../support/databases.ts";
 import { startServer } from "../support/server.ts";
-import { bearerFor } from "./bearer.ts";
+import { bearerFor, tokenReply } from "./bearer.ts";
 import { digestOf, pushIndex } from "./content.ts";
 import { type Answer, basic, freshRepository, type Registry, registryOf, useRegistry } from "./registry-client.ts";
 
@@ -83,7 +83,7 @@ test("another process's change counts with the next request, and a right passwor
   await pushIndex(admin, repository, { tag: "v1" });
   const path = `/v2/${repository}/manifests/v1`;
   const reply = await admin.send("GET", `/token?service=berth&scope=repository:${repository}:pull`);
-  const bearer = admin.as(`Bearer ${String((reply.json() as { readonly token: string }).token)}`);
+  const bearer = admin.as(`Bearer ${tokenReply(reply).token}`);
   await warm(admin, path);
   await warm(bearer, path);
   const child = Bun.spawn([berth, "user", "password", "admin", "--data", server.data], {
