@@ -32,7 +32,7 @@ const flags = ["--parallel=2", "--timeout=60000"];
 
 const check = await timed("check", () => checkAll(root, env));
 const integration = await timed("integration tests", async () => {
-  const files = (await findTests(root, ["test"])).filter((file) => file !== "test/architecture.test.ts");
+  const files = (await findTests(root, ["test", "bench"])).filter((file) => file !== "test/architecture.test.ts");
   return runTestsSteadily({ root, files, env, flags, show: true });
 });
 const onWorkers = await timed("protocol tests on two workers", async () => {

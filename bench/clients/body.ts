@@ -20,23 +20,27 @@ export interface Push {
 const tailBytes = 32;
 const frameBytes = 32 << 10;
 
-export function makeBody(sizeBytes: number): Body {
-  const bulk = Buffer.allocUnsafe(sizeBytes - tailBytes);
+/** @param blockBytes of a body that is longer than memory should be: the bytes are then repeated */
+export function makeBody(sizeBytes: number, blockBytes = sizeBytes): Body {
+  const bulk = Buffer.allocUnsafe(blockBytes - tailBytes);
   for (let at = 0; at < bulk.length; at += 256 << 20) {
     randomFillSync(bulk, at, Math.min(256 << 20, bulk.length - at));
   }
-  const hash = createHash("sha256").update(bulk);
+  const times = Math.max(1, Math.floor(sizeBytes / blockBytes));
+  const hash = createHash("sha256");
+  for (let time = 0; time < times; time++) hash.update(bulk);
   let framed: Buffer | undefined;
+  const repeated = (bytes: Buffer): readonly Buffer[] => Array.from({ length: times }, () => bytes);
   return {
-    sizeBytes,
+    sizeBytes: bulk.length * times + tailBytes,
     next() {
       const tail = randomBytes(tailBytes);
       return {
         digest: digestFrom(hash.copy().update(tail)),
-        whole: [bulk, tail],
+        whole: [...repeated(bulk), tail],
         get chunked() {
           framed ??= frame(bulk);
-          return [framed, frame(tail), Buffer.from("0\r\n\r\n")];
+          return [...repeated(framed), frame(tail), Buffer.from("0\r\n\r\n")];
         },
       };
     },

@@ -45,7 +45,7 @@ class Reader {
   #kept: Buffer[] = [];
   #bytes = 0;
   #length: number | undefined;
-  #answered = Promise.withResolvers<Answer>();
+  #answered: PromiseWithResolvers<Answer> | undefined;
   #keep = false;
   #isHead = false;
   #failure: Error | undefined;
@@ -54,10 +54,11 @@ class Reader {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     [this.#head, this.#waiting, this.#kept, this.#bytes] = [undefined, [], [], 0];
     [this.#keep, this.#isHead] = [keep, isHead];
-    this.#answered = Promise.withResolvers();
+    const answered = Promise.withResolvers<Answer>();
+    this.#answered = answered;
     // Where the sending fails first, nobody waits for the answer.
-    this.#answered.promise.catch(() => undefined);
-    return this.#answered.promise;
+    answered.promise.catch(() => undefined);
+    return answered.promise;
   }
 
   take(chunk: Buffer): void {
@@ -83,7 +84,7 @@ class Reader {
 
   fail(error: Error): void {
     this.#failure = error;
-    this.#answered.reject(error);
+    this.#answered?.reject(error);
   }
 
   #takeBody(chunk: Buffer): void {
@@ -97,7 +98,7 @@ class Reader {
 
   #end(body: Buffer): void {
     const head = this.#head?.toString("latin1") ?? "";
-    this.#answered.resolve({ status: Number(head.slice(9, 12)), head, body, bodyBytes: this.#bytes });
+    this.#answered?.resolve({ status: Number(head.slice(9, 12)), head, body, bodyBytes: this.#bytes });
   }
 }
 

@@ -8,6 +8,8 @@ import { pusherOf } from "./push.ts";
 /** Everyone may pull from it, on every server. */
 export const repository = "library/bench";
 
+export const tagOf = (index: number): string => `tag-${String(index).padStart(6, "0")}`;
+
 export interface Image {
   readonly blobs: readonly Push[];
   readonly manifest: Buffer;
@@ -47,6 +49,19 @@ export async function putImage(server: Started, tag: string, image: Image): Prom
   for (const blob of image.blobs) await pusher.streamed(repository, blob);
   await pusher.manifest(repository, tag, image.manifest);
   pusher.close();
+}
+
+/** The same image under many tags. */
+export async function putTags(server: Started, image: Image, count: number): Promise<void> {
+  await putImage(server, tagOf(0), image);
+  const tags = Array.from({ length: count }, (_, index) => tagOf(index)).values();
+  await Promise.all(
+    Array.from({ length: 16 }, async () => {
+      const pusher = await pusherOf(server);
+      for (const tag of tags) await pusher.manifest(repository, tag, image.manifest);
+      pusher.close();
+    }),
+  );
 }
 
 /** @returns the path to get the blob by */

@@ -15,6 +15,12 @@ export interface PullPlan {
   readonly bodyBytes: number;
 }
 
+/** As `pull`, once before anyone counts. */
+export async function pulling(server: Started, plan: PullPlan): Promise<() => Promise<Sample>> {
+  await pull(server, { ...plan, seconds: 1 });
+  return () => pull(server, plan);
+}
+
 /**
  * Gets large answers for a time, on several connections, and drops them. wrk reads 8 KiB at a time, which here would
  * measure wrk.

@@ -12,6 +12,10 @@ export interface Pusher {
   manifest(repository: string, reference: string, bytes: Uint8Array): Promise<void>;
   /** Whether the blob is there, as docker asks before it pushes. */
   has(repository: string, digest: string): Promise<boolean>;
+  /** Opens an upload; its path. */
+  open(repository: string): Promise<string>;
+  /** Ends an upload that came to nothing; where it is gone already, all is well. */
+  cancel(location: string): Promise<void>;
   remove(path: string): Promise<void>;
   close(): void;
 }
@@ -44,6 +48,10 @@ export async function pusherOf(server: Started): Promise<Pusher> {
     },
     async has(repository, digest) {
       return (await ask(`HEAD /v2/${repository}/blobs/${digest}`)).status === 200;
+    },
+    open,
+    async cancel(location) {
+      await ask(`DELETE ${location}`);
     },
     async remove(path) {
       expectStatus(await ask(`DELETE ${path}`), 202);

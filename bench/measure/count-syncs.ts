@@ -5,11 +5,11 @@ import type { Bench } from "./row.ts";
 
 const syncs = "fsync,fdatasync,sync_file_range,syncfs,sync,msync";
 
-const missingStrace = (): string | undefined =>
+export const missingStrace = (): string | undefined =>
   Bun.which("strace") === null ? "strace is not installed (Debian: strace)" : undefined;
 
 /** Runs a server as strace's parent's child: signals and counters are then those of the server itself. */
-const straced = (...options: readonly string[]): readonly string[] => [
+export const straced = (...options: readonly string[]): readonly string[] => [
   "strace",
   "-D",
   "-f",

@@ -12,13 +12,15 @@ export interface WrkPlan {
   readonly connections: number;
   readonly seconds: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** A Lua file that makes the requests, and what it is told. */
+  readonly script?: { readonly file: string; readonly args: readonly string[] };
 }
 
 export const missingWrk = (): string | undefined =>
   Bun.which("wrk") === null ? "wrk is not installed (Debian: wrk)" : undefined;
 
 /** One thread: the other processor is the server's. */
-export async function runWrk({ url, connections, seconds, headers = {} }: WrkPlan): Promise<WrkResult> {
+export async function runWrk({ url, connections, seconds, headers = {}, script }: WrkPlan): Promise<WrkResult> {
   const { output, exitCode } = await run(
     [
       "wrk",
@@ -27,7 +29,7 @@ export async function runWrk({ url, connections, seconds, headers = {} }: WrkPla
       `--connections=${connections}`,
       `--duration=${seconds}s`,
       ...Object.entries(headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
-      url,
+      ...(script === undefined ? [url] : ["--script", script.file, url, "--", ...script.args]),
     ],
     { cwd: "/" },
   );
@@ -38,7 +40,7 @@ export async function runWrk({ url, connections, seconds, headers = {} }: WrkPla
 const msPerUnit: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
 
 /** @throws Error where an answer was an error, or a connection failed: such a figure is worth nothing */
-function parseWrk(output: string): WrkResult {
+export function parseWrk(output: string): WrkResult {
   const refused = /Non-2xx or 3xx responses: \d+/.exec(output)?.[0];
   if (refused !== undefined) throw new Error(`wrk: ${refused}`);
   // Where the run ends in the middle of an answer, that counts as a read error.

@@ -1,6 +1,6 @@
 import { makeBody } from "../clients/body.ts";
 import { putBlob } from "../clients/fill.ts";
-import { pull } from "../clients/pull.ts";
+import { pulling } from "../clients/pull.ts";
 import type { Bench, Contestant, Row } from "../measure/row.ts";
 import { berth } from "../servers/berth.ts";
 import { distribution3, dockerRegistry } from "../servers/distribution.ts";
@@ -32,14 +32,20 @@ const pulls =
       while (paths.length < plan.count) paths.push(await putBlob(started, body.next()));
       const { pieceBytes, connections } = plan;
       if (pieceBytes === undefined) {
-        return () => pull(started, { paths, connections, seconds: bench.seconds, bodyBytes: sizeBytes });
+        return pulling(started, { paths, connections, seconds: bench.seconds, bodyBytes: sizeBytes });
       }
       const rangeOf = (index: number): string => {
         const first = (index * 7 * pieceBytes) % (sizeBytes - pieceBytes);
         return `Range: bytes=${String(first)}-${String(first + pieceBytes - 1)}`;
       };
-      return () =>
-        pull(started, { paths, connections, seconds: bench.seconds, bodyBytes: pieceBytes, status: 206, rangeOf });
+      return pulling(started, {
+        paths,
+        connections,
+        seconds: bench.seconds,
+        bodyBytes: pieceBytes,
+        status: 206,
+        rangeOf,
+      });
     },
   });
 

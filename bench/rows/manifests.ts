@@ -1,34 +1,16 @@
 import { ordinaryImage, putImage, repository } from "../clients/fill.ts";
-import { ociManifest } from "../../src/oci/media-type.ts";
-import { costOf } from "../measure/cost.ts";
-import type { Bench, Contestant, Row, Sample } from "../measure/row.ts";
-import { missingWrk, runWrk } from "../measure/wrk.ts";
+import type { Contestant, Row } from "../measure/row.ts";
+import { missingWrk } from "../measure/wrk.ts";
 import { adminBasic, berth } from "../servers/berth.ts";
 import { distribution3, dockerRegistry } from "../servers/distribution.ts";
 import { nginx } from "../servers/nginx.ts";
 import type { Server, Started } from "../servers/server.ts";
 import { zot } from "../servers/zot.ts";
+import { byWrk } from "./get-by-wrk.ts";
 
 const tag = "latest";
 const connections = 32;
 const path = `/v2/${repository}/manifests/${tag}`;
-
-/** Gets a path of a server over and over with wrk. */
-async function getByWrk(
-  server: Started,
-  { seconds }: Bench,
-  plan: { readonly path: string; readonly headers?: Readonly<Record<string, string>>; readonly connections: number },
-): Promise<Sample> {
-  const { result, cpuSeconds, peakMegabytes } = await costOf(server.processes, () =>
-    runWrk({ ...plan, url: `http://${server.host}${plan.path}`, seconds }),
-  );
-  return {
-    perSecond: result.requests / result.seconds,
-    cpuMicroseconds: (cpuSeconds / result.requests) * 1e6,
-    p99Ms: result.p99Ms,
-    peakMegabytes,
-  };
-}
 
 interface Way {
   readonly name: string;
@@ -43,8 +25,8 @@ const contestant = (server: Server, { name, authorization }: Way = { name: serve
     const started = await server.start({ bench });
     await putImage(started, tag, ordinaryImage());
     const credentials = await authorization?.(started);
-    const headers = { accept: ociManifest, ...(credentials !== undefined && { authorization: credentials }) };
-    return () => getByWrk(started, bench, { path, headers, connections });
+    const headers = credentials === undefined ? {} : { authorization: credentials };
+    return byWrk(started, bench, { path, headers, connections });
   },
 });
 

@@ -14,7 +14,7 @@ const password = "correct-horse-battery-staple";
 export const adminBasic = `Basic ${btoa(`admin:${password}`)}`;
 
 /** Berth as it is built, or another program that takes the same arguments. */
-const berthServer = (binary: string): Server => ({
+export const berthServer = (binary: string): Server => ({
   name: "berth",
   setting: "as it is: every push durable, a line of log a request, metrics on, one process",
   missing: () => undefined,

@@ -21,7 +21,8 @@ const distributionServer = ({ name, program, missing }: Kind): Server => ({
   missing: () => (program() === null ? missing : undefined),
   async version() {
     const { output } = await run([program() ?? "", "--version"], { cwd: "/" });
-    return output.trim();
+    // The first word is where it lies.
+    return output.trim().replace(/^\S+ /, "");
   },
   async start(options) {
     const data = options.bench.folder.make(name);

@@ -10,6 +10,8 @@ export interface Started {
   readonly processes: ProcessTree;
   /** What a client that may push sends; nothing where everyone may. */
   readonly authorization: string | undefined;
+  /** From the start of the process to its first answer. */
+  readonly startMs: number;
   /** An end of the process, as an operator would ask for it. */
   stop(): Promise<void>;
 }

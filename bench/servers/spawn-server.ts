@@ -19,6 +19,7 @@ const startLimitMs = 60_000;
 export async function spawnServer({ command, host, data, env, authorization, options }: Spawn): Promise<Started> {
   const log = join(options.bench.folder.path, `${host.replace(":", "-")}.log`);
   const output = openSync(log, "a");
+  const began = performance.now();
   const child = Bun.spawn([...(options.under ?? []), ...command], {
     env: { ...withoutSettings(process.env), ...env },
     stdin: "ignore",
@@ -38,11 +39,12 @@ export async function spawnServer({ command, host, data, env, authorization, opt
     ftruncateSync(output);
     closeSync(output);
   });
-  for (const deadline = performance.now() + startLimitMs; !(await answers(host, isTls)); await Bun.sleep(20)) {
+  for (const deadline = performance.now() + startLimitMs; !(await answers(host, isTls)); await Bun.sleep(1)) {
     if (child.exitCode === null && performance.now() < deadline) continue;
     throw new Error(`${command[0] ?? ""} does not answer: ${readFileSync(log, "utf8").slice(-2000)}`);
   }
-  return { host, isTls, data, processes: processTree(child.pid), authorization, stop };
+  const startMs = performance.now() - began;
+  return { host, isTls, data, processes: processTree(child.pid), authorization, startMs, stop };
 }
 
 /** 503 is what says "not yet". */

@@ -15,7 +15,8 @@ export const zot: Server = {
     program() === "" ? "BENCH_ZOT does not name a program (built from zot's sources: make binary-minimal)" : undefined,
   async version() {
     const { output } = await run([program(), "--version"], { cwd: "/" });
-    return output.trim();
+    const [, commit = "unknown"] = /"commit":"([^"]+)"/.exec(output) ?? [];
+    return `zot ${commit}`;
   },
   async start(options) {
     const data = options.bench.folder.make("zot");

@@ -15,7 +15,8 @@ export interface Credentials {
 }
 
 export type Verified =
-  | { readonly kind: "account"; readonly account: Account }
+  /** The same ones need no other look until then (ms since 1970), while the database is the same. */
+  | { readonly kind: "account"; readonly account: Account; readonly goodUntil: number }
   /** Nothing more is known, on purpose: no such account, a wrong password and a disabled account are one answer. */
   | { readonly kind: "refused" }
   /** An empty or oversized password, refused before any account is looked at. */
@@ -72,7 +73,7 @@ export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
     if (proof === undefined || account === undefined || !proves(proof, account)) return { kind: "refused" };
     remembered.set(key, proof);
     if (counted.pairFailures > 0) await deps.failures.clear(attempt);
-    return { kind: "account", account };
+    return { kind: "account", account, goodUntil: proof.provenAt + rememberedForMs };
   };
 }
 

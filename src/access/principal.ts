@@ -9,6 +9,8 @@ export type Principal =
 export interface Caller {
   readonly principal: Principal;
   readonly scope?: readonly Grant[];
+  /** Until when the same credentials need no other look, while the database is the same (ms since 1970). */
+  readonly goodUntil?: number;
 }
 
 export const anonymous: Caller = { principal: { kind: "anonymous" } };

@@ -98,10 +98,11 @@ export function createTokens({ database, keys, settings, now }: TokensDeps): Tok
       if (token.length > longestTokenCharacters) return undefined;
       const about = await trusted(token);
       if (about === undefined) return undefined;
-      if (about.account === undefined) return { ...anonymous, scope: about.access };
+      const goodUntil = (about.exp + clockToleranceSeconds) * 1000;
+      if (about.account === undefined) return { ...anonymous, scope: about.access, goodUntil };
       const account = await findAccountById(database.read, about.account);
       if (account === undefined || account.disabled || account.epoch !== about.epoch) return undefined;
-      return { principal: principalOf(account), scope: about.access };
+      return { principal: principalOf(account), scope: about.access, goodUntil };
     },
   };
 }

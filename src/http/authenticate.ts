@@ -25,7 +25,9 @@ export const authenticator =
         return anonymous;
       case "basic": {
         const verified = await verifyPassword({ name: given.name, password: given.password, remoteAddress });
-        if (verified.kind === "account") return { principal: principalOf(verified.account) };
+        if (verified.kind === "account") {
+          return { principal: principalOf(verified.account), goodUntil: verified.goodUntil };
+        }
         return fail({ code: "UNAUTHORIZED", scopes });
       }
       case "bearer":

@@ -46,8 +46,17 @@ export function entrance(deps: EntranceDeps): Handle {
     deps.metrics.request({ handler: notes.handler ?? "none", method, status, seconds: durationMs / 1000 });
     deps.log.info("request", requestLine(request, notes, { status, durationMs, traceId: span?.traceId }));
     span?.end(requestSpan(request, notes, status));
-    return { ...reply, headers: { ...always, "x-request-id": request.requestId, ...reply.headers } };
+    return complete(reply);
   };
+}
+
+const completed = new WeakMap<Reply, Reply>();
+
+function complete(reply: Reply): Reply {
+  if (reply.repeats !== true) return { ...reply, headers: { ...always, ...reply.headers } };
+  const known = completed.get(reply) ?? { ...reply, headers: { ...always, ...reply.headers } };
+  completed.set(reply, known);
+  return known;
 }
 
 const forwardingHeaders = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];

@@ -1,6 +1,6 @@
 import { isIP, isIPv6 } from "node:net";
 import { openNetworks } from "../platform/net/networks.ts";
-import type { Incoming } from "../platform/runtime/http.ts";
+import type { HeaderFields, Incoming } from "../platform/runtime/http.ts";
 import { parseHost } from "./challenge.ts";
 
 export interface ProxySettings {
@@ -48,10 +48,15 @@ export function trustedProxies({ networks, header }: ProxySettings): TrustProxie
       scheme,
       remoteAddress: client.address ?? request.remoteAddress,
       proxyAddress: request.remoteAddress,
-      headers: host === undefined ? headers : new Map([...headers, ["host", host]]),
+      headers: host === undefined ? headers : withHost(headers, host),
     };
   };
 }
+
+const withHost = (headers: HeaderFields, host: string): HeaderFields => ({
+  get: (name) => (name === "host" ? host : headers.get(name)),
+  has: (name) => name === "host" || headers.has(name),
+});
 
 function schemeOf(text: string | undefined): "http" | "https" | undefined {
   const lower = text?.toLowerCase();

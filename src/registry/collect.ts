@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import { parseRepositoryName } from "../oci/names.ts";
 import type { UploadState } from "../platform/blobs/blob-store.ts";
 import { clock } from "../platform/database/clock.ts";
@@ -61,6 +61,9 @@ const add = (one: Collected, other: Collected): Collected => ({
   files: one.files + other.files,
 });
 
+/** Asked once a statement: PostgreSQL looks nothing up in an index by what it would have to ask for each row. */
+const onceOf = (now: RawBuilder<number>) => sql<number>`(select ${now})`;
+
 /** By last activity: a slow upload that still moves is nobody's rubbish. */
 async function expireUploads(registry: Registry): Promise<Step> {
   const { database, settings } = registry;
@@ -106,7 +109,7 @@ async function dropMemberships(registry: Registry): Promise<Step> {
     .selectFrom("repository_blobs")
     .innerJoin("repositories", "repositories.id", "repository_blobs.repository_id")
     .select(["repository_id", "repositories.name", "digest"])
-    .where("leased_until", "<", now)
+    .where("leased_until", "<", onceOf(now))
     .limit(mostInOneStep)
     .execute();
   if (due.length === 0) return { due: 0, removed: {} };
@@ -144,7 +147,7 @@ async function deleteBytes({ database, blobs }: Registry): Promise<Step> {
   const due = await database.read
     .selectFrom("doomed_blobs")
     .select(["blob_key", "state"])
-    .where("delete_after", "<=", clock(database.dialect))
+    .where("delete_after", "<=", onceOf(clock(database.dialect)))
     .limit(mostInOneStep)
     .execute();
   if (due.length === 0) return { due: 0, removed: {} };

@@ -23,6 +23,22 @@ export const registryMigrations: Migrations = {
         await schema.alterTable("doomed_blobs").addColumn("state", text).execute();
       },
     },
+    {
+      name: "202611281500_covering_indexes",
+      async up({ schema }) {
+        await schema.dropIndex("repository_manifests_subject").execute();
+        await schema
+          .createIndex("repository_manifests_subject")
+          .on("repository_manifests")
+          // With the type, which a list may ask for: of ten thousand referrers none but those that are listed is looked up.
+          .columns(["repository_id", "subject", "digest", "artifact_type"])
+          .where("subject", "is not", null)
+          .execute();
+        await schema.dropIndex("edges_parent").execute();
+        // With the child: SQLite would rather go through all edges of a repository in an index that has it.
+        await schema.createIndex("edges_parent").on("edges").columns(["repository_id", "parent", "child"]).execute();
+      },
+    },
   ],
 };
 

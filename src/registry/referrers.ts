@@ -1,11 +1,11 @@
-import { sql } from "kysely";
 import { algorithmOf, type Digest, parseDigest } from "../oci/digest.ts";
 import type { JsonObject, JsonValue } from "../oci/json.ts";
 import { readIndexEntries } from "../oci/manifest.ts";
 import { ociIndex } from "../oci/media-type.ts";
 import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
+import { prepared } from "../platform/database/prepared.ts";
 import type { Registry } from "./registry.ts";
-import { findRepository, type Page } from "./repositories.ts";
+import type { Page } from "./repositories.ts";
 
 export interface ReferrersRequest {
   readonly repository: RepositoryName;
@@ -27,10 +27,8 @@ export type ReferrerDescriptor = JsonObject & { readonly digest: string };
  * tag of registries without this list are among them. None is no error, also where there is no such repository.
  */
 export async function listReferrers(registry: Registry, request: ReferrersRequest): Promise<Page<ReferrerDescriptor>> {
-  const repositoryId = await findRepository(registry.database.read, request.repository);
-  if (repositoryId === undefined) return { items: [], isLast: true };
-  const fallback = await readFallback(registry, repositoryId, request);
-  const rows = await readRows(registry, repositoryId, request);
+  const fallback = await readFallback(registry, request);
+  const rows = await readRows(registry, request);
   const last = rows.items.at(-1)?.digest;
   // Beyond the last row that was read there may be more rows: what lies there is for the next page.
   const within = fallback.filter(({ digest }) => rows.isLast || digest < (last ?? ""));
@@ -42,46 +40,24 @@ export async function listReferrers(registry: Registry, request: ReferrersReques
 }
 
 /**
- * Sizes first: annotations may have megabytes each, and only one page of them is ever read. One statement, so that what
- * is pushed meanwhile is on the page or behind it, and pushes nothing off its end.
+ * Sizes first: annotations may have megabytes each, and only one page of them is ever read. What is pushed between the
+ * two is on the page or behind it, and pushes nothing off its end.
  */
-async function readRows(
-  { database }: Registry,
-  repositoryId: number,
-  { subject, artifactTypes, after, mostItems, mostBytes }: ReferrersRequest,
-): Promise<Page<ReferrerDescriptor>> {
-  const rows = await database.read
-    .with("sized", (query) =>
-      query
-        .selectFrom("repository_manifests")
-        .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
-        .select(["repository_manifests.digest", "manifests.descriptor_bytes"])
-        .where("repository_manifests.repository_id", "=", repositoryId)
-        .where("repository_manifests.subject", "=", subject)
-        .$if(artifactTypes.length > 0, (some) => some.where("repository_manifests.artifact_type", "in", artifactTypes))
-        .$if(after !== undefined, (later) => later.where("repository_manifests.digest", ">", after ?? ""))
-        .orderBy("repository_manifests.digest")
-        .limit(mostItems + 1),
-    )
-    .with("placed", (query) =>
-      query
-        .selectFrom("sized")
-        .select([
-          "digest",
-          sql<number>`row_number() over (order by digest)`.as("place"),
-          sql<number>`sum(descriptor_bytes) over (order by digest)`.as("bytes_so_far"),
-          sql<number>`count(*) over ()`.as("found"),
-        ]),
-    )
-    .selectFrom("placed")
-    .innerJoin("manifests", "manifests.digest", "placed.digest")
-    .select(["placed.found", "manifests.digest", "media_type", "size_bytes", "artifact_type", "annotations"])
-    // At least one, so that following the pages ends.
-    .where(({ or, and, eb }) =>
-      or([eb("place", "=", 1), and([eb("place", "<=", mostItems), eb("bytes_so_far", "<=", mostBytes)])]),
-    )
-    .orderBy("placed.digest")
+async function readRows(registry: Registry, request: ReferrersRequest): Promise<Page<ReferrerDescriptor>> {
+  const sized = await selectReferrers(registry, request).select("manifests.descriptor_bytes").execute();
+  const count = countWithin(
+    sized.map((row) => row.descriptor_bytes),
+    request,
+  );
+  const last = sized[count - 1]?.digest;
+  if (last === undefined) return { items: [], isLast: true };
+  const isLast = count === sized.length;
+  const rows = await selectReferrers(registry, request)
+    .where("repository_manifests.digest", "<=", last)
+    .select(["media_type", "size_bytes", "manifests.artifact_type", "annotations"])
     .execute();
+  // All of them may have gone since; what comes behind them is still there.
+  if (rows.length === 0 && !isLast) return readRows(registry, { ...request, after: last });
   const items = rows.map((row) => ({
     mediaType: row.media_type,
     digest: row.digest,
@@ -89,8 +65,26 @@ async function readRows(
     ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
     ...(row.annotations === null ? {} : { annotations: parseAnnotations(row.annotations) }),
   }));
-  return { items, isLast: rows.length === (rows[0]?.found ?? 0) };
+  return { items, isLast };
 }
+
+/** One more than fit on a page: it tells whether there is a next one. */
+const selectReferrers = (
+  { database }: Registry,
+  { repository, subject, artifactTypes, after = "", mostItems }: ReferrersRequest,
+) =>
+  database.read
+    .selectFrom("repository_manifests")
+    .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
+    .select("repository_manifests.digest")
+    .where("repository_manifests.repository_id", "=", (expression) =>
+      expression.selectFrom("repositories").select("id").where("name", "=", repository),
+    )
+    .where("repository_manifests.subject", "=", subject)
+    .where("repository_manifests.digest", ">", after)
+    .$if(artifactTypes.length > 0, (some) => some.where("repository_manifests.artifact_type", "in", artifactTypes))
+    .orderBy("repository_manifests.digest")
+    .limit(mostItems + 1);
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as pushManifest wrote it
 const parseAnnotations = (json: string): JsonValue => JSON.parse(json) as JsonValue;
@@ -103,23 +97,26 @@ function fallbackTag(subject: Digest): Tag | undefined {
 
 async function readFallback(
   { database }: Registry,
-  repositoryId: number,
-  { subject, artifactTypes, after }: ReferrersRequest,
+  { repository, subject, artifactTypes, after }: ReferrersRequest,
 ): Promise<readonly ReferrerDescriptor[]> {
-  const row = await database.read
-    .selectFrom("tags")
-    .innerJoin("manifests", "manifests.digest", "tags.digest")
-    .select("manifests.bytes")
-    .where("tags.repository_id", "=", repositoryId)
-    .where("tags.name", "=", fallbackTag(subject) ?? "")
-    .where("manifests.media_type", "=", ociIndex)
-    .executeTakeFirst();
+  const [row] = await fallbackIndex(database, { repository, tag: fallbackTag(subject) ?? "" });
   if (row === undefined) return [];
   return readIndexEntries(row.bytes)
     .filter(isDescriptor)
     .filter(({ digest }) => after === undefined || digest > after)
     .filter(({ artifactType }) => artifactTypes.length === 0 || artifactTypes.some((type) => type === artifactType));
 }
+
+const fallbackIndex = prepared((read, given: { readonly repository: string; readonly tag: string }) =>
+  read
+    .selectFrom("repositories")
+    .innerJoin("tags", "tags.repository_id", "repositories.id")
+    .innerJoin("manifests", "manifests.digest", "tags.digest")
+    .select("manifests.bytes")
+    .where("repositories.name", "=", given.repository)
+    .where("tags.name", "=", given.tag)
+    .where("manifests.media_type", "=", ociIndex),
+);
 
 const isDescriptor = (entry: JsonObject): entry is ReferrerDescriptor =>
   typeof entry["digest"] === "string" && parseDigest(entry["digest"]) !== undefined;

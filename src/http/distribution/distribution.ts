@@ -21,6 +21,7 @@ import { patchUpload } from "./patch-upload.ts";
 import { postUpload } from "./post-upload.ts";
 import { putManifest } from "./put-manifest.ts";
 import { putUpload } from "./put-upload.ts";
+import { rememberManifests } from "./remembered-manifests.ts";
 import { requireAccess, scopeOf, type Wanted } from "./require-access.ts";
 import { type EndpointName, parseRoute, type Route } from "./route.ts";
 
@@ -71,7 +72,14 @@ const reading = ["GET", "HEAD"];
 export function distribution(deps: DistributionDeps) {
   const methodsOf = endpoints(deps);
   const catalog = getCatalog(deps.registry, (caller) => listedTo(caller, deps.access.policy));
+  const remembered = rememberManifests(deps.registry);
   return async (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> => {
+    const known = remembered.find(request);
+    if (known !== undefined) {
+      [notes.handler, notes.caller] = ["manifest", known.caller];
+      return known.reply;
+    }
+    const revision = deps.registry.database.revision?.();
     const route = parseRoute(request.path);
     if (route === undefined) return undefined;
     notes.handler = route.kind === "repository" ? route.endpoint : route.kind;
@@ -95,7 +103,9 @@ export function distribution(deps: DistributionDeps) {
       case "repository": {
         if (endpoint === undefined) return failMethod(request, methodsOf[route.endpoint]);
         const { repository, target } = route;
-        return endpoint.run({ request, caller, repository, target });
+        const reply = await endpoint.run({ request, caller, repository, target });
+        if (route.endpoint !== "manifest" || revision === undefined) return reply;
+        return remembered.keep(request, { reply, caller, repository, revision });
       }
       default:
         return route satisfies never;

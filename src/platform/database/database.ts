@@ -25,6 +25,11 @@ export interface Database {
   /** The same for a query that was compiled before (`prepared`). */
   readonly all: <R>(query: CompiledQuery<R>) => Promise<readonly R[]>;
   /**
+   * Not the same after any commit, of whichever process: what was read under a number is still so while it is the number.
+   * Absent where to ask is no cheaper than to read again.
+   */
+  readonly revision?: () => number;
+  /**
    * Runs `work` in one transaction and resolves once it is durable, as far as `survives` wants it: power, unless the
    * caller can do with less. `work` awaits nothing but its own queries, and may run again after a conflict with another writer,
    * so it changes nothing but the database.

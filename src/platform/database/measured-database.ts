@@ -15,6 +15,7 @@ export function measuredDatabase(database: Database, onAction: OnDatabaseAction)
       onAction("read", (performance.now() - started) / 1000);
       return rows;
     },
+    ...(database.revision && { revision: database.revision }),
     async write(...given) {
       const started = performance.now();
       try {

@@ -1,6 +1,9 @@
 import type { BlobBody } from "../blobs/blob-store.ts";
 import type { JsonValue } from "../../oci/json.ts";
 
+/** Of a request; names are given in lower case. */
+export type HeaderFields = Pick<ReadonlyMap<string, string>, "get" | "has">;
+
 /** A request as data; nothing above the runtime sees Bun's. */
 export interface Incoming {
   readonly method: string;
@@ -9,8 +12,7 @@ export interface Incoming {
   /** Whether the client sent `.` or `..`, plain or encoded: `path` is where they lead, which no client of ours means. */
   readonly hasDotSegments: boolean;
   readonly query: URLSearchParams;
-  /** Names in lower case. */
-  readonly headers: ReadonlyMap<string, string>;
+  readonly headers: HeaderFields;
   /** Ends with a ClientGoneError where the client goes away in the middle, with a SlowBodyError where it is too slow. */
   readonly body: AsyncIterable<Uint8Array>;
   /** Bytes of the body, 0 without one; `undefined` when it streams. */
@@ -21,6 +23,7 @@ export interface Incoming {
   readonly remoteAddress: string;
   /** Of the connection, where a trusted proxy has brought the request. */
   readonly proxyAddress?: string;
+  /** The runtime sends it with the answer too. */
   readonly requestId: string;
 }
 
@@ -37,7 +40,12 @@ export class SlowBodyError extends Error {
 export type ReplyHeaders = Readonly<Record<string, string | number | readonly string[]>>;
 
 /** An answer as data; the runtime alone decides how the bytes are sent. A HEAD's body is left out there. */
-export type Reply = { readonly status: number; readonly headers: ReplyHeaders } & (
+export type Reply = {
+  readonly status: number;
+  readonly headers: ReplyHeaders;
+  /** This very object answers many requests: what was made of it once may be kept. */
+  readonly repeats?: true;
+} & (
   | { readonly kind: "empty" }
   | { readonly kind: "json"; readonly body: JsonValue }
   | { readonly kind: "bytes"; readonly body: Uint8Array }

@@ -1,16 +1,17 @@
 import type { Server } from "bun";
-import { chunksOf } from "../blobs/blob-body.ts";
 import { type ChallengeCertificate, openAlpnFront } from "./alpn-front.ts";
 import { type Door, type Doors, openDoors } from "./doors.ts";
 import { quietTurn } from "./quiet-turn.ts";
-import { countSegments, routesByDepth } from "./routes-by-depth.ts";
+import { routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
 import { type ListeningSocket, nowhere, refuseNewcomers, shareSocket } from "./listening-socket.ts";
 import { watchBodies, type WatchedBody } from "./body-watch.ts";
 import { type DownloadWatch, watchDownloads } from "./download-watch.ts";
-import type { Handle, Incoming, Reply, ReplyHeaders } from "./http.ts";
+import type { Handle, Reply } from "./http.ts";
+import { toIncoming } from "./incoming.ts";
 import { openKernelSockets } from "./kernel-sockets.ts";
 import type { Patience } from "./patience.ts";
+import { failureResponse, toResponse } from "./respond.ts";
 
 export interface Listening {
   readonly url: string;
@@ -215,17 +216,18 @@ interface Matched {
 async function answer(request: Request, server: Server<undefined>, { state, segments }: Matched): Promise<Response> {
   state.running++;
   state.latestAt = performance.now();
-  const { patience } = state;
+  const { patience, scheme, doors } = state;
   const body = request.body === null ? undefined : state.watchBody(request.body);
   // Bun's clock knows only bodies that come fast, and takes a handler that works for one that hangs.
   const isTimed = body === undefined && readingMethods.has(request.method);
   if (!isTimed) server.timeout(request, 0);
   try {
-    const reply = await state.handle(toIncoming(request, server, { state, segments, body }));
-    const headers = toHeaders(reply.headers);
-    if (state.doors?.isLeaving(server) === true) headers.set("connection", "close");
-    const response = await toResponse(request, reply, headers);
-    if (mayTakeLong(request, reply, headers)) state.downloads?.add(request, server);
+    const remoteAddress = remoteAddressOf(request, server, doors);
+    const incoming = toIncoming(request, { scheme, segments, body, remoteAddress });
+    const reply = await state.handle(incoming);
+    const closes = doors?.isLeaving(server) === true;
+    const response = await toResponse(request, reply, { requestId: incoming.requestId, closes });
+    if (mayTakeLong(request, reply, response)) state.downloads?.add(request, server);
     // What is left of the body Bun takes off the connection by itself: the client gets its early answer.
     const lingerSeconds = Math.min(mostLingerSeconds, patience.stallSeconds);
     if (!isTimed) server.timeout(request, body?.isWhole() === false ? lingerSeconds : patience.idleSeconds);
@@ -238,145 +240,16 @@ async function answer(request: Request, server: Server<undefined>, { state, segm
 /** Less fits into what the kernel takes at once, however slow its reader. */
 const leastWatchedBytes = 64 * 1024;
 
-const mayTakeLong = ({ method }: Request, { kind }: Reply, headers: Headers): boolean =>
-  kind !== "empty" && method !== "HEAD" && Number(headers.get("content-length") ?? Infinity) >= leastWatchedBytes;
+function mayTakeLong({ method }: Request, reply: Reply, { headers }: Response): boolean {
+  if (reply.kind === "empty" || method === "HEAD") return false;
+  const length = reply.kind === "bytes" ? reply.body.byteLength : (headers.get("content-length") ?? Infinity);
+  return Number(length) >= leastWatchedBytes;
+}
 
 const readingMethods: ReadonlySet<string> = new Set(["GET", "HEAD"]);
-
-interface Arrival extends Matched {
-  readonly body: WatchedBody | undefined;
-}
-
-function toIncoming(request: Request, server: Server<undefined>, { state, segments, body }: Arrival): Incoming {
-  const { scheme, doors } = state;
-  const { path, query } = splitUrl(request.url);
-  const headers = new Map(request.headers);
-  const length = headers.get("content-length");
-  const streams = headers.has("transfer-encoding") || (length === undefined && body !== undefined);
-  return {
-    method: request.method,
-    path,
-    hasDotSegments: segments !== countSegments(path),
-    query: new URLSearchParams(query),
-    headers,
-    body: body?.chunks ?? noBody(),
-    bodyBytes: streams ? undefined : toBytes(length ?? "0"),
-    scheme,
-    remoteAddress: remoteAddressOf(request, server, doors),
-    requestId: crypto.randomUUID(),
-  };
-}
 
 function remoteAddressOf(request: Request, server: Server<undefined>, doors: Doors | undefined): string {
   const peer = server.requestIP(request);
   if (peer === null) return "";
   return doors?.frontOf(server)?.addressBehind(peer.port) ?? peer.address;
-}
-
-/** Without `new URL`, which would decode and throws where an Upgrade header came without a Host. */
-function splitUrl(url: string): { readonly path: string; readonly query: string } {
-  const authority = url.indexOf("://");
-  const start = authority === -1 ? 0 : url.indexOf("/", authority + 3);
-  const target = start === -1 ? "/" : url.slice(start);
-  const mark = target.indexOf("?");
-  return mark === -1 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
-}
-
-/** The same length given twice is one length (RFC 9110, 8.6), which Bun hands on as `3, 3`; it refuses all else. */
-const toBytes = (contentLength: string): number => Number.parseInt(contentLength, 10);
-
-async function* noBody(): AsyncGenerator<Uint8Array> {}
-
-function toHeaders(headers: ReplyHeaders): Headers {
-  const result = new Headers();
-  for (const [name, value] of Object.entries(headers)) {
-    if (typeof value === "object") for (const one of value) result.append(name, one);
-    else result.set(name, String(value));
-  }
-  return result;
-}
-
-function toResponse(request: Request, reply: Reply, headers: Headers): Response | Promise<Response> {
-  const { status } = reply;
-  const isHead = request.method === "HEAD";
-  switch (reply.kind) {
-    case "empty":
-      return new Response(null, { status, headers });
-    case "json": {
-      const body = JSON.stringify(reply.body);
-      headers.set("content-length", String(Buffer.byteLength(body)));
-      if (!headers.has("content-type")) headers.set("content-type", "application/json");
-      return new Response(isHead ? null : body, { status, headers });
-    }
-    case "bytes":
-      headers.set("content-length", String(reply.body.byteLength));
-      return new Response(isHead ? null : new Uint8Array(reply.body), { status, headers });
-    case "blob":
-      return isHead ? new Response(null, { status, headers }) : blobResponse(request, reply, headers);
-    default:
-      return reply satisfies never;
-  }
-}
-
-/** The request is not known any more, nor whether it was a HEAD; a file is not what fails to be sent. */
-function failureResponse({ status, headers, ...reply }: Reply): Response {
-  const given = toHeaders(headers);
-  given.set("content-type", "application/json");
-  return new Response(reply.kind === "json" ? JSON.stringify(reply.body) : null, { status, headers: given });
-}
-
-/** Streams leave without their length; what is small enough to be gathered keeps it. */
-const mostGatheredBytes = 1024 * 1024;
-const byteRange = /^\s*bytes\s*=/i;
-
-/** A file leaves by sendfile, whole or as one slice; everything else is streamed. */
-async function blobResponse(
-  request: Request,
-  { status, body }: Reply & { readonly kind: "blob" },
-  headers: Headers,
-): Promise<Response> {
-  if (body.kind === "file") {
-    const file = Bun.file(body.path);
-    // Of an answer that begins in a later turn than its request came in, Bun sends its own in four packets.
-    headers.set("date", new Date().toUTCString());
-    if (body.range !== undefined) {
-      return new Response(file.slice(body.range.start, body.range.end + 1), { status, headers });
-    }
-    // Bun would answer a Range header itself, also where we mean to send the whole body.
-    if (!byteRange.test(request.headers.get("range") ?? "")) return new Response(file, { status, headers });
-  }
-  const length = headers.get("content-length");
-  const chunks = length === null ? chunksOf(body) : exactly(chunksOf(body), Number(length));
-  if (length !== null && Number(length) <= mostGatheredBytes) {
-    return new Response(Buffer.concat(await Array.fromAsync(chunks)), { status, headers });
-  }
-  return new Response(toStream(chunks), { status, headers });
-}
-
-/** What ends too early breaks the connection: chunks without a length would look like a whole body. */
-async function* exactly(chunks: AsyncIterable<Uint8Array>, lengthBytes: number): AsyncGenerator<Uint8Array> {
-  let sent = 0;
-  for await (const chunk of chunks) {
-    sent += chunk.byteLength;
-    if (sent > lengthBytes) break;
-    yield chunk;
-  }
-  if (sent !== lengthBytes) {
-    throw Object.assign(new Error(`a body has other than its ${lengthBytes} bytes`), { code: "EIO" });
-  }
-}
-
-/** Reads on only as fast as the client takes, and lets go of the source when the client goes away. */
-function toStream(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const chunks = source[Symbol.asyncIterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const next = await chunks.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(new Uint8Array(next.value));
-    },
-    async cancel() {
-      await chunks.return?.();
-    },
-  });
 }

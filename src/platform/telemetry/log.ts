@@ -1,4 +1,3 @@
-import pino from "pino";
 import { type BufferedOutput, bufferedOutput } from "./buffered-output.ts";
 
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -32,34 +31,50 @@ const limits = {
 /** Lines gather for a moment: a write for each would cost more than many a request. */
 export const standardOutput = (): BufferedOutput => bufferedOutput(standardOutputDescriptor, limits);
 
+const levels: readonly LogLevel[] = ["debug", "info", "warn", "error"];
+
 /** @param always on every line */
 export function openLog(level: LogLevel, output = standardOutput(), always: LogFields = {}): Log {
-  const logger = pino(
-    {
-      level,
-      base: { ...always },
-      messageKey: "event",
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    output,
-  );
+  const shown: ReadonlySet<LogLevel> = new Set(levels.slice(levels.indexOf(level)));
+  const timeNow = clock();
+  const shared = membersOf(always);
+  const write = (of: LogLevel, event: string, fields: LogFields): void => {
+    if (!shown.has(of)) return;
+    const ends = `"event":${JSON.stringify(event)}}\n`;
+    output.write(`{"level":"${of}","time":"${timeNow()}",${shared}${membersOf(fields)}${ends}`);
+  };
   return {
-    debug: (event, fields = {}) => logger.debug(fields, event),
-    info: (event, fields = {}) => logger.info(fields, event),
+    debug: (event, fields = {}) => write("debug", event, fields),
+    info: (event, fields = {}) => write("info", event, fields),
     warn(event, fields = {}) {
-      logger.warn(fields, event);
+      write("warn", event, fields);
       output.flush();
     },
     error(event, error, fields = {}) {
       const stack = error instanceof Error ? error.stack : String(error);
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : undefined;
-      logger.error({ ...fields, error: stack, cause }, event);
+      write("error", event, { ...fields, error: stack, cause });
       output.flush();
     },
     flush: () => output.flush(),
     drain: () => output.drain(),
     flushSync: () => output.flushSync(),
+  };
+}
+
+/** As they stand in an object, with a comma behind each. */
+const membersOf = (fields: LogFields): string => {
+  const text = JSON.stringify(fields);
+  return text === "{}" ? "" : `${text.slice(1, -1)},`;
+};
+
+/** The time as text, which many lines of the same millisecond share. */
+function clock(): () => string {
+  let [atMs, text] = [0, ""];
+  return () => {
+    const now = Date.now();
+    if (now !== atMs) [atMs, text] = [now, new Date(now).toISOString()];
+    return text;
   };
 }
 

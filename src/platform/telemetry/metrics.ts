@@ -3,6 +3,7 @@ import Counter from "prom-client/lib/counter.js";
 import Gauge from "prom-client/lib/gauge.js";
 import Histogram from "prom-client/lib/histogram.js";
 import Registry from "prom-client/lib/registry.js";
+import { requestMetrics } from "./request-metrics.ts";
 
 /** Labels come from the program alone, never from what a client sends: there are only so many series. */
 export interface MeasuredRequest {
@@ -45,27 +46,12 @@ const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PAT
 /** A method of HTTP, or `other`. */
 export const methodLabel = (method: string): string => (methods.has(method) ? method : "other");
 
-/** From a manifest out of memory to a layer that takes minutes. */
-const requestBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 const storageBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60];
 
-/** The names are those that operators of other registries have their dashboards and alarms on. */
 export function openMetrics(version: string): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  const requests = new Counter({
-    name: "registry_http_requests_total",
-    help: "Requests answered.",
-    labelNames: ["code", "handler", "method"],
-    registers,
-  });
-  const durations = new Histogram({
-    name: "registry_http_request_duration_seconds",
-    help: "Time until the answer was ready to be sent; the time that its body takes is not in it.",
-    labelNames: ["handler", "method"],
-    buckets: requestBuckets,
-    registers,
-  });
+  const request = requestMetrics(registry);
   const storage = new Histogram({
     name: "registry_storage_action_seconds",
     help: "Time of the blob store's actions; append waits for the client's bytes too.",
@@ -78,11 +64,7 @@ export function openMetrics(version: string): Metrics {
   const { gauge, total } = numbersOf(registry);
   addProcessMetrics(gauge, total);
   return {
-    request({ handler, method: given, status, seconds }) {
-      const method = methodLabel(given);
-      requests.inc({ code: status, handler, method });
-      durations.observe({ handler, method }, seconds);
-    },
+    request: (measured) => request({ ...measured, method: methodLabel(measured.method) }),
     storageAction: (driver, action, seconds) => storage.observe({ driver, action }, seconds),
     gauge,
     total,

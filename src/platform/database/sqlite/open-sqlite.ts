@@ -17,16 +17,39 @@ export async function openSqlite(path: string, writers: "one" | "several" = "one
   const reader = new BunSqlite(path, { readonly: true });
   reader.run("PRAGMA busy_timeout = 200");
   const statements = statementsOf(reader);
+  const { revision, expire } = revisionOf(reader);
+  const write = groupCommit(writer.execute, writers === "several" ? amongWriters : almostAlone);
   return {
     dialect: "sqlite",
     read: new Kysely<Tables>({ dialect: sqliteDialect(async (statement) => statements.run(statement)) }),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
     all: async <R>(statement: Statement) => statements.run(statement).rows as readonly R[],
-    write: groupCommit(writer.execute, writers === "several" ? amongWriters : almostAlone),
+    revision,
+    write: (...given) => write(...given).finally(expire),
     async close() {
       statements.finalize();
       reader.close();
       await writer.close();
     },
   };
+}
+
+/**
+ * SQLite takes 3 µs to tell whether anyone has committed, locks of the file included; so it is asked once in a turn of
+ * the event loop, in which many requests are answered. Who waits for a commit of this process is told in the same turn,
+ * and may ask at once.
+ */
+function revisionOf(reader: BunSqlite): { readonly revision: () => number; readonly expire: () => void } {
+  const version = reader.query<{ readonly data_version: number }, []>("PRAGMA data_version");
+  let known: number | undefined;
+  const expire = (): void => {
+    known = undefined;
+  };
+  const ask = (): number => {
+    const { data_version: current } = version.get() ?? { data_version: Number.NaN };
+    setImmediate(expire);
+    known = current;
+    return current;
+  };
+  return { revision: () => known ?? ask(), expire };
 }

@@ -1,0 +1,112 @@
+import { describe, expect, it } from "bun:test";
+import type { Caller } from "../../access/principal.ts";
+import { parseRepositoryName } from "../../oci/names.ts";
+import type { Incoming, Reply } from "../../platform/runtime/http.ts";
+import type { Registry } from "../../registry/registry.ts";
+import { rememberManifests } from "./remembered-manifests.ts";
+
+const digest = `sha256:${"a".repeat(64)}`;
+const reply: Reply = {
+  kind: "bytes",
+  status: 200,
+  headers: { "docker-content-digest": digest },
+  body: Buffer.from("{}"),
+};
+const anonymous: Caller = { principal: { kind: "anonymous" } };
+const account: Caller = { principal: { kind: "account", id: "1", name: "a", administrator: false } };
+
+const request = (about: Partial<Incoming> = {}, headers: Readonly<Record<string, string>> = {}): Incoming => ({
+  method: "GET",
+  path: "/v2/library/app/manifests/latest",
+  hasDotSegments: false,
+  query: new URLSearchParams(),
+  headers: new Map(Object.entries(headers)),
+  body: (async function* () {})(),
+  bodyBytes: 0,
+  scheme: "http",
+  remoteAddress: "192.0.2.1",
+  requestId: "1",
+  ...about,
+});
+
+function open() {
+  const state = { revision: 1, now: 1000, isWithheld: false };
+  const refuses: Registry["readGates"][number]["refuses"] = () =>
+    state.isWithheld ? { code: "DENIED", rule: "not scanned" } : undefined;
+  const registry = { database: { revision: () => state.revision }, readGates: [{ refuses }] };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all that is asked for here
+  const remembered = rememberManifests(registry as unknown as Registry, () => state.now);
+  const repository = parseRepositoryName("library/app");
+  if (repository === undefined) throw new Error("no name");
+  const keep = (asked: Incoming, caller: Caller = anonymous, answer: Reply = reply): Reply =>
+    remembered.keep(asked, { reply: answer, caller, repository, revision: state.revision });
+  return { state, remembered, keep };
+}
+
+describe("an answer is given again", () => {
+  it("to GET and HEAD of the same path, as the same object", () => {
+    const { remembered, keep } = open();
+    const kept = keep(request());
+    expect(kept.repeats).toBe(true);
+    expect(remembered.find(request())?.reply).toBe(kept as never);
+    expect(remembered.find(request({ method: "HEAD" }))?.reply).toBe(kept as never);
+  });
+
+  const others = {
+    "another path": request({ path: "/v2/library/app/manifests/v2" }),
+    "another method": request({ method: "PUT" }),
+    "a condition": request({}, { "if-none-match": `"${digest}"` }),
+    "other credentials": request({}, { authorization: "Basic Og==" }),
+  };
+  it.each(Object.entries(others))("not to %s", (_, other) => {
+    const { remembered, keep } = open();
+    keep(request());
+    expect(remembered.find(other)).toBeUndefined();
+  });
+
+  it("not after a commit, nor when it was read before one", () => {
+    const { state, remembered, keep } = open();
+    keep(request());
+    state.revision += 1;
+    expect(remembered.find(request())).toBeUndefined();
+    state.revision -= 1;
+    expect(remembered.find(request())).toBeUndefined();
+  });
+
+  it("not where a gate has closed since", () => {
+    const { state, remembered, keep } = open();
+    keep(request());
+    state.isWithheld = true;
+    expect(() => remembered.find(request())).toThrow();
+  });
+});
+
+describe("an answer to credentials", () => {
+  const credentials = { authorization: "Bearer abc" };
+
+  it("is given again until they are no longer good, to the same address", () => {
+    const { state, remembered, keep } = open();
+    keep(request({}, credentials), { ...account, goodUntil: 2000 });
+    expect(remembered.find(request({}, credentials))?.caller.principal).toEqual(account.principal);
+    expect(remembered.find(request({ remoteAddress: "192.0.2.2" }, credentials))).toBeUndefined();
+    expect(remembered.find(request())).toBeUndefined();
+    state.now = 2000;
+    expect(remembered.find(request({}, credentials))).toBeUndefined();
+  });
+
+  it.each([account, { ...anonymous, scope: [] }])("is not kept where nobody says how long they are good", (caller) => {
+    const { remembered, keep } = open();
+    expect(keep(request({}, credentials), caller)).toBe(reply);
+    expect(remembered.find(request({}, credentials))).toBeUndefined();
+  });
+});
+
+it.each([
+  { ...reply, status: 206 },
+  { kind: "empty", status: 304, headers: reply.headers } as const,
+  { ...reply, headers: {} },
+])("keeps nothing but whole manifests", (answer) => {
+  const { remembered, keep } = open();
+  expect(keep(request(), anonymous, answer)).toBe(answer);
+  expect(remembered.find(request())).toBeUndefined();
+});

@@ -1,0 +1,50 @@
+import type { WatchedBody } from "./body-watch.ts";
+import type { Incoming } from "./http.ts";
+import { countSegments } from "./routes-by-depth.ts";
+
+interface Arrival {
+  readonly scheme: "http" | "https";
+  /** Of the path as it was sent; `undefined` for one deeper than any path of ours. */
+  readonly segments: number | undefined;
+  readonly body: WatchedBody | undefined;
+  readonly remoteAddress: string;
+}
+
+/** A request of Bun's as data. What most requests are never asked for is made when somebody asks. */
+export function toIncoming(request: Request, { scheme, segments, body, remoteAddress }: Arrival): Incoming {
+  const { method, headers } = request;
+  const { path, query } = splitUrl(request.url);
+  let parsed: URLSearchParams | undefined;
+  return {
+    method,
+    path,
+    hasDotSegments: segments !== countSegments(path),
+    get query() {
+      return (parsed ??= new URLSearchParams(query));
+    },
+    headers: { get: (name) => headers.get(name) ?? undefined, has: (name) => headers.has(name) },
+    body: body?.chunks ?? noBody(),
+    bodyBytes: bodyBytesOf(headers, body !== undefined),
+    scheme,
+    remoteAddress,
+    requestId: crypto.randomUUID(),
+  };
+}
+
+/** Without `new URL`, which would decode and throws where an Upgrade header came without a Host. */
+function splitUrl(url: string): { readonly path: string; readonly query: string } {
+  const authority = url.indexOf("://");
+  const start = authority === -1 ? 0 : url.indexOf("/", authority + 3);
+  const target = start === -1 ? "/" : url.slice(start);
+  const mark = target.indexOf("?");
+  return mark === -1 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}
+
+/** The same length given twice is one length (RFC 9110, 8.6), which Bun hands on as `3, 3`; it refuses all else. */
+function bodyBytesOf(headers: Headers, hasBody: boolean): number | undefined {
+  const length = headers.get("content-length");
+  const streams = headers.has("transfer-encoding") || (length === null && hasBody);
+  return streams ? undefined : Number.parseInt(length ?? "0", 10);
+}
+
+async function* noBody(): AsyncGenerator<Uint8Array> {}
