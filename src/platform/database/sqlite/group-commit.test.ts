@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from "bun:test";
+import { afterAll, beforeAll, describe, expect, it, spyOn } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -93,7 +93,7 @@ async function openCounted() {
   const begun: string[] = [];
   const write = groupCommit(async (statement) => {
     const result = await writer.execute(statement);
-    if (!statement.sql.endsWith("BEGIN IMMEDIATE")) return result;
+    if (statement.first?.includes("BEGIN IMMEDIATE") !== true) return result;
     const { rows } = await writer.execute({ sql: "select synchronous from pragma_synchronous", parameters: [] });
     begun.push(JSON.stringify(rows) === '[{"synchronous":2}]' ? "synced" : "not synced");
     return result;
@@ -143,8 +143,32 @@ describe("what survives a loss of power", () => {
   });
 });
 
+describe("a database that another process keeps busy", () => {
+  it("is waited for, and where that takes too long all that wait for it are told at once", async () => {
+    const busy = new SqliteError("database is locked", "SQLITE_BUSY", true);
+    const asked: string[] = [];
+    let refusals = 2;
+    const write = groupCommit(async (statement) => {
+      asked.push([...(statement.first ?? []), statement.sql].join("; "));
+      if (statement.first?.includes("BEGIN IMMEDIATE") === true && refusals-- > 0) throw busy;
+      return { rows: [], changes: 0 };
+    });
+    const note = (): Promise<unknown> => write((tx) => sql`insert into notes values ('a')`.execute(tx));
+    await note();
+    const whole = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; SAVEPOINT job; insert into notes values ('a')";
+    expect(asked).toEqual([whole, whole, whole, "RELEASE job; COMMIT"]);
+    asked.length = 0;
+    refusals = Infinity;
+    const now = spyOn(Date, "now").mockReturnValueOnce(0).mockReturnValue(1e9);
+    const outcomes = await Promise.allSettled([note(), note(), note()]);
+    now.mockRestore();
+    expect(outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason)).toEqual([busy, busy, busy]);
+    expect(asked).toEqual([whole, "ROLLBACK"]);
+  });
+});
+
 describe("a savepoint", () => {
-  it("goes to the thread with the statement behind it: a write of one statement costs three ways there and back", async () => {
+  it("goes to the thread with the statement behind it: a write of one statement costs two ways there and back", async () => {
     const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
     const asked: string[] = [];
     const write = groupCommit((statement) => {
@@ -153,8 +177,7 @@ describe("a savepoint", () => {
     });
     await write((tx) => sql`create table notes (text text)`.execute(tx));
     expect(asked).toEqual([
-      "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
-      "SAVEPOINT job; create table notes (text text)",
+      "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; SAVEPOINT job; create table notes (text text)",
       "RELEASE job; COMMIT",
     ]);
     await writer.close();

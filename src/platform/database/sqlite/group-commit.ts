@@ -74,61 +74,82 @@ interface Connection {
   readonly turns: Turns;
 }
 
-async function runGroup({ execute, log, turns }: Connection, waiting: Job[]): Promise<void> {
+async function runGroup(connection: Connection, waiting: Job[]): Promise<void> {
+  const { execute, log } = connection;
   const group: Job[] = [];
   const survives = waiting.slice(0, mostJobsInGroup).some((job) => job.survives === "power") ? "power" : "process";
+  const transaction = beginGroup(connection, survives);
   const done = async (): Promise<void> => {
     await log.require();
-    await beginImmediate(execute, survives, turns);
-    const inGroup = withSavepoints(execute);
     while (group.length < mostJobsInGroup) {
       const [job] = waiting;
       // What needs a sync is the next group's: this one can get none any more.
       if (job === undefined || (survives === "process" && job.survives === "power")) break;
       waiting.shift();
       group.push(job);
-      const undone = await job.run(inGroup);
+      const undone = await job.run(transaction.execute);
       if (undone !== undefined) throw undone;
     }
-    await inGroup({ sql: "COMMIT", parameters: [] });
+    await transaction.execute({ sql: "COMMIT", parameters: [] });
   };
   const [commit] = await Promise.allSettled([done()]);
   if (commit.status === "rejected") {
     log.noteFailure(commit.reason);
     // Nothing is known to be durable, so nothing is acknowledged; the connection is made ready for the next group.
     await Promise.allSettled([execute({ sql: "ROLLBACK", parameters: [] })]);
-    if (group.length === 0) group.push(...waiting.splice(0, mostJobsInGroup));
+    // Who came meanwhile would not find the database any freer.
+    if (!transaction.hasBegun()) group.push(...waiting.splice(0, mostJobsInGroup));
   }
   for (const job of group) job.settle(commit);
 }
 
+interface GroupTransaction {
+  /** Runs nothing more once what had to run before a statement has failed. */
+  readonly execute: Execute;
+  hasBegun(): boolean;
+}
+
 /**
- * A savepoint's begin and its release have nothing to answer: they go to the thread with the statement that follows. A
- * write of one statement takes three ways there and back instead of five.
+ * What begins a transaction or a savepoint and what releases one has nothing to answer: it goes to the thread with the
+ * statement that follows. A write of one statement takes two ways there and back instead of five.
  */
-function withSavepoints(execute: Execute): Execute {
-  let first: string[] = [];
-  return async (statement) => {
-    if (statement.sql === savepoint.begin || statement.sql === savepoint.release) {
-      first.push(statement.sql);
-      return { rows: [], changes: 0 };
-    }
-    const given = first;
-    first = [];
-    return execute({ ...statement, first: given });
+function beginGroup({ execute, turns }: Connection, survives: Survives): GroupTransaction {
+  const synchronous = survives === "power" ? "FULL" : "NORMAL";
+  let first = [`PRAGMA synchronous = ${synchronous}`, "BEGIN IMMEDIATE"];
+  let hasBegun = false;
+  let failure: SqliteError | undefined;
+  return {
+    hasBegun: () => hasBegun,
+    async execute(statement) {
+      if (failure !== undefined) throw failure;
+      if (statement.sql === savepoint.begin || statement.sql === savepoint.release) {
+        first.push(statement.sql);
+        return { rows: [], changes: 0 };
+      }
+      const whole = { ...statement, first };
+      first = [];
+      try {
+        return await (hasBegun ? execute(whole) : whenFree(() => execute(whole), turns));
+      } catch (error) {
+        if (isOfFirst(error)) failure = error;
+        throw error;
+      } finally {
+        hasBegun ||= failure === undefined;
+      }
+    },
   };
 }
 
+const isOfFirst = (error: unknown): error is SqliteError => error instanceof SqliteError && error.isOfFirst;
+
 /** Another process may be writing: waits for it without blocking this one's event loop. */
-async function beginImmediate(execute: Execute, survives: Survives, { busyRetryMs }: Turns): Promise<void> {
-  const synchronous = survives === "power" ? "FULL" : "NORMAL";
+async function whenFree<T>(begin: () => Promise<T>, { busyRetryMs }: Turns): Promise<T> {
   const deadline = Date.now() + busyLimitMs;
   for (;;) {
     try {
-      await execute({ sql: `PRAGMA synchronous = ${synchronous}; BEGIN IMMEDIATE`, parameters: [] });
-      return;
+      return await begin();
     } catch (error) {
-      const isBusy = error instanceof SqliteError && error.code.startsWith("SQLITE_BUSY");
+      const isBusy = isOfFirst(error) && error.code.startsWith("SQLITE_BUSY");
       if (!isBusy || Date.now() > deadline) throw error;
       await sleep(busyRetryMs);
     }
@@ -155,7 +176,7 @@ function makeJob<T>({ work, survives }: Order<T>): { readonly promise: Promise<T
         // There is no savepoint any more: on a full disk SQLite undoes the whole transaction by itself, and what came
         // after would commit alone. Or the one before could not be released: to undo would undo what is another's.
         const isUndo = statement.sql === savepoint.undo;
-        if (reason instanceof SqliteError && (isUndo || reason.isOfFirst)) undone ??= reason;
+        if (reason instanceof Error && (isUndo || isOfFirst(reason))) undone ??= reason;
         if (isUndo && undone !== undefined) return { rows: [], changes: 0 };
         throw reason;
       };

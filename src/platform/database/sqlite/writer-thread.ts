@@ -17,13 +17,15 @@ interface Connection {
 
 function answer({ database, statements }: Connection, { id, sql, parameters, first }: Order): Answer {
   try {
-    for (const one of first) statements.run({ sql: one, parameters: [] });
+    for (const one of first) {
+      // This pragma acts when it is compiled: one that was compiled before would do nothing.
+      if (one.startsWith("PRAGMA synchronous ")) database.run(one);
+      else statements.run({ sql: one, parameters: [] });
+    }
   } catch (error) {
     return failed(id, error, true);
   }
   try {
-    // This pragma acts when it is compiled: one that comes out of the cache of statements would do nothing.
-    if (sql.startsWith("PRAGMA synchronous ")) return { id, rows: [], changes: database.run(sql).changes };
     return { id, ...statements.run({ sql, parameters }) };
   } catch (error) {
     return failed(id, error);
