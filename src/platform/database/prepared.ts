@@ -4,7 +4,8 @@ import type { Database, Reader } from "./database.ts";
 /** What a query is run with. */
 export type Given = Readonly<Record<string, string | number>>;
 
-type Reading = Pick<Database, "read" | "all">;
+/** All that a prepared query asks of a database. */
+export type Reading = Pick<Database, "read" | "all">;
 
 /**
  * A query that reads, built and compiled once for each database: to build it takes Kysely 35 µs, to answer it takes
