@@ -7,6 +7,7 @@ import { clock } from "../platform/database/clock.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
+import { type Given, prepared, within } from "../platform/database/prepared.ts";
 import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { isNamed, leaseEnd } from "./edges.ts";
 import { asDigest } from "./manifests.ts";
@@ -21,19 +22,22 @@ export interface StoredBlob {
 
 /** @throws RegistryError BLOB_UNKNOWN, BLOB_DAMAGED, or a read gate's problem */
 export async function findBlob(registry: Registry, repository: RepositoryName, digest: Digest): Promise<StoredBlob> {
-  const row = await registry.database.read
-    .selectFrom("repositories")
-    .innerJoin("repository_blobs", "repository_blobs.repository_id", "repositories.id")
-    .innerJoin("blobs", "blobs.digest", "repository_blobs.digest")
-    .select(["blobs.blob_key", "blobs.size_bytes", "blobs.damaged_at"])
-    .where("repositories.name", "=", repository)
-    .where("repository_blobs.digest", "=", digest)
-    .executeTakeFirst();
+  const [row] = await inRepository(registry.database, { repository, digest });
   if (row === undefined) return fail({ code: "BLOB_UNKNOWN", digest });
   checkReadGates(registry, repository, digest);
   if (row.damaged_at !== null) return fail({ code: "BLOB_DAMAGED", digest });
   return { digest, key: storedKey(row.blob_key), sizeBytes: row.size_bytes };
 }
+
+const inRepository = prepared((read, given: { readonly repository: string; readonly digest: string }) =>
+  read
+    .selectFrom("repositories")
+    .innerJoin("repository_blobs", "repository_blobs.repository_id", "repositories.id")
+    .innerJoin("blobs", "blobs.digest", "repository_blobs.digest")
+    .select(["blobs.blob_key", "blobs.size_bytes", "blobs.damaged_at"])
+    .where("repositories.name", "=", given.repository)
+    .where("repository_blobs.digest", "=", given.digest),
+);
 
 export function storedKey(text: string): BlobKey {
   const key = parseBlobKey(text);
@@ -106,12 +110,7 @@ export async function addBlobToRepository(
   { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<void> {
   const repositoryId = await ensureRepository(tx, database, repository);
-  const added = await tx
-    .insertInto("repository_blobs")
-    .values({ repository_id: repositoryId, digest, leased_until: leaseEnd(database, settings.leaseMs) })
-    .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
-    .returning("digest")
-    .execute();
+  const added = await addRow(within(tx, database), { repositoryId, digest, leaseMs: settings.leaseMs });
   if (added.length > 0) return recordEvents(tx, { kind: "blob-added", repository, digest });
   await tx
     .updateTable("repository_blobs")
@@ -120,6 +119,20 @@ export async function addBlobToRepository(
     .where("digest", "=", digest)
     .execute();
 }
+
+interface NewMember {
+  readonly repositoryId: number;
+  readonly digest: string;
+  readonly leaseMs: number;
+}
+
+const addRow = prepared((write, { repositoryId, digest, leaseMs }: NewMember & Given, dialect) =>
+  write
+    .insertInto("repository_blobs")
+    .values({ repository_id: repositoryId, digest, leased_until: sql<number>`${clock(dialect)} + ${leaseMs}` })
+    .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
+    .returning("digest"),
+);
 
 export interface Mount {
   readonly repository: RepositoryName;

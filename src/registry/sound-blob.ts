@@ -5,7 +5,7 @@ import { chunksOf } from "../platform/blobs/blob-body.ts";
 import type { BlobKey, BlobStore } from "../platform/blobs/blob-store.ts";
 import { clock } from "../platform/database/clock.ts";
 import { recordEvents, writeEvents } from "../platform/events/record-events.ts";
-import type { Reader } from "../platform/database/database.ts";
+import { prepared } from "../platform/database/prepared.ts";
 import { type StoredBlob, storedKey } from "./blobs.ts";
 import type { Registry } from "./registry.ts";
 import { startHash } from "./uploads/running-hashes.ts";
@@ -59,7 +59,7 @@ const nameOf = ({ key, version }: VersionOfBytes): string => `${key} ${version}`
  */
 export async function findDamage(registry: Registry, digest: Digest): Promise<BlobKey | undefined> {
   const { blobs, verified } = registry;
-  const row = await findRow(registry.database.read, digest);
+  const [row] = await findRow(registry.database, { digest });
   if (row === undefined) return undefined;
   const key = storedKey(row.blob_key);
   if (row.damaged_at !== null) return key;
@@ -91,12 +91,9 @@ export async function withholdBlob(
   });
 }
 
-const findRow = (read: Reader, digest: Digest) =>
-  read
-    .selectFrom("blobs")
-    .select(["blob_key", "size_bytes", "damaged_at"])
-    .where("digest", "=", digest)
-    .executeTakeFirst();
+const findRow = prepared((read, { digest }: { readonly digest: string }) =>
+  read.selectFrom("blobs").select(["blob_key", "size_bytes", "damaged_at"]).where("digest", "=", digest),
+);
 
 async function hasDigest(blobs: BlobStore, key: BlobKey, digest: Digest): Promise<boolean> {
   const body = await blobs.open(key);

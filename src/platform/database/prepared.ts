@@ -1,27 +1,35 @@
 import type { Compilable, CompiledQuery } from "kysely";
-import type { Database, Reader } from "./database.ts";
+import type { Database, Dialect, Reader, Writer } from "./database.ts";
 
 /** What a query is run with. */
-export type Given = Readonly<Record<string, string | number>>;
+export type Given = Readonly<Record<string, string | number | null>>;
 
-type Reading = Pick<Database, "read" | "all">;
+/** All that a prepared query asks of a database. */
+export type Reading = Pick<Database, "read" | "all" | "dialect">;
 
 /**
- * A query that reads, built and compiled once for each database: to build it takes Kysely 35 µs, to answer it takes
+ * A query, built and compiled once for each database: to build it takes Kysely 35 µs, to answer it takes
  * SQLite five. In `build` the values of `given` are stand-ins: they go where a value goes, and nothing can be known of
  * them, so that the query is the same whatever they are.
  */
 export function prepared<G extends Given, R>(
-  build: (read: Reader, given: G) => Compilable<R>,
+  build: (read: Reader, given: G, dialect: Dialect) => Compilable<R>,
 ): (database: Reading, given: G) => Promise<readonly R[]> {
   const compiled = new WeakMap<Reader, Compiled<R>>();
-  return async ({ read, all }, given) => {
+  return async ({ read, all, dialect }, given) => {
     let query = compiled.get(read);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Kysely hands values on as they are
-    if (query === undefined) compiled.set(read, (query = toCompiled(build(read, standIns as G))));
+    if (query === undefined) compiled.set(read, (query = toCompiled(build(read, standIns as G, dialect))));
     return all({ ...query.query, parameters: query.slots.map((slot) => fill(slot, given)) });
   };
 }
+
+/** Where a query that was prepared for the database runs in a transaction of it. */
+export const within = (tx: Writer, { read, dialect }: Database): Reading => ({
+  read,
+  dialect,
+  all: async (query) => (await tx.executeQuery(query)).rows,
+});
 
 interface Compiled<R> {
   readonly query: CompiledQuery<R>;

@@ -1,6 +1,7 @@
 import type { Brand } from "../../oci/brand.ts";
 import { clock } from "../database/clock.ts";
 import type { Database, Writer } from "../database/database.ts";
+import { prepared, within } from "../database/prepared.ts";
 import { inChunks } from "../database/in-chunks.ts";
 import type { RegistryEvent } from "./registry-event.ts";
 
@@ -20,14 +21,15 @@ export function writeEvents<T>(database: Database, work: (tx: RecordingWriter) =
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it has its list from here on
     const result = await work(tx as RecordingWriter);
     for (const some of inChunks(events)) {
-      await tx
-        .insertInto("event_outbox")
-        .values({ position: null, recorded_at: clock(database.dialect), events: JSON.stringify(some) })
-        .execute();
+      await append(within(tx, database), { events: JSON.stringify(some) });
     }
     return result;
   });
 }
+
+const append = prepared((write, { events }: { readonly events: string }, dialect) =>
+  write.insertInto("event_outbox").values({ position: null, recorded_at: clock(dialect), events }),
+);
 
 /** In an order of which every beginning makes sense: whoever applies the events may stop after any of them. */
 export function recordEvents(tx: RecordingWriter, ...events: readonly RegistryEvent[]): void {

@@ -5,6 +5,7 @@ import { chunksOf } from "../../platform/blobs/blob-body.ts";
 import type { BlobFacts, BlobStat } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
+import { type Given, prepared, within } from "../../platform/database/prepared.ts";
 import { recordEvents, writeEvents } from "../../platform/events/record-events.ts";
 import { addBlobToRepository, doomBytes } from "../blobs.ts";
 import type { Registry } from "../registry.ts";
@@ -94,20 +95,12 @@ async function commitBlob(
   const { key, sizeBytes } = stat;
   const damaged = await findDamage(registry, digest);
   await writeEvents(database, async (tx) => {
-    const ended = await tx
-      .deleteFrom("uploads")
-      .where("id", "=", session.id)
-      .where("holder", "=", session.holder)
-      .returning("id")
-      .execute();
+    const ended = await endSession(within(tx, database), { id: session.id, holder: session.holder });
     if (ended.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     const now = clock(database.dialect);
-    const { blob_key, created_at } = await tx
-      .insertInto("blobs")
-      .values({ digest, blob_key: key, size_bytes: sizeBytes, created_at: now })
-      .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
-      .returning(["blob_key", "created_at"])
-      .executeTakeFirstOrThrow();
+    const [stored] = await storeBlob(within(tx, database), { digest, key, sizeBytes });
+    if (stored === undefined) throw new Error("an upsert returned no row");
+    const { blob_key, created_at } = stored;
     // The same content may have come in before: then those bytes stay and these go, unless those are damaged.
     const isStored = blob_key === key || blob_key === damaged;
     if (isStored) recordEvents(tx, { kind: "blob-stored", digest, key, sizeBytes, at: created_at });
@@ -123,6 +116,25 @@ async function commitBlob(
   // Nobody waits for it, and where it fails the row is looked for once more.
   void Promise.allSettled([registry.blobs.settle(stat.key)]);
 }
+
+const endSession = prepared((write, given: { readonly id: string; readonly holder: string }) =>
+  write.deleteFrom("uploads").where("id", "=", given.id).where("holder", "=", given.holder).returning("id"),
+);
+
+interface NewBlob {
+  readonly digest: string;
+  readonly key: string;
+  readonly sizeBytes: number;
+}
+
+/** What the digest is stored under from now on: this key, or the one that it had. */
+const storeBlob = prepared((write, { digest, key, sizeBytes }: NewBlob & Given, dialect) =>
+  write
+    .insertInto("blobs")
+    .values({ digest, blob_key: key, size_bytes: sizeBytes, created_at: clock(dialect) })
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest }))
+    .returning(["blob_key", "created_at"]),
+);
 
 /** The bytes of a digest are under another key from now on, and right. */
 const replaceKey = (tx: Writer, digest: Digest, { key, sizeBytes }: BlobStat) =>

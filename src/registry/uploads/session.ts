@@ -4,7 +4,8 @@ import type { RepositoryName } from "../../oci/names.ts";
 import { fail, RegistryError, type UploadPosition } from "../../oci/problem.ts";
 import { type BlobStore, type Upload, UploadLostError, type UploadState } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
-import type { Tables, WriteOptions, Writer } from "../../platform/database/database.ts";
+import type { Dialect, Reader, Tables, WriteOptions, Writer } from "../../platform/database/database.ts";
+import { type Given, prepared, within } from "../../platform/database/prepared.ts";
 import { writeEvents } from "../../platform/events/record-events.ts";
 import { doomUploads } from "./doom-uploads.ts";
 import { asDigest } from "../manifests.ts";
@@ -67,7 +68,7 @@ function startHold({ settings }: Registry, askedAt: number): Hold {
 }
 
 /** Until when the database believes in a claim that is made or confirmed now. */
-export const heldUntil = ({ database, settings }: Registry) =>
+const heldUntil = ({ database, settings }: Registry) =>
   sql<number>`${clock(database.dialect)} + ${sql.lit(settings.uploads.holdMs)}`;
 
 interface Claimed {
@@ -139,20 +140,13 @@ async function claim(registry: Registry, target: UploadTarget, start: number | u
   const { database } = registry;
   const holder = newHolder(registry);
   const askedAt = performance.now();
-  const write = (tx: Writer) =>
-    tx
-      .updateTable("uploads")
-      .set({ holder, held_until: heldUntil(registry), active_at: clock(database.dialect) })
-      .where("id", "=", target.id)
-      .where("repository", "=", target.repository)
-      .where("principal", "=", target.principal)
-      .where((expression) =>
-        expression.or([expression("holder", "is", null), expression("held_until", "<", clock(database.dialect))]),
-      )
-      .$if(start !== undefined, (query) => query.where("size_bytes", "=", start ?? 0))
-      .returningAll()
-      .executeTakeFirst();
-  const row = await releasing(registry, { id: target.id, holder }, () => database.write(write, sessionWrite));
+  const { id, repository, principal } = target;
+  const given = { id, repository, principal, holder, heldMs: registry.settings.uploads.holdMs };
+  const write = async (tx: Writer) =>
+    start === undefined
+      ? claimAnywhere(within(tx, database), given)
+      : claimAt(within(tx, database), { ...given, start });
+  const [row] = await releasing(registry, { id, holder }, () => database.write(write, sessionWrite));
   if (row !== undefined) return toSession(registry, { row, target, askedAt });
   const position = await findUpload(registry, target);
   const reason =
@@ -161,6 +155,35 @@ async function claim(registry: Registry, target: UploadTarget, start: number | u
       : `the upload stands at ${position.size}, not at ${start}`;
   return fail({ code: "BLOB_UPLOAD_OUT_OF_ORDER", position, reason });
 }
+
+interface Claim {
+  readonly id: string;
+  readonly repository: string;
+  readonly principal: string;
+  readonly holder: string;
+  readonly heldMs: number;
+}
+
+const claimRow = (write: Reader, given: Claim, dialect: Dialect) =>
+  write
+    .updateTable("uploads")
+    .set({
+      holder: given.holder,
+      held_until: sql<number>`${clock(dialect)} + ${given.heldMs}`,
+      active_at: clock(dialect),
+    })
+    .where("id", "=", given.id)
+    .where("repository", "=", given.repository)
+    .where("principal", "=", given.principal)
+    .where((expression) =>
+      expression.or([expression("holder", "is", null), expression("held_until", "<", clock(dialect))]),
+    )
+    .returningAll();
+
+const claimAnywhere = prepared((write, given: Claim & Given, dialect) => claimRow(write, given, dialect));
+const claimAt = prepared((write, given: Claim & Given & { readonly start: number }, dialect) =>
+  claimRow(write, given, dialect).where("size_bytes", "=", given.start),
+);
 
 const releaseRestMs = 250;
 
@@ -227,19 +250,43 @@ export async function saveProgress(
   session: Session & { readonly progress?: Progress },
 ): Promise<void> {
   const { progress } = session;
-  const moved = await tx
-    .updateTable("uploads")
-    .set({
-      holder: null,
-      held_until: 0,
-      active_at: clock(database.dialect),
-      ...(progress && { size_bytes: progress.sizeBytes, state: progress.state, digest: progress.digest ?? null }),
-    })
-    .where((expression) => expression.and(mine(session)))
-    .returning("id")
-    .execute();
-  if (progress !== undefined && moved.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+  if (progress === undefined) {
+    await release(within(tx, database), mine(session));
+    return;
+  }
+  const { sizeBytes, state, digest = null } = progress;
+  const moved = await releaseAt(within(tx, database), { ...mine(session), sizeBytes, state, digest });
+  if (moved.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
 }
+
+interface Mine {
+  readonly id: string;
+  readonly holder: string;
+}
+
+const releaseRow = (write: Reader, { id, holder }: Mine, dialect: Dialect) =>
+  write
+    .updateTable("uploads")
+    .set({ holder: null, held_until: 0, active_at: clock(dialect) })
+    .where("id", "=", id)
+    .where("holder", "=", holder)
+    .returning("id");
+
+const release = prepared((write, given: Mine & Given, dialect) => releaseRow(write, given, dialect));
+
+interface Moved extends Mine {
+  readonly sizeBytes: number;
+  readonly state: string;
+  readonly digest: string | null;
+}
+
+const releaseAt = prepared((write, given: Moved & Given, dialect) =>
+  releaseRow(write, given, dialect).set({
+    size_bytes: given.sizeBytes,
+    state: given.state,
+    digest: given.digest,
+  }),
+);
 
 /** Removes the session and its bytes, unless another writer has it by now. */
 export async function removeSession(registry: Registry, session: Session): Promise<void> {

@@ -1,10 +1,12 @@
+import { sql } from "kysely";
 import type { DigestAlgorithm } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import { fail } from "../../oci/problem.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
+import { type Given, prepared, within } from "../../platform/database/prepared.ts";
 import type { Registry } from "../registry.ts";
-import { heldUntil, newHolder, type Session, sessionWrite, toSession } from "./session.ts";
+import { newHolder, type Session, sessionWrite, toSession } from "./session.ts";
 
 export interface NewUpload {
   readonly repository: RepositoryName;
@@ -24,34 +26,63 @@ async function insertSession(registry: Registry, upload: NewUpload, holder: stri
   const { database, blobs } = registry;
   await blobs.requireRoom?.();
   const begun = await blobs.begin();
-  const now = clock(database.dialect);
-  const insert = (tx: Writer) =>
-    tx
-      .insertInto("uploads")
-      .values({
-        ...upload,
-        id: crypto.randomUUID(),
-        blob_key: begun.key,
-        state: begun.state,
-        size_bytes: 0,
-        digest: null,
-        started_at: now,
-        active_at: now,
-        holder,
-        held_until: holder === null ? 0 : heldUntil(registry),
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow();
+  const { repository, principal, algorithm } = upload;
+  const id = crypto.randomUUID();
+  const claimed = { holder, heldMs: holder === null ? null : registry.settings.uploads.holdMs };
   try {
     return await database.write(async (tx) => {
-      await checkSessionCount(registry, tx, upload.principal);
-      return insert(tx);
+      await checkSessionCount(registry, tx, principal);
+      const { key, state } = begun;
+      const [row] = await insert(within(tx, database), {
+        repository,
+        principal,
+        algorithm,
+        id,
+        key,
+        state,
+        ...claimed,
+      });
+      if (row === undefined) throw new Error("an insert returned no row");
+      return row;
     }, sessionWrite);
   } catch (error) {
     await blobs.cancel(begun);
     throw error;
   }
 }
+
+interface NewRow {
+  readonly id: string;
+  readonly repository: string;
+  readonly principal: string;
+  readonly algorithm: string;
+  readonly key: string;
+  readonly state: string;
+  readonly holder: string | null;
+  /** `null` where nobody holds it. */
+  readonly heldMs: number | null;
+}
+
+const insert = prepared((write, given: NewRow & Given, dialect) => {
+  const now = clock(dialect);
+  return write
+    .insertInto("uploads")
+    .values({
+      id: given.id,
+      repository: given.repository,
+      principal: given.principal,
+      algorithm: given.algorithm,
+      holder: given.holder,
+      blob_key: given.key,
+      state: given.state,
+      size_bytes: 0,
+      digest: null,
+      started_at: now,
+      active_at: now,
+      held_until: sql<number>`coalesce(${now} + ${given.heldMs}, 0)`,
+    })
+    .returningAll();
+});
 
 /** Opens a session that waits for its first bytes; its id. */
 export async function startUpload(registry: Registry, upload: NewUpload): Promise<string> {
@@ -66,14 +97,19 @@ export async function startSession(registry: Registry, upload: NewUpload): Promi
   return toSession(registry, { row, target, askedAt });
 }
 
-async function checkSessionCount({ settings }: Registry, tx: Writer, principal: string): Promise<void> {
+const countSessions = prepared((read, { principal }: { readonly principal: string }) =>
+  read
+    .selectFrom("uploads")
+    .select(({ fn }) => [
+      fn.countAll<number>().as("total"),
+      fn.countAll<number>().filterWhere("principal", "=", principal).as("own"),
+    ]),
+);
+
+async function checkSessionCount({ database, settings }: Registry, tx: Writer, principal: string): Promise<void> {
   const { maxSessions, maxSessionsPerPrincipal } = settings.uploads;
-  const all = tx.selectFrom("uploads").select(({ fn }) => fn.countAll<number>().as("count"));
-  const [total, own] = [
-    await all.executeTakeFirstOrThrow(),
-    await all.where("principal", "=", principal).executeTakeFirstOrThrow(),
-  ];
-  if (total.count >= maxSessions || own.count >= maxSessionsPerPrincipal) {
+  const [count] = await countSessions(within(tx, database), { principal });
+  if (count === undefined || count.total >= maxSessions || count.own >= maxSessionsPerPrincipal) {
     const reason = "too many uploads are open; finish or cancel some, or wait until idle ones expire";
     fail({ code: "TOO_MANY_REQUESTS", reason, retryAfterSeconds });
   }

@@ -143,6 +143,57 @@ describe("what survives a loss of power", () => {
   });
 });
 
+describe("a savepoint", () => {
+  it("goes to the thread with the statement behind it: a write of one statement costs three ways there and back", async () => {
+    const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
+    const asked: string[] = [];
+    const write = groupCommit((statement) => {
+      asked.push([...(statement.first ?? []), statement.sql].join("; "));
+      return writer.execute(statement);
+    });
+    await write((tx) => sql`create table notes (text text)`.execute(tx));
+    expect(asked).toEqual([
+      "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+      "SAVEPOINT job; create table notes (text text)",
+      "RELEASE job; COMMIT",
+    ]);
+    await writer.close();
+  });
+
+  it("that cannot be released fails the whole group, also where the next to write takes no notice", async () => {
+    const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
+    const run = (text: string, ...first: readonly string[]) => writer.execute({ sql: text, parameters: [], first });
+    await run("create table notes (text text)");
+    let broken = 0;
+    const write = groupCommit((statement) => {
+      const isBroken = broken === 0 && statement.first?.[0] === "RELEASE job" && statement.sql !== "COMMIT";
+      if (isBroken) broken++;
+      return writer.execute(isBroken ? { ...statement, first: ["RELEASE nothing"] } : statement);
+    });
+    const insertNote = (text: string) =>
+      write(async (tx) => {
+        await Promise.allSettled([sql`insert into notes values (${text})`.execute(tx)]);
+      });
+    const outcomes = await Promise.allSettled(["before", "heedless", "after"].map(insertNote));
+    expect({ broken, outcomes: outcomes.map(({ status }) => status) }).toEqual({
+      broken: 1,
+      outcomes: ["rejected", "rejected", "fulfilled"],
+    });
+    expect((await run("select text from notes")).rows).toEqual([{ text: "after" }]);
+    await writer.close();
+  });
+
+  it("does not begin where what must run before it fails", async () => {
+    const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
+    await writer.execute({ sql: "create table notes (text text)", parameters: [] });
+    const late = { sql: "insert into notes values ('never')", parameters: [], first: ["SAVEPOINT a", "RELEASE b"] };
+    const [outcome] = await Promise.allSettled([writer.execute(late)]);
+    expect(outcome.status === "rejected" && (outcome.reason as SqliteError).isOfFirst).toBe(true);
+    expect((await writer.execute({ sql: "select text from notes", parameters: [] })).rows).toEqual([]);
+    await writer.close();
+  });
+});
+
 describe("a full disk", () => {
   it("fails the whole group with its own error, commits nothing of it, and the next group goes on", async () => {
     const writer = await openWriterConnection(join(folder, "full.sqlite"));

@@ -2,7 +2,8 @@ import { Database as BunSqlite } from "bun:sqlite";
 import { Kysely } from "kysely";
 import type { Database, Tables } from "../database.ts";
 import { almostAlone, amongWriters, groupCommit } from "./group-commit.ts";
-import { type Execute, type Statement, sqliteDialect } from "./sqlite-dialect.ts";
+import { type Statement, sqliteDialect } from "./sqlite-dialect.ts";
+import { statementsOf } from "./statements.ts";
 import { openWriterConnection } from "./writer-connection.ts";
 
 /**
@@ -15,15 +16,18 @@ export async function openSqlite(path: string, writers: "one" | "several" = "one
   if (writers === "several") await writer.execute({ sql: "PRAGMA busy_timeout = 0", parameters: [] });
   const reader = new BunSqlite(path, { readonly: true });
   reader.run("PRAGMA busy_timeout = 200");
+  const statements = statementsOf(reader);
   const { revision, expire } = revisionOf(reader);
   const write = groupCommit(writer.execute, writers === "several" ? amongWriters : almostAlone);
   return {
     dialect: "sqlite",
-    read: new Kysely<Tables>({ dialect: sqliteDialect(readFrom(reader)) }),
-    all: allFrom(reader),
+    read: new Kysely<Tables>({ dialect: sqliteDialect(async (statement) => statements.run(statement)) }),
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
+    all: async <R>(statement: Statement) => statements.run(statement).rows as readonly R[],
     revision,
     write: (...given) => write(...given).finally(expire),
     async close() {
+      statements.finalize();
       reader.close();
       await writer.close();
     },
@@ -49,15 +53,3 @@ function revisionOf(reader: BunSqlite): { readonly revision: () => number; reado
   };
   return { revision: () => known ?? ask(), expire };
 }
-
-/** Kysely's values are what bun:sqlite binds, and its row type is a promise to its caller. */
-const allFrom =
-  (reader: BunSqlite) =>
-  async <R>({ sql, parameters }: Statement): Promise<readonly R[]> =>
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
-    reader.query<R, never[]>(sql).all(...(parameters as never[]));
-
-const readFrom = (reader: BunSqlite): Execute => {
-  const all = allFrom(reader);
-  return async (statement) => ({ rows: await all(statement), changes: 0 });
-};

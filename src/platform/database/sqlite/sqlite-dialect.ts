@@ -18,6 +18,8 @@ export interface StatementResult {
 export interface Statement {
   readonly sql: string;
   readonly parameters: readonly unknown[];
+  /** Run before it, on the same way there and back; where one of them fails, it is not run. */
+  readonly first?: readonly string[];
 }
 
 export type Execute = (statement: Statement) => Promise<StatementResult>;

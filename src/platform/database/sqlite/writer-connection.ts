@@ -27,7 +27,7 @@ export async function openWriterConnection(path: string): Promise<WriterConnecti
   worker.on("message", (answer: Answer) => {
     const deferred = waiting.get(answer.id);
     waiting.delete(answer.id);
-    if ("message" in answer) deferred?.reject(new SqliteError(answer.message, answer.code));
+    if ("message" in answer) deferred?.reject(new SqliteError(answer.message, answer.code, answer.isOfFirst));
     else deferred?.resolve(answer);
   });
   worker.on("error", (error) => failAll(new Error(`cannot open or write the database ${path}`, { cause: error })));
@@ -39,14 +39,14 @@ export async function openWriterConnection(path: string): Promise<WriterConnecti
   });
   await expect().answer;
   return {
-    execute({ sql, parameters }) {
+    execute({ sql, parameters, first = [] }) {
       if (failure !== undefined) return Promise.reject(failure);
       const { id, answer } = expect();
-      worker.postMessage({ id, sql, parameters } satisfies Order);
+      worker.postMessage({ id, sql, parameters, first } satisfies Order);
       return answer;
     },
     async close() {
-      worker.postMessage({ id: -1, sql: "close", parameters: [] } satisfies Order);
+      worker.postMessage({ id: -1, sql: "close", parameters: [], first: [] } satisfies Order);
       await exited;
     },
   };

@@ -3,11 +3,12 @@ export interface Order {
   readonly id: number;
   readonly sql: string;
   readonly parameters: readonly unknown[];
+  readonly first: readonly string[];
 }
 
 export type Answer =
   | { readonly id: number; readonly rows: readonly unknown[]; readonly changes: number }
-  | { readonly id: number; readonly message: string; readonly code: string };
+  | { readonly id: number; readonly message: string; readonly code: string; readonly isOfFirst: boolean };
 
 /**
  * Synchronous is FULL while the schema is made, and each transaction says it again for itself. The thread may wait for another process; the event loop does not.
@@ -26,8 +27,11 @@ export const writerPragmas = [
 export class SqliteError extends Error {
   override readonly name = "SqliteError";
   readonly code: string;
-  constructor(message: string, code: string) {
+  /** Whether it is that of a statement which had to run before the one that was asked for. */
+  readonly isOfFirst: boolean;
+  constructor(message: string, code: string, isOfFirst = false) {
     super(message);
     this.code = code;
+    this.isOfFirst = isOfFirst;
   }
 }
