@@ -31,30 +31,36 @@ export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput
   let gatheredLength = 0;
   let omittedLines = 0;
   let isWriting = false;
+  /** Somebody has asked for what gathers during a write, or waits for all of it. */
+  let isWanted = false;
+  let isAwaited = false;
   let timer: NodeJS.Timeout | undefined;
   let drained = Promise.withResolvers<undefined>();
 
-  const take = (): Buffer | undefined => {
+  const isEmpty = (): boolean => gathered.length === 0 && omittedLines === 0;
+  const take = (): Buffer => {
     if (omittedLines > 0) gathered.push(limits.omitted(omittedLines));
-    if (gathered.length === 0) return undefined;
     const batch = Buffer.from(gathered.join(""));
     [gathered, gatheredLength, omittedLines] = [[], 0, 0];
     return batch;
   };
+  const settle = (): void => {
+    isAwaited = false;
+    drained.resolve(undefined);
+    drained = Promise.withResolvers();
+  };
   const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
+    isWanted = isWriting;
     if (isWriting) return;
-    const batch = take();
-    if (batch === undefined) {
-      drained.resolve(undefined);
-      drained = Promise.withResolvers();
-      return;
-    }
+    if (isEmpty()) return settle();
     isWriting = true;
-    writeAll(fd, batch, () => {
+    writeAll(fd, take(), () => {
       isWriting = false;
-      flush();
+      // Write after write without a rest would be one for every few lines.
+      if (isWanted || isAwaited || gatheredLength >= limits.batchLength) flush();
+      else if (!isEmpty()) timer ??= setTimeout(flush, limits.intervalMs);
     });
   };
   return {
@@ -71,6 +77,7 @@ export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput
     flush,
     async drain() {
       const { promise } = drained;
+      isAwaited = true;
       flush();
       await promise;
     },
@@ -78,8 +85,7 @@ export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput
       clearTimeout(timer);
       // The write that is under way ends in its own thread; what comes after it must not overtake it.
       if (isWriting) sleepSync(lastWriteMs);
-      const batch = take();
-      if (batch !== undefined) writeAllSync(fd, batch);
+      if (!isEmpty()) writeAllSync(fd, take());
     },
   };
 }
