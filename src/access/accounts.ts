@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { Reader, Writer } from "../platform/database/database.ts";
+import type { Writer } from "../platform/database/database.ts";
+import { prepared, type Reading } from "../platform/database/prepared.ts";
 import type { AccountName } from "./account-name.ts";
 import type { Principal } from "./principal.ts";
 import type { AccountRow } from "./tables.ts";
@@ -21,13 +22,21 @@ export const principalOf = ({ id, name, administrator }: Account): Principal => 
   administrator,
 });
 
-export async function findAccountByName(reader: Reader, name: AccountName): Promise<Account | undefined> {
-  const row = await reader.selectFrom("accounts").selectAll().where("name", "=", name).executeTakeFirst();
+const byName = prepared((read, given: { readonly name: string }) =>
+  read.selectFrom("accounts").selectAll().where("name", "=", given.name),
+);
+
+const byId = prepared((read, given: { readonly id: string }) =>
+  read.selectFrom("accounts").selectAll().where("id", "=", given.id),
+);
+
+export async function findAccountByName(database: Reading, name: AccountName): Promise<Account | undefined> {
+  const [row] = await byName(database, { name });
   return row && accountOf(row);
 }
 
-export async function findAccountById(reader: Reader, id: string): Promise<Account | undefined> {
-  const row = await reader.selectFrom("accounts").selectAll().where("id", "=", id).executeTakeFirst();
+export async function findAccountById(database: Reading, id: string): Promise<Account | undefined> {
+  const [row] = await byId(database, { id });
   return row && accountOf(row);
 }
 

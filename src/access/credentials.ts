@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { fail } from "../oci/problem.ts";
-import type { Database } from "../platform/database/database.ts";
+import type { Reading } from "../platform/database/prepared.ts";
 import { isHashablePassword, type Passwords, unmatchableHash } from "../platform/passwords/passwords.ts";
 import { canonicalName, parseAccountName } from "./account-name.ts";
 import { type Account, findAccountByName } from "./accounts.ts";
@@ -26,7 +26,7 @@ export type Verified =
 export type VerifyPassword = (credentials: Credentials) => Promise<Verified>;
 
 export interface CredentialsDeps {
-  readonly database: Pick<Database, "read">;
+  readonly database: Reading;
   readonly passwords: Passwords;
   readonly failures: SignInFailures;
   readonly guesses: GuessesUnderWay;
@@ -58,7 +58,7 @@ export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
     const attempt = { name: canonicalName(givenName), remoteAddress };
     const accountName = parseAccountName(givenName);
     const [account, counted] = await Promise.all([
-      accountName && findAccountByName(deps.database.read, accountName),
+      accountName && findAccountByName(deps.database, accountName),
       deps.failures.count(attempt),
     ]);
     // Before anything that a right guess could be told by, what is remembered included.

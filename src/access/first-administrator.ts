@@ -32,7 +32,7 @@ export async function ensureFirstAdministrator(
 ): Promise<FirstAdministrator> {
   const name = parseAccountName("admin");
   if (name === undefined) throw new Error("admin is not an account name");
-  if ((await findAccountByName(deps.database.read, name)) !== undefined) return { kind: "exists" };
+  if ((await findAccountByName(deps.database, name)) !== undefined) return { kind: "exists" };
   const create = async (password: string): Promise<boolean> => {
     const passwordHash = await deps.passwords.hash(password);
     const account = { name, passwordHash, administrator: true, createdAt: deps.now() };

@@ -66,7 +66,7 @@ export function createRefreshTokens({ database, service, now }: RefreshTokensDep
         .executeTakeFirst();
       if (row === undefined || !matchesHash(token, row.secret_hash)) return undefined;
       if (row.service !== service || row.expires_at <= now()) return undefined;
-      const account = await findAccountById(database.read, row.account_id);
+      const account = await findAccountById(database, row.account_id);
       if (account === undefined || account.disabled || account.epoch !== row.account_epoch) return undefined;
       if (now() - row.last_used_at >= touchedAfterMs) await touch(row.id);
       return account;

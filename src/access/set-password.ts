@@ -27,7 +27,7 @@ export async function setPassword(
   const weakness = weaknessOf(password);
   if (weakness !== undefined) return `the password will not do: ${weakness}`;
   const parsed = parseAccountName(name);
-  const account = parsed && (await findAccountByName(database.read, parsed));
+  const account = parsed && (await findAccountByName(database, parsed));
   if (account === undefined) return `there is no account ${name}`;
   const passwordHash = await passwords.hash(password);
   await database.write((tx) => changePassword(tx, { id: account.id, passwordHash, changedAt: now() }));

@@ -1,6 +1,7 @@
 import { createHmac, type KeyObject } from "node:crypto";
 import { sql } from "kysely";
 import type { Database, Writer } from "../platform/database/database.ts";
+import { prepared } from "../platform/database/prepared.ts";
 import { networkOf } from "./network.ts";
 
 export interface Attempt {
@@ -43,6 +44,14 @@ export interface SignInFailuresDeps {
   readonly mostRows?: number;
 }
 
+const counters = prepared((read, given: { readonly pair: string; readonly network: string; readonly now: number }) =>
+  read
+    .selectFrom("login_failures")
+    .selectAll()
+    .where("key", "in", [given.pair, given.network])
+    .where("expires_at", ">", given.now),
+);
+
 export function createSignInFailures({ database, key, now, mostRows }: SignInFailuresDeps): SignInFailures {
   const hashed = (...parts: readonly string[]): string =>
     createHmac("sha256", key).update(JSON.stringify(parts)).digest("base64url");
@@ -53,12 +62,7 @@ export function createSignInFailures({ database, key, now, mostRows }: SignInFai
     pairOf,
     async count(attempt) {
       const pair = pairOf(attempt);
-      const rows = await database.read
-        .selectFrom("login_failures")
-        .selectAll()
-        .where("key", "in", [pair, networkKey(attempt)])
-        .where("expires_at", ">", now())
-        .execute();
+      const rows = await counters(database, { pair, network: networkKey(attempt), now: now() });
       const ends = rows
         .filter((row) => row.failures >= (row.key === pair ? mostFailuresOfPair : mostFailuresOfNetwork))
         .map((row) => row.expires_at);

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { decodeProtectedHeader, errors, jwtVerify, type ProtectedHeaderParameters, SignJWT } from "jose";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
-import type { Database } from "../platform/database/database.ts";
+import type { Reading } from "../platform/database/prepared.ts";
 import { type Account, findAccountById, principalOf } from "./accounts.ts";
 import { anonymous, type Caller } from "./principal.ts";
 import type { Grant } from "./scope.ts";
@@ -30,7 +30,7 @@ export interface Tokens {
 }
 
 export interface TokensDeps {
-  readonly database: Pick<Database, "read">;
+  readonly database: Reading;
   readonly keys: Pick<SigningKeys, "current" | "publicKey">;
   readonly settings: TokenSettings;
   readonly now: () => number;
@@ -100,7 +100,7 @@ export function createTokens({ database, keys, settings, now }: TokensDeps): Tok
       if (about === undefined) return undefined;
       const goodUntil = (about.exp + clockToleranceSeconds) * 1000;
       if (about.account === undefined) return { ...anonymous, scope: about.access, goodUntil };
-      const account = await findAccountById(database.read, about.account);
+      const account = await findAccountById(database, about.account);
       if (account === undefined || account.disabled || account.epoch !== about.epoch) return undefined;
       return { principal: principalOf(account), scope: about.access, goodUntil };
     },

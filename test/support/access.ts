@@ -86,7 +86,7 @@ export async function openTestAccess(
       const passwordHash = await passwords.hash(password);
       const account = { name, passwordHash, administrator, createdAt: clock.now() };
       if (!(await database.write((tx) => createAccount(tx, account)))) throw new Error(`${text} exists`);
-      const made = await findAccountByName(database.read, name);
+      const made = await findAccountByName(database, name);
       if (made === undefined) throw new Error(`${text} was not made`);
       return made;
     },

@@ -104,8 +104,10 @@ export function distribution(deps: DistributionDeps) {
         if (endpoint === undefined) return failMethod(request, methodsOf[route.endpoint]);
         const { repository, target } = route;
         const reply = await endpoint.run({ request, caller, repository, target });
-        if (route.endpoint !== "manifest" || revision === undefined) return reply;
-        return remembered.keep(request, { reply, caller, repository, revision });
+        if (route.endpoint === "manifest" && revision !== undefined) {
+          remembered.keep(request, { reply, caller, repository, revision });
+        }
+        return reply;
       }
       default:
         return route satisfies never;
@@ -114,8 +116,8 @@ export function distribution(deps: DistributionDeps) {
 }
 
 /** A mount reads one repository and writes another: one token for both. */
-function mountScope({ query }: Incoming): readonly string[] {
-  const from = query.get("mount") === null ? null : query.get("from");
+function mountScope({ method, query }: Incoming): readonly string[] {
+  const from = method !== "POST" || query.get("mount") === null ? null : query.get("from");
   const name = from === null ? undefined : parseRepositoryName(from);
   return name === undefined ? [] : [scopeOf({ kind: "repository", name }, "pull")];
 }

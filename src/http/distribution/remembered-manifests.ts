@@ -23,8 +23,8 @@ interface Answer extends Answered {
 export interface RememberedManifests {
   /** @throws RegistryError a read gate's problem */
   find(request: Incoming): Pick<Answer, "reply" | "caller"> | undefined;
-  /** Keeps what may be given again. @returns the answer that is to be given now */
-  keep(request: Incoming, answered: Answered): Reply;
+  /** Keeps what may be given again. */
+  keep(request: Incoming, answered: Answered): void;
 }
 
 const mostBytes = 16 * 1024 * 1024;
@@ -68,10 +68,8 @@ export function rememberManifests(registry: Registry, now = Date.now): Remembere
       const { reply, caller } = answered;
       const digest = parseDigest(String(reply.headers["docker-content-digest"]));
       const isWhole = reply.kind === "bytes" && reply.status === 200 && digest !== undefined;
-      if (!isWhole || !isPlainRead(request) || !isGood(caller, now())) return reply;
-      const repeating = { ...reply, repeats: true } as const;
-      answers.set(keyOf(request), { ...answered, reply: repeating, digest });
-      return repeating;
+      if (!isWhole || !isPlainRead(request) || !isGood(caller, now())) return;
+      answers.set(keyOf(request), { ...answered, reply: { ...reply, repeats: true }, digest });
     },
   };
 }

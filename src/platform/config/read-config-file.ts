@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { LineCounter, parse as parseYaml, parseDocument, visit } from "yaml";
 import { yamlOfDistribution } from "./distribution/variables.ts";
+import { loadYaml } from "./load-yaml.ts";
 import { isTree, type Tree } from "./tree.ts";
 import { yamlMistake } from "./yaml-mistake.ts";
 
@@ -28,6 +28,7 @@ export function readConfigFile(file: string, isDistributions: (tree: Tree) => bo
 const failed = (problems: readonly string[]): ConfigFile => ({ of: "berth", tree: {}, problems });
 
 function readOwn(file: string, text: string): ConfigFile {
+  const { LineCounter, parseDocument, visit } = loadYaml();
   const lines = new LineCounter();
   // Pretty errors quote the lines around them, and a line may hold a secret.
   const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
@@ -50,7 +51,7 @@ function readOwn(file: string, text: string): ConfigFile {
 /** Only to see whose file it is: what is wrong with it is told by the reading that counts. */
 function asDistributionReadsIt(text: string): unknown {
   try {
-    const value: unknown = parseYaml(text, yamlOfDistribution);
+    const value: unknown = loadYaml().parse(text, yamlOfDistribution);
     return value;
   } catch {
     return undefined;

@@ -4,7 +4,8 @@ import type { Database, Dialect, Reader, Writer } from "./database.ts";
 /** What a query is run with. */
 export type Given = Readonly<Record<string, string | number | null>>;
 
-type Reading = Pick<Database, "read" | "all" | "dialect">;
+/** All that a prepared query asks of a database. */
+export type Reading = Pick<Database, "read" | "all" | "dialect">;
 
 /**
  * A query, built and compiled once for each database: to build it takes Kysely 35 µs, to answer it takes

@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { clock } from "../database/clock.ts";
 import type { Database, Reader, Writer } from "../database/database.ts";
+import { prepared } from "../database/prepared.ts";
 import { lastPosition, positionColumn } from "./positions.ts";
 import type { RegistryEvent } from "./registry-event.ts";
 
@@ -86,19 +87,26 @@ export interface Backlog {
   readonly oldestMs: number;
 }
 
-/** Whether a consumer has something to read, or no place yet. */
-export async function hasUnread({ read, dialect }: Database, name: string): Promise<boolean> {
-  const after = await consumerPosition(read, name);
-  if (after === undefined) return true;
+/** Whether a consumer has something to read, or no place yet. An idle server asks this again and again. */
+export async function hasUnread(database: Database, name: string): Promise<boolean> {
+  const [place] = await placeOf(database, { name });
+  if (place === undefined) return true;
+  const unread = await unreadBehind(database, { place: place.position });
+  return unread.length > 0;
+}
+
+const placeOf = prepared((read, { name }: { readonly name: string }) =>
+  read.selectFrom("event_consumers").select("position").where("name", "=", name),
+);
+
+const unreadBehind = prepared((read, { place }: { readonly place: number }, dialect) => {
   const position = positionColumn(dialect);
-  const row = await read
+  return read
     .selectFrom("event_outbox")
     .select("id")
-    .where((expression) => expression.or([expression(position, ">", after), expression(position, "is", null)]))
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
-}
+    .where((expression) => expression.or([expression(position, ">", place), expression(position, "is", null)]))
+    .limit(1);
+});
 
 /** What a consumer has not read yet. */
 export async function consumerBacklog({ read, dialect }: Database, name: string): Promise<Backlog> {

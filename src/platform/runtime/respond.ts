@@ -1,6 +1,8 @@
 import { chunksOf } from "../blobs/blob-body.ts";
 import type { Reply, ReplyHeaders } from "./http.ts";
 
+type Bytes = Reply & { readonly kind: "bytes" };
+
 interface Leaving {
   readonly requestId: string;
   /** The connection ends with this answer. */
@@ -26,7 +28,7 @@ export function toResponse(request: Request, reply: Reply, leaving: Leaving): Re
     }
     case "bytes": {
       const headers = toHeaders({ ...own, "content-length": reply.body.byteLength });
-      return new Response(isHead ? null : new Uint8Array(reply.body), { status, headers });
+      return new Response(isHead ? null : bytesOf(reply), { status, headers });
     }
     case "blob": {
       // Of an answer that begins in a later turn than its request came in, Bun sends a date of its own in four packets.
@@ -38,17 +40,21 @@ export function toResponse(request: Request, reply: Reply, leaving: Leaving): Re
   }
 }
 
+/** Bun copies the bytes itself. */
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- none of ours is shared with another thread
+const bytesOf = ({ body }: Bytes): Uint8Array<ArrayBuffer> => body as Uint8Array<ArrayBuffer>;
+
 /** Bun copies the headers of a response in 0.1 µs, and takes 1.5 to read them from an object. */
 const templates = new WeakMap<Reply, Response>();
 
-function repeat(request: Request, reply: Reply & { readonly kind: "bytes" }, { requestId }: Leaving): Response {
+function repeat(request: Request, reply: Bytes, { requestId }: Leaving): Response {
   let template = templates.get(reply);
   if (template === undefined) {
     const headers = toHeaders({ ...reply.headers, "content-length": reply.body.byteLength });
     template = new Response(null, { status: reply.status, headers });
     templates.set(reply, template);
   }
-  const response = new Response(request.method === "HEAD" ? null : new Uint8Array(reply.body), template);
+  const response = new Response(request.method === "HEAD" ? null : bytesOf(reply), template);
   response.headers.set(idHeader, requestId);
   return response;
 }

@@ -63,3 +63,19 @@ it("writes what has gathered when the process is about to end", () => {
   output.flushSync();
   expect(written()).toBe("last words\n");
 });
+
+it("writes no more often because one write has just ended", async () => {
+  const output = bufferedOutput(fd, { ...limits, intervalMs: 60_000 });
+  const batch = `${"x".repeat(999)}\n`;
+  output.write(batch);
+  for (const deadline = Date.now() + 5000; written() === "" && Date.now() < deadline;) await Bun.sleep(1);
+  output.write("waits\n");
+  await Bun.sleep(50);
+  expect(written()).toBe(batch);
+  output.flush();
+  output.write("waits too\n");
+  for (const deadline = Date.now() + 5000; written() === batch && Date.now() < deadline;) await Bun.sleep(1);
+  expect(written()).toBe(`${batch}waits\n`);
+  await output.drain();
+  expect(written()).toBe(`${batch}waits\nwaits too\n`);
+});

@@ -27,50 +27,44 @@ const isFull = (error: NodeJS.ErrnoException | null): boolean => error?.code ===
 
 /** Gathers text and writes it in batches off the event loop, in order, one write at a time. */
 export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput {
-  let gathered: string[] = [];
-  let gatheredLength = 0;
-  let omittedLines = 0;
+  const gathered = gather(limits);
   let isWriting = false;
+  /** Somebody has asked for what gathers during a write, or waits for all of it. */
+  let isWanted = false;
+  let isAwaited = false;
   let timer: NodeJS.Timeout | undefined;
   let drained = Promise.withResolvers<undefined>();
 
-  const take = (): Buffer | undefined => {
-    if (omittedLines > 0) gathered.push(limits.omitted(omittedLines));
-    if (gathered.length === 0) return undefined;
-    const batch = Buffer.from(gathered.join(""));
-    [gathered, gatheredLength, omittedLines] = [[], 0, 0];
-    return batch;
+  const settle = (): void => {
+    isAwaited = false;
+    drained.resolve(undefined);
+    drained = Promise.withResolvers();
   };
   const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
+    isWanted = isWriting;
     if (isWriting) return;
-    const batch = take();
-    if (batch === undefined) {
-      drained.resolve(undefined);
-      drained = Promise.withResolvers();
-      return;
-    }
+    const batch = gathered.take();
+    if (batch === undefined) return settle();
     isWriting = true;
-    writeAll(fd, batch, () => {
+    return writeAll(fd, batch, () => {
       isWriting = false;
-      flush();
+      // Write after write without a rest would be one for every few lines.
+      if (isWanted || isAwaited || gathered.isBatch()) flush();
+      else if (!gathered.isEmpty()) timer ??= setTimeout(flush, limits.intervalMs);
     });
   };
   return {
     write(text) {
-      if (gatheredLength + text.length > limits.mostLength) {
-        omittedLines++;
-        return;
-      }
-      gathered.push(text);
-      gatheredLength += text.length;
-      if (gatheredLength >= limits.batchLength) flush();
+      gathered.add(text);
+      if (gathered.isBatch()) flush();
       else timer ??= setTimeout(flush, limits.intervalMs);
     },
     flush,
     async drain() {
       const { promise } = drained;
+      isAwaited = true;
       flush();
       await promise;
     },
@@ -78,8 +72,34 @@ export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput
       clearTimeout(timer);
       // The write that is under way ends in its own thread; what comes after it must not overtake it.
       if (isWriting) sleepSync(lastWriteMs);
-      const batch = take();
+      const batch = gathered.take();
       if (batch !== undefined) writeAllSync(fd, batch);
+    },
+  };
+}
+
+/** What waits to be written. */
+function gather({ batchLength, mostLength, omitted }: BufferLimits) {
+  let lines: string[] = [];
+  let length = 0;
+  let omittedLines = 0;
+  return {
+    add(text: string): void {
+      if (length + text.length > mostLength) {
+        omittedLines++;
+        return;
+      }
+      lines.push(text);
+      length += text.length;
+    },
+    isBatch: () => length >= batchLength,
+    isEmpty: () => lines.length === 0 && omittedLines === 0,
+    take(): Buffer | undefined {
+      if (omittedLines > 0) lines.push(omitted(omittedLines));
+      if (lines.length === 0) return undefined;
+      const batch = Buffer.from(lines.join(""));
+      [lines, length, omittedLines] = [[], 0, 0];
+      return batch;
     },
   };
 }

@@ -1,5 +1,5 @@
-import { parse as parseYaml } from "yaml";
 import { isClusterLink } from "../cluster-links.ts";
+import { loadYaml } from "../load-yaml.ts";
 import { isTree, type Tree } from "../tree.ts";
 import { variableAliases } from "./table.ts";
 
@@ -41,7 +41,7 @@ function keyOf(name: string): readonly string[] {
 /** Distribution reads a variable as YAML; text that is none, such as `[::]:5000`, is meant as it stands. */
 function valueOf(text: string): unknown {
   try {
-    const value: unknown = parseYaml(text, yamlOfDistribution);
+    const value: unknown = loadYaml().parse(text, yamlOfDistribution);
     return value;
   } catch {
     return text;
