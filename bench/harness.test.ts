@@ -6,11 +6,16 @@ import { join } from "node:path";
 import { digestOf, makeBody } from "./clients/body.ts";
 import { freeLargeFiles, lackOfRoom, makeFolder } from "./measure/folder.ts";
 import { judgeRow, type Samples } from "./measure/judge.ts";
+import { lockWaits } from "./measure/lock-waits.ts";
 import { describeAll, describeRow } from "./measure/report.ts";
 import type { Contestant, Row, Sample } from "./measure/row.ts";
 import { runRow, type RowResult } from "./measure/run-row.ts";
+import { describeBestAndWorst, describeCapacity, putBetweenMarks } from "./measure/summary.ts";
 import { quantile, spreadOf } from "./measure/statistics.ts";
 import { parseWrk } from "./measure/wrk.ts";
+import { parseZb } from "./zb.ts";
+
+const row = (fields: Partial<Row>): Row => ({ name: "row", title: "a row", contestants: [], targets: [], ...fields });
 
 describe("statistics", () => {
   it("tells the middle and the ends, whatever the order", () => {
@@ -34,7 +39,7 @@ const wrkOutput = (more = ""): string => `Running 1s test @ http://127.0.0.1:1/
      50%  470.00us
      75%  540.00us
      90%    1.65ms
-     99%    1.20s
+     99%    1.20s 
   63800 requests in 1.10s, 165.00MB read
 ${more}Requests/sec:  58000.00
 Transfer/sec:    150.00MB
@@ -65,13 +70,96 @@ describe("what wrk says", () => {
   });
 });
 
+const zbTest = (name: string, failed: number): string =>
+  `Test name:            ${name}\nTime taken for tests: 1.2s\nRequests per second:  6.5\nComplete requests:    10\nFailed requests:      ${failed}\n\n2xx responses: 10\n`;
+
+const askForLock = (start: number): string =>
+  `fcntl(21, F_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=${start}, l_len=1}`;
+
+describe("waits for the database", () => {
+  const refused = ") = -1 EAGAIN (Resource temporarily unavailable)";
+  it("last from the first refusal to the lock, of each thread and of this lock alone", () => {
+    const trace = [
+      `7 100.000000 ${askForLock(120)}) = 0`,
+      `8 100.001000 ${askForLock(120)}${refused}`,
+      `9 100.001500 ${askForLock(124)}${refused}`,
+      `7 100.002000 ${askForLock(120)}) = 0`,
+      `8 100.003000 ${askForLock(120)}${refused}`,
+      `8 100.004000 ${askForLock(120)} <unfinished ...>`,
+      `9 100.004500 ${askForLock(124)}) = 0`,
+      "8 100.005000 <... fcntl resumed>) = 0",
+      `8 100.006000 ${askForLock(120)}) = 0`,
+    ];
+    expect(lockWaits(trace.join("\n")).map((ms) => Math.round(ms * 10) / 10)).toEqual([0, 0, 4, 0]);
+  });
+});
+
+describe("zb", () => {
+  it("is read test by test", () => {
+    expect(
+      parseZb(`Registry URL: x\n${zbTest("Get Catalog", 0)}WARNING\n${zbTest("Pull 75% and Push 25% Mixed 1MB", 2)}`),
+    ).toEqual([
+      { name: "Get Catalog", perSecond: 6.5, failed: 0 },
+      { name: "Pull 75% and Push 25% Mixed 1MB", perSecond: 6.5, failed: 2 },
+    ]);
+  });
+});
+
+const resultOf = (index: number, ours: number): RowResult => ({
+  row: row({
+    title: `row ${index}`,
+    targets: [{ figure: index % 2 === 0 ? "perSecond" : "megabytes", of: "berth" }],
+  }),
+  samples: new Map([
+    ["berth", [{ perSecond: ours, megabytes: ours }]],
+    ["docker-registry", [{ perSecond: 10, megabytes: 10 }]],
+  ]),
+  verdicts: [],
+  missing: [],
+  failures: [],
+});
+
+describe("the short table", () => {
+  it("has the best and the worst, whether more or less is better", () => {
+    const results = [1, 2, 4, 5, 8, 10, 20, 40, 80, 100].map((ours, index) => resultOf(index, ours));
+    const titles = describeBestAndWorst(results)
+      .slice(2)
+      .map((line) => /row \d/.exec(line)?.[0]);
+    expect(titles).toEqual(["row 8", "row 1", "row 3", "row 6", "row 5", "row 7", "row 0", "row 9"]);
+  });
+  it("tells what one processor carries, to two digits", () => {
+    const of = (title: string, sample: Sample): RowResult => ({
+      ...resultOf(0, 0),
+      row: row({ title }),
+      samples: new Map([["berth", [sample]]]),
+    });
+    expect(
+      describeCapacity([
+        of("gets", { cpuMicroseconds: 43.21, peakMegabytes: 114.6 }),
+        of("pushes", { cpuSecondsPerGigabyte: 2.467 }),
+        of("idle", { megabytes: 79 }),
+        of("starts", { ms: 1 }),
+      ]).slice(2),
+    ).toEqual([
+      "| gets | 43 us each | 23,000 a second | 110 MB |",
+      "| pushes | 2.5 s for each GB | 410 MB/s |  |",
+      "| idle |  |  | 79 MB |",
+    ]);
+  });
+  it("goes between the marks of a page, again and again", () => {
+    const page = "a\n\n<!-- bench -->\nold\n<!-- /bench -->\n\nb";
+    const once = putBetweenMarks(page, ["new"]);
+    expect(once).toBe("a\n\n<!-- bench -->\n\nnew\n\n<!-- /bench -->\n\nb");
+    expect(putBetweenMarks(once, ["new"])).toBe(once);
+    expect(() => putBetweenMarks("a page", ["new"])).toThrow("no place");
+  });
+});
+
 const fixed = (name: string, sample: Sample, missing?: string): Contestant => ({
   name,
   missing,
   prepare: async () => async () => sample,
 });
-
-const row = (fields: Partial<Row>): Row => ({ name: "row", title: "a row", contestants: [], targets: [], ...fields });
 
 describe("the judge", () => {
   const samples: Samples = new Map([
@@ -140,7 +228,7 @@ describe("the folder", () => {
 
 describe("a body", () => {
   it("has another digest each time, of the bytes that are sent", () => {
-    for (const body of [makeBody(100_000), makeBody(300_000, 100_000)]) {
+    for (const body of [makeBody(100_000), makeBody(300_000, 70_000), makeBody(32 + 2 * 70_000, 70_000)]) {
       const [one, two] = [body.next(), body.next()];
       expect(one.digest).not.toBe(two.digest);
       expect(digestOf(Buffer.concat(one.whole))).toBe(one.digest);
@@ -167,6 +255,12 @@ async function run(fields: Partial<Row>, rounds = 3): Promise<RowResult> {
   const folder = all.use(await makeFolder(tmpdir()));
   return await runRow(row(fields), { folder, quick: true, seconds: 1, rounds, all });
 }
+
+const broken = (name: string, prepare: Contestant["prepare"]): Contestant => ({
+  name,
+  missing: undefined,
+  prepare,
+});
 
 describe("a run of a row", () => {
   it("measures in turn, another first each round, and gives back what each took", async () => {
@@ -195,21 +289,29 @@ describe("a run of a row", () => {
     expect(text).toContain("- not measured: zot: zot is not installed");
     expect(text).toContain("- **met**: berth: 1.00 ms, at most 2");
   });
-  it("tells what went wrong, and judges nothing", async () => {
-    const broken: Contestant = {
-      name: "broken",
-      missing: undefined,
-      prepare: () => Promise.reject(new Error("it does not start")),
-    };
+  it("goes on without who fails, at its start or later, and judges nothing of theirs", async () => {
+    let rounds = 0;
     const result = await run({
-      contestants: [fixed("berth", { ms: 1 }), broken],
-      targets: [{ figure: "ms", of: "berth", atMost: 2 }],
+      contestants: [
+        broken("early", () => Promise.reject(new Error("it does\nnot start"))),
+        fixed("berth", { ms: 1 }),
+        broken("late", async () => async () => {
+          if (rounds++ === 1) throw new Error("it broke");
+          return { ms: 1 };
+        }),
+      ],
+      targets: [
+        { figure: "ms", of: "berth", atMost: 2 },
+        { figure: "ms", of: "berth", times: "late", atMost: 2 },
+      ],
     });
-    expect(result.failure).toBe("broken: it does not start");
-    expect(describeAll({ head: ["date: today"], results: [result] })).toContain(
-      "| row | broken: it does not start | not measured |",
-    );
-    expect(result.verdicts).toEqual([]);
+    expect(rounds).toBe(2);
+    expect(result.samples.get("berth")).toHaveLength(3);
+    expect(result.verdicts.map(({ outcome }) => outcome)).toEqual(["met", "not judged"]);
+    const text = describeAll({ head: ["date: today"], results: [result] });
+    expect(text).toContain("- **failed**: early: it does not start");
+    expect(text).toContain("- **failed**: late: it broke");
+    expect(text).toContain("| row | berth: 1.00 ms, at most 2 | met |");
   });
   it("is written with its median and its spread", async () => {
     const values = [3, 1, 2].values();

@@ -19,28 +19,31 @@ export interface Push {
 
 const tailBytes = 32;
 const frameBytes = 32 << 10;
+/** What is held in memory of a large body, which repeats it. */
+const largestBlockBytes = 64 << 20;
 
-/** @param blockBytes of a body that is longer than memory should be: the bytes are then repeated */
-export function makeBody(sizeBytes: number, blockBytes = sizeBytes): Body {
-  const bulk = Buffer.allocUnsafe(blockBytes - tailBytes);
-  for (let at = 0; at < bulk.length; at += 256 << 20) {
-    randomFillSync(bulk, at, Math.min(256 << 20, bulk.length - at));
-  }
-  const times = Math.max(1, Math.floor(sizeBytes / blockBytes));
+export function makeBody(sizeBytes: number, blockBytes = largestBlockBytes): Body {
+  const bulkBytes = sizeBytes - tailBytes;
+  const block = randomFillSync(Buffer.allocUnsafe(Math.min(bulkBytes, blockBytes)));
+  const rest = block.subarray(0, bulkBytes % block.length);
+  const repeated = (bytes: Buffer, last: Buffer): readonly Buffer[] => [
+    ...Array.from({ length: Math.floor(bulkBytes / block.length) }, () => bytes),
+    ...(last.length > 0 ? [last] : []),
+  ];
+  const bulk = repeated(block, rest);
   const hash = createHash("sha256");
-  for (let time = 0; time < times; time++) hash.update(bulk);
-  let framed: Buffer | undefined;
-  const repeated = (bytes: Buffer): readonly Buffer[] => Array.from({ length: times }, () => bytes);
+  for (const part of bulk) hash.update(part);
+  let framed: readonly Buffer[] | undefined;
   return {
-    sizeBytes: bulk.length * times + tailBytes,
+    sizeBytes,
     next() {
       const tail = randomBytes(tailBytes);
       return {
         digest: digestFrom(hash.copy().update(tail)),
-        whole: [...repeated(bulk), tail],
+        whole: [...bulk, tail],
         get chunked() {
-          framed ??= frame(bulk);
-          return [...repeated(framed), frame(tail), Buffer.from("0\r\n\r\n")];
+          framed ??= repeated(frame(block), frame(rest));
+          return [...framed, frame(tail), Buffer.from("0\r\n\r\n")];
         },
       };
     },

@@ -95,19 +95,25 @@ export async function seedReferrers(data: string, count: number): Promise<string
   return image.digest;
 }
 
+const byDigest = (a: { readonly digest: string }, b: { readonly digest: string }): number =>
+  a.digest < b.digest ? -1 : 1;
+
+/** In the order of the rows, and the files in that of the folders: a sixth of the time. */
 function* blobs(keys: readonly BlobKey[]): Generator<CompleteEvent> {
   yield { kind: "repository-created", repository: home, at };
-  const digests = keys.map((key) => sha256(key));
-  for (const [index, key] of keys.entries()) {
-    yield { kind: "blob-stored", digest: digests[index] ?? sha256(key), key, sizeBytes: 0, at };
-  }
-  for (const digest of digests) yield { kind: "blob-added", repository: home, digest };
+  const stored = keys.map((key) => ({ key, digest: sha256(key) })).toSorted(byDigest);
+  for (const { digest, key } of stored) yield { kind: "blob-stored", digest, key, sizeBytes: 0, at };
+  for (const { digest } of stored) yield { kind: "blob-added", repository: home, digest };
 }
 
-/** Blobs with their rows and their files, which are empty: a start may walk them, and never reads one. */
+/**
+ * Blobs with their rows, and the files of one in twenty, which are empty: enough to see a start that walks them, which none
+ * should, and a disk is not busy for minutes.
+ */
 export async function seedBlobs(data: string, count: number): Promise<void> {
-  const keys = Array.from({ length: count }, newBlobKey);
+  const keys = Array.from({ length: count }, newBlobKey).toSorted();
   await seed(data, blobs(keys));
   // The mode says that the row is known to be there.
-  for (const key of keys) closeSync(openSync(join(data, "blobs", key.slice(0, 2), key), "w", 0o640));
+  for (const key of keys.filter((_, index) => index % 20 === 0))
+    closeSync(openSync(join(data, "blobs", key.slice(0, 2), key), "w", 0o640));
 }

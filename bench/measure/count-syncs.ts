@@ -32,7 +32,7 @@ export async function countSyncs(
 ): Promise<number | undefined> {
   if (missingStrace() !== undefined) return undefined;
   const file = join(bench.folder.make("trace"), "syncs");
-  await using used = new AsyncDisposableStack();
+  await using used = bench.used.use(new AsyncDisposableStack());
   const under = straced("-e", `trace=${syncs}`, "-o", file);
   const traced = await server.start({ bench: { ...bench, used }, under });
   const count = async (): Promise<number> =>

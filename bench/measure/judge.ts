@@ -32,7 +32,7 @@ function judgeTarget(target: Target, samples: Samples): Verdict {
   return { target, outcome: isMet ? "met" : "not met", text: `${target.of}: ${found.toFixed(2)} ${what}, ${wanted}` };
 }
 
-function medianOf(samples: Samples, name: string, figure: Target["figure"]): number | undefined {
+export function medianOf(samples: Samples, name: string, figure: Target["figure"]): number | undefined {
   const values = (samples.get(name) ?? []).flatMap((sample) => sample[figure] ?? []);
   return values.length === 0 ? undefined : spreadOf(values).median;
 }

@@ -15,16 +15,18 @@ function cell(values: readonly number[], figure: Figure): string {
   return `${written(median, figure)}${spread}`;
 }
 
+const inOneLine = (text: string): string => text.replaceAll(/\s+/g, " ");
+
 const tableRow = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
 
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] => [
+export const table = (head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] => [
   tableRow(head),
   tableRow(head.map(() => "---")),
   ...rows.map(tableRow),
 ];
 
 /** One row of the issue as a section of its own. */
-export function describeRow({ row, samples, verdicts, missing, failure }: RowResult): readonly string[] {
+export function describeRow({ row, samples, verdicts, missing, failures }: RowResult): readonly string[] {
   const shown = allFigures.filter((figure) =>
     [...samples.values()].some((rounds) => rounds.some((sample) => sample[figure] !== undefined)),
   );
@@ -41,10 +43,11 @@ export function describeRow({ row, samples, verdicts, missing, failure }: RowRes
     `### ${row.name}: ${row.title}`,
     "",
     ...(row.notes === undefined ? [] : [row.notes, ""]),
-    ...(failure === undefined ? table(["", ...shown.map((figure) => figures[figure].unit)], lines) : [failure]),
+    ...table(["", ...shown.map((figure) => figures[figure].unit)], lines),
     "",
     ...verdicts.map(({ outcome, text }) => `- **${outcome}**: ${text}`),
     ...missing.map((what) => `- not measured: ${what}`),
+    ...failures.map((what) => `- **failed**: ${inOneLine(what)}`),
     "",
   ];
 }
@@ -53,13 +56,13 @@ export interface Report {
   /** What was measured where, a line each. */
   readonly head: readonly string[];
   readonly results: readonly RowResult[];
+  /** Sections behind the rows. */
+  readonly more?: readonly string[];
 }
 
-export function describeAll({ head, results }: Report): string {
-  const summary = results.flatMap(({ row, verdicts, failure }) =>
-    failure === undefined
-      ? verdicts.map(({ outcome, text }) => [row.name, text, outcome])
-      : [[row.name, failure, "not measured"]],
+export function describeAll({ head, results, more = [] }: Report): string {
+  const summary = results.flatMap(({ row, verdicts }) =>
+    verdicts.map(({ outcome, text }) => [row.name, text, outcome]),
   );
   const lines = [
     "# Results",
@@ -76,6 +79,7 @@ export function describeAll({ head, results }: Report): string {
     "## Rows",
     "",
     ...results.flatMap(describeRow),
+    ...more,
   ];
   return `${lines.join("\n").trimEnd()}\n`;
 }

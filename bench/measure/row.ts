@@ -1,20 +1,27 @@
 import type { Folder } from "./folder.ts";
 
-/** What a row can tell of a contestant, and how it is written. Less is better where it says so. */
+/** What a row can tell of a contestant, how it is written, and whether more of it is better. */
 export const figures = {
-  perSecond: { unit: "/s", digits: 0 },
-  megabytesPerSecond: { unit: "MB/s", digits: 0 },
-  perCpuSecond: { unit: "/CPU s", digits: 0 },
-  cpuMicroseconds: { unit: "us CPU each", digits: 1 },
-  cpuSecondsPerGigabyte: { unit: "CPU s/GB", digits: 2 },
-  p50Ms: { unit: "ms p50", digits: 2 },
-  p99Ms: { unit: "ms p99", digits: 2 },
-  risenMs: { unit: "ms p99 risen by", digits: 2 },
-  ms: { unit: "ms", digits: 1 },
-  syncsEach: { unit: "syncs each", digits: 1 },
-  megabytes: { unit: "MB", digits: 0 },
-  peakMegabytes: { unit: "MB peak", digits: 0 },
-} as const satisfies Readonly<Record<string, { readonly unit: string; readonly digits: number }>>;
+  perSecond: { unit: "/s", digits: 0, better: "more" },
+  megabytesPerSecond: { unit: "MB/s", digits: 0, better: "more" },
+  perCpuSecond: { unit: "/CPU s", digits: 0, better: "more" },
+  cpuMicroseconds: { unit: "us CPU each", digits: 1, better: "less" },
+  cpuSecondsPerGigabyte: { unit: "CPU s/GB", digits: 2, better: "less" },
+  p50Ms: { unit: "ms p50", digits: 2, better: "less" },
+  p99Ms: { unit: "ms p99", digits: 2, better: "less" },
+  risenMs: { unit: "ms p99 risen by", digits: 2, better: "less" },
+  lockP99Ms: { unit: "ms wait for the database p99", digits: 2, better: "less" },
+  ms: { unit: "ms", digits: 1, better: "less" },
+  syncsEach: { unit: "syncs each", digits: 1, better: "less" },
+  megabytes: { unit: "MB", digits: 0, better: "less" },
+  peakMegabytes: { unit: "MB peak", digits: 0, better: "less" },
+} as const satisfies Readonly<Record<string, FigureForm>>;
+
+interface FigureForm {
+  readonly unit: string;
+  readonly digits: number;
+  readonly better: "more" | "less";
+}
 
 export type Figure = keyof typeof figures;
 export type Sample = Readonly<Partial<Record<Figure, number>>>;

@@ -1,6 +1,6 @@
-import type { Folder } from "./folder.ts";
+import { type Folder, makeFolder } from "./folder.ts";
 import { judgeRow, type Samples, type Verdict } from "./judge.ts";
-import type { Contestant, Row, Sample } from "./row.ts";
+import type { Row, Sample } from "./row.ts";
 
 export interface RowResult {
   readonly row: Row;
@@ -8,8 +8,8 @@ export interface RowResult {
   readonly verdicts: readonly Verdict[];
   /** Who did not take part, and why. */
   readonly missing: readonly string[];
-  /** What went wrong: then nothing of the row counts. */
-  readonly failure?: string;
+  /** Who could not be measured to the end, and why: nothing of theirs counts. */
+  readonly failures: readonly string[];
 }
 
 export interface RunPlan {
@@ -24,37 +24,39 @@ export interface RunPlan {
 /** Prepares all who take part, then measures each once a round, the first to go another each time. */
 export async function runRow(row: Row, plan: RunPlan): Promise<RowResult> {
   const missing = row.contestants.flatMap(({ name, missing: why }) => (why === undefined ? [] : [`${name}: ${why}`]));
-  const present = row.contestants.filter((contestant) => contestant.missing === undefined);
-  const samples = new Map<string, Sample[]>(present.map(({ name }) => [name, []]));
+  const samples = new Map<string, Sample[]>();
+  const failures: string[] = [];
   const used = plan.all.use(new AsyncDisposableStack());
-  try {
-    const prepared: { readonly name: string; readonly measure: () => Promise<Sample> }[] = [];
-    for (const contestant of present) {
-      prepared.push({ name: contestant.name, measure: await prepare(contestant, plan, used) });
+  // Goes with the row, behind the servers that use it: rows of gigabytes do not add up.
+  const folder = used.use(await makeFolder(plan.folder.path));
+  /** Whoever fails is out of the row, and the others go on. */
+  const attempt = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await work();
+    } catch (error) {
+      samples.delete(name);
+      failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
+    } finally {
+      // Interrupted: whoever gives everything back ends the process, and nothing more is started meanwhile.
+      if (plan.all.disposed) await new Promise(() => undefined);
     }
-    for (let round = 0; round < plan.rounds; round++) {
-      const first = round % prepared.length;
-      for (const { name, measure } of [...prepared.slice(first), ...prepared.slice(0, first)]) {
-        samples.get(name)?.push(await measure());
-      }
+  };
+  const prepared: { readonly name: string; readonly measure: () => Promise<Sample> }[] = [];
+  for (const { name, prepare } of row.contestants.filter((contestant) => contestant.missing === undefined)) {
+    const measure = await attempt(name, () => prepare({ ...plan, folder, used }));
+    if (measure === undefined) continue;
+    prepared.push({ name, measure });
+    samples.set(name, []);
+  }
+  for (let round = 0; round < plan.rounds; round++) {
+    const first = round % Math.max(1, prepared.length);
+    for (const { name, measure } of [...prepared.slice(first), ...prepared.slice(0, first)]) {
+      if (!samples.has(name)) continue;
+      const sample = await attempt(name, measure);
+      if (sample !== undefined) samples.get(name)?.push(sample);
     }
-    return { row, samples, verdicts: judgeRow(row, samples), missing };
-  } catch (error) {
-    const failure = error instanceof Error ? error.message : String(error);
-    return { row, samples: new Map(), verdicts: [], missing, failure };
-  } finally {
-    await used.disposeAsync();
   }
-}
-
-async function prepare(
-  contestant: Contestant,
-  { folder, quick, seconds }: RunPlan,
-  used: AsyncDisposableStack,
-): Promise<() => Promise<Sample>> {
-  try {
-    return await contestant.prepare({ folder, quick, seconds, used });
-  } catch (error) {
-    throw new Error(`${contestant.name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
+  await used.disposeAsync();
+  return { row, samples, verdicts: judgeRow(row, samples), missing, failures };
 }

@@ -28,6 +28,8 @@ export async function runWrk({ url, connections, seconds, headers = {}, script }
       "--threads=1",
       `--connections=${connections}`,
       `--duration=${seconds}s`,
+      // A slow server is slow, and not wrong.
+      "--timeout=30s",
       ...Object.entries(headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
       ...(script === undefined ? [url] : ["--script", script.file, url, "--", ...script.args]),
     ],
@@ -49,7 +51,7 @@ export function parseWrk(output: string): WrkResult {
     throw new Error(`wrk: ${failed}`);
   const [, requests, amount, unit = ""] = /(\d+) requests in ([\d.]+)(\w+)/.exec(output) ?? [];
   const percentile = (part: string): number => {
-    const [, value, of = ""] = new RegExp(`^\\s+${part}%\\s+([\\d.]+)(\\w+)$`, "m").exec(output) ?? [];
+    const [, value, of = ""] = new RegExp(`^\\s+${part}%\\s+([\\d.]+)(\\w+)\\s*$`, "m").exec(output) ?? [];
     return Number(value) * (msPerUnit[of] ?? Number.NaN);
   };
   const result = {

@@ -8,9 +8,8 @@ import { missingStrace, straced } from "../measure/count-syncs.ts";
 import { freeLargeFiles } from "../measure/folder.ts";
 import type { Bench, Contestant, Row } from "../measure/row.ts";
 import { berth } from "../servers/berth.ts";
-import { distribution3, dockerRegistry } from "../servers/distribution.ts";
+import { dockerRegistry } from "../servers/distribution.ts";
 import type { Server, Started } from "../servers/server.ts";
-import { zot } from "../servers/zot.ts";
 import { makeSmallImages, pushImages } from "./push-images.ts";
 
 const tag = "latest";
@@ -26,7 +25,6 @@ export function paced(bytesPerSecond: number): Pace {
 }
 
 const pushBytesPerSecond = 200e6;
-const blockBytes = 64 << 20;
 
 const besideOnePush = (server: Server): Contestant => ({
   name: server.name,
@@ -35,7 +33,7 @@ const besideOnePush = (server: Server): Contestant => ({
     const started = await server.start({ bench });
     await putImage(started, tag, ordinaryImage());
     const seconds = bench.quick ? 3 : 30;
-    const body = makeBody(pushBytesPerSecond * seconds, blockBytes);
+    const body = makeBody(pushBytesPerSecond * seconds);
     const gets = { path, perSecond: 2000, seconds };
     await openLoop(started, { ...gets, seconds: 2 });
     return async () => {
@@ -58,7 +56,7 @@ export const besidePush: Row = {
   name: "open-loop",
   title: "open loop of 2,000 manifest GETs/s while a push paced to 200 MB/s runs for 30 s",
   notes: "A time counts from when the request was to be sent; up to 1 ms of it is the client's.",
-  contestants: [berth, dockerRegistry, distribution3, zot].map(besideOnePush),
+  contestants: [berth, dockerRegistry].map(besideOnePush),
   targets: [
     { figure: "p99Ms", of: "berth", atMost: 5 },
     { figure: "p99Ms", of: "berth", times: "docker-registry", atMost: 1 },

@@ -98,7 +98,7 @@ export const smallImages: Row = {
         return images.length;
       });
       const started = await server.start({ bench });
-      const count = bench.quick ? 80 : 400;
+      const count = bench.quick ? 80 : 200;
       await pushImages(started, makeSmallImages(bench.quick ? 40 : 200));
       return async (): Promise<Sample> => {
         const images = makeSmallImages(count);

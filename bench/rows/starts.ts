@@ -6,7 +6,7 @@ import type { Server } from "../servers/server.ts";
 
 /** Starts a server, which ends once it has answered. */
 async function timeStart(server: Server, bench: Bench, data?: string): Promise<Sample> {
-  await using used = new AsyncDisposableStack();
+  await using used = bench.used.use(new AsyncDisposableStack());
   const started = await server.start({ bench: { ...bench, used }, ...(data !== undefined && { data }) });
   const peakMegabytes = started.processes.peakMegabytes();
   await started.stop();
