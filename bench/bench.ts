@@ -75,13 +75,14 @@ async function main(): Promise<number> {
   return results.some(({ failures }) => failures.length > 0) ? 1 : 0;
 }
 
+async function put(page: string, lines: readonly string[]): Promise<void> {
+  await writeFile(page, putBetweenMarks(await readFile(page, "utf8"), lines));
+}
+
 /** The whole table, its best and worst rows where people look first, and what it means for who plans a machine. */
 async function writeResults(report: Report): Promise<void> {
   const pages = ["bench/RESULTS.md", "README.md", "docs/operators/sizing.md"].map((page) => resolve(root, page));
   const [results = "", readme = "", sizing = ""] = pages;
-  const put = async (page: string, lines: readonly string[]): Promise<void> => {
-    await writeFile(page, putBetweenMarks(await readFile(page, "utf8"), lines));
-  };
   await writeFile(results, describeAll(report));
   await put(readme, describeBestAndWorst(report.results));
   await put(sizing, describeCapacity(report.results));

@@ -119,6 +119,12 @@ const resultOf = (index: number, ours: number): RowResult => ({
   failures: [],
 });
 
+const berthOnly = (title: string, sample: Sample): RowResult => ({
+  ...resultOf(0, 0),
+  row: row({ title }),
+  samples: new Map([["berth", [sample]]]),
+});
+
 describe("the short table", () => {
   it("has the best and the worst, whether more or less is better", () => {
     const results = [1, 2, 4, 5, 8, 10, 20, 40, 80, 100].map((ours, index) => resultOf(index, ours));
@@ -128,17 +134,12 @@ describe("the short table", () => {
     expect(titles).toEqual(["row 8", "row 1", "row 3", "row 6", "row 5", "row 7", "row 0", "row 9"]);
   });
   it("tells what one processor carries, to two digits", () => {
-    const of = (title: string, sample: Sample): RowResult => ({
-      ...resultOf(0, 0),
-      row: row({ title }),
-      samples: new Map([["berth", [sample]]]),
-    });
     expect(
       describeCapacity([
-        of("gets", { cpuMicroseconds: 43.21, peakMegabytes: 114.6 }),
-        of("pushes", { cpuSecondsPerGigabyte: 2.467 }),
-        of("idle", { megabytes: 79 }),
-        of("starts", { ms: 1 }),
+        berthOnly("gets", { cpuMicroseconds: 43.21, peakMegabytes: 114.6 }),
+        berthOnly("pushes", { cpuSecondsPerGigabyte: 2.467 }),
+        berthOnly("idle", { megabytes: 79 }),
+        berthOnly("starts", { ms: 1 }),
       ]).slice(2),
     ).toEqual([
       "| gets | 43 us each | 23,000 a second | 110 MB |",

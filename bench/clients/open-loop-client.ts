@@ -38,6 +38,13 @@ const timer = setInterval(() => {
   if (given === count) clearInterval(timer);
 }, 1);
 
-await allAnswered;
-for (const connection of connections) connection.close();
+/** A server that cannot keep up is not waited for: what it owes at the end counts as old as it is by then. */
+const graceMs = 3000;
+await Promise.race([allAnswered, Bun.sleep(Number(seconds) * 1000 + graceMs)]);
+const endedAt = performance.now();
+times.push(
+  ...Array.from({ length: count - times.length }, (_, owed) => endedAt - began - (count - 1 - owed) * intervalMs),
+);
 console.log(JSON.stringify({ p50Ms: quantile(times, 0.5), p99Ms: quantile(times, 0.99) }));
+// The rest is not waited for.
+process.exit(0);

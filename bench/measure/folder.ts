@@ -31,7 +31,7 @@ export async function makeFolder(place: string): Promise<Folder> {
       mkdirSync(folder);
       return folder;
     },
-    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }),
   };
 }
 
