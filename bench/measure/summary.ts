@@ -18,7 +18,8 @@ interface Comparison {
 /** Where each row's own figure stands beside the rival's. */
 function compare({ row, samples }: RowResult): readonly Comparison[] {
   const figure = row.targets[0]?.figure;
-  if (figure === undefined) return [];
+  // A rise is no multiple of another.
+  if (figure === undefined || figure === "risenMs") return [];
   const [ours, theirs] = [medianOf(samples, own, figure), medianOf(samples, rival, figure)];
   if (ours === undefined || theirs === undefined) return [];
   const times = figures[figure].better === "more" ? ours / theirs : theirs / ours;
