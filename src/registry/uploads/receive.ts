@@ -1,5 +1,6 @@
 import { fail } from "../../oci/problem.ts";
 import type { Registry } from "../registry.ts";
+import { joinCrumbs } from "./join-crumbs.ts";
 import type { RunningHash } from "./running-hashes.ts";
 import {
   type Hold,
@@ -73,7 +74,8 @@ interface ReadOptions {
 function readBody(source: AsyncIterable<Uint8Array>, { mostBytes, hash, hold }: ReadOptions): Body {
   let outcome: Outcome = { kind: "whole" };
   async function* read(): AsyncGenerator<Uint8Array> {
-    const chunks = source[Symbol.asyncIterator]();
+    // Before it is asked whether the hold is over: what was asked about is written at once.
+    const chunks = joinCrumbs(source);
     let received = 0;
     for (;;) {
       let next: IteratorResult<Uint8Array>;
@@ -86,13 +88,13 @@ function readBody(source: AsyncIterable<Uint8Array>, { mostBytes, hash, hold }: 
       if (next.done === true) return;
       if (hold.isOver()) {
         outcome = { kind: "broken", error: overtaken() };
-        await chunks.return?.();
+        await chunks.return(undefined);
         return;
       }
       received += next.value.byteLength;
       if (received > mostBytes) {
         outcome = { kind: "more" };
-        await chunks.return?.();
+        await chunks.return(undefined);
         return;
       }
       hash?.update(next.value);

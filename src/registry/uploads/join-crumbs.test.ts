@@ -1,0 +1,65 @@
+import { describe, expect, it } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { joinCrumbs } from "./join-crumbs.ts";
+
+const kibibyte = 1024;
+
+async function* from(crumbs: readonly Uint8Array[], then?: Error): AsyncGenerator<Uint8Array> {
+  for (const crumb of crumbs) yield crumb;
+  if (then !== undefined) throw then;
+}
+
+const crumbsOf = (bytes: Buffer, size: number): Uint8Array[] =>
+  Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) =>
+    Uint8Array.from(bytes.subarray(at * size, (at + 1) * size)),
+  );
+
+describe("crumbs of a body", () => {
+  it("become pieces that hold the same bytes in the same order", async () => {
+    const bytes = randomBytes(1000 * kibibyte + 7);
+    for (const size of [37 * kibibyte, 64 * kibibyte, 300 * kibibyte, bytes.length]) {
+      const pieces = await Array.fromAsync(joinCrumbs(from(crumbsOf(bytes, size))));
+      expect(Buffer.concat(pieces).equals(bytes)).toBe(true);
+      for (const piece of pieces.slice(0, -1)) expect(piece.byteLength).toBeGreaterThanOrEqual(128 * kibibyte);
+    }
+  });
+
+  it("are never more than a few, however small: a piece of single bytes ends too", async () => {
+    const pieces = await Array.fromAsync(joinCrumbs(from(crumbsOf(randomBytes(1000), 1))));
+    expect(pieces.map((piece) => piece.byteLength)).toEqual([256, 256, 256, 232]);
+  });
+
+  it("that are a piece by themselves are not copied", async () => {
+    const large = crumbsOf(randomBytes(600 * kibibyte), 300 * kibibyte);
+    const pieces = await Array.fromAsync(joinCrumbs(from(large)));
+    expect(pieces.map((piece, at) => piece === large[at])).toEqual([true, true]);
+  });
+
+  it("are given before the source's failure is told, and nothing comes of nothing", async () => {
+    const gone = new Error("gone");
+    const given: number[] = [];
+    const reading = (async () => {
+      for await (const piece of joinCrumbs(from(crumbsOf(randomBytes(3000), 1000), gone))) given.push(piece.byteLength);
+    })();
+    const [outcome] = await Promise.allSettled([reading]);
+    expect(outcome.status === "rejected" && outcome.reason).toBe(gone);
+    expect(given).toEqual([3000]);
+    expect(await Array.fromAsync(joinCrumbs(from([])))).toEqual([]);
+  });
+
+  it("let the source end with who reads no further", async () => {
+    let isEnded = false;
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      try {
+        for (;;) yield new Uint8Array(300 * kibibyte);
+      } finally {
+        isEnded = true;
+      }
+    }
+    for await (const piece of joinCrumbs(endless())) {
+      expect(piece.byteLength).toBe(300 * kibibyte);
+      break;
+    }
+    expect(isEnded).toBe(true);
+  });
+});
