@@ -25,8 +25,8 @@ function listen() {
   const lines: { readonly level: string; readonly event: string; readonly fields: object }[] = [];
   const note =
     (level: string) =>
-    (event: string, fields: object = {}) =>
-      void lines.push({ level, event, fields });
+    (event: string, fields: object | (() => object) = {}) =>
+      void lines.push({ level, event, fields: typeof fields === "function" ? fields() : fields });
   const error = (event: string, cause: unknown, fields: object = {}): void =>
     void lines.push({ level: "error", event, fields: { ...fields, cause: String(cause) } });
   const log: Log = { debug: note("debug"), info: note("info"), warn: note("warn"), error, ...unused };

@@ -19,8 +19,8 @@ export interface EntranceDeps {
   readonly sites: readonly Site[];
 }
 
-/** A part of the URL space; `undefined` where the path is not its own. */
-export type Site = (request: Incoming, notes: RequestNotes) => Promise<Reply | undefined>;
+/** A part of the URL space; `undefined` where the path is not its own. What need not wait is no promise. */
+export type Site = (request: Incoming, notes: RequestNotes) => Promise<Reply | undefined> | Reply | undefined;
 
 /** On every answer: docker looks for the first, and a blob is never a page. */
 const always = {
@@ -31,20 +31,22 @@ const always = {
 /** Every request comes in here: one answer, one line in the log. */
 export function entrance(deps: EntranceDeps): Handle {
   const noticeForwarding = forwardingNotice(deps.log);
+  const answering = { ...deps, requireHost: hostRequirement() };
   return async (arrived) => {
     const started = performance.now();
     const request = deps.trustProxies(arrived);
-    noticeForwarding(request);
     const notes: RequestNotes = {};
     const span = deps.tracer?.request(request.headers.get("traceparent"));
     const reply = await (span === undefined
-      ? answer(deps, request, notes)
-      : span.run(() => answer(deps, request, notes)));
+      ? answer(answering, request, notes)
+      : span.run(() => answer(answering, request, notes)));
     const { status } = reply;
     const durationMs = performance.now() - started;
     const { method } = request;
+    const traceId = span?.traceId;
     deps.metrics.request({ handler: notes.handler ?? "none", method, status, seconds: durationMs / 1000 });
-    deps.log.info("request", requestLine(request, notes, { status, durationMs, traceId: span?.traceId }));
+    deps.log.info("request", () => requestLine(request, notes, { status, durationMs, traceId }));
+    if (reply.repeats !== true) noticeForwarding(request);
     span?.end(requestSpan(request, notes, status));
     return complete(reply);
   };
@@ -73,12 +75,21 @@ function forwardingNotice(log: Log): (request: Incoming) => void {
   };
 }
 
-async function answer({ log, challenge, sites }: EntranceDeps, request: Incoming, notes: RequestNotes): Promise<Reply> {
+interface Answering extends EntranceDeps {
+  readonly requireHost: (request: Incoming) => void;
+}
+
+async function answer(
+  { log, challenge, sites, requireHost }: Answering,
+  request: Incoming,
+  notes: RequestNotes,
+): Promise<Reply> {
   try {
     requireHost(request);
     if (request.hasDotSegments) fail({ code: "NAME_INVALID", given: request.path.slice(0, 255) });
     for (const site of sites) {
-      const reply = await site(request, notes);
+      const answered = site(request, notes);
+      const reply = answered instanceof Promise ? await answered : answered;
       if (reply !== undefined) return reply;
     }
     return problemReply([{ code: "ROUTE_UNKNOWN" }], () => undefined);
@@ -109,8 +120,13 @@ function logDamage(log: Log, { requestId, path }: Incoming, { problems }: Regist
   }
 }
 
-/** RFC 9112, 3.2. One that is absent is no fault of HTTP/1.0. */
-function requireHost({ headers }: Incoming): void {
-  const host = headers.get("host");
-  if (host !== undefined && parseHost(host) === undefined) fail({ code: "HOST_INVALID" });
+/** RFC 9112, 3.2. One that is absent is no fault of HTTP/1.0; nearly every other is the one of the request before. */
+function hostRequirement(): (request: Incoming) => void {
+  let latest: string | undefined;
+  return ({ headers }) => {
+    const host = headers.get("host");
+    if (host === undefined || host === latest) return;
+    if (parseHost(host) === undefined) fail({ code: "HOST_INVALID" });
+    latest = host;
+  };
 }

@@ -73,12 +73,7 @@ export function distribution(deps: DistributionDeps) {
   const methodsOf = endpoints(deps);
   const catalog = getCatalog(deps.registry, (caller) => listedTo(caller, deps.access.policy));
   const remembered = rememberManifests(deps.registry);
-  return async (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> => {
-    const known = remembered.find(request);
-    if (known !== undefined) {
-      [notes.handler, notes.caller] = ["manifest", known.caller];
-      return known.reply;
-    }
+  const answerAnew = async (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> => {
     const revision = deps.registry.database.revision?.();
     const route = parseRoute(request.path);
     if (route === undefined) return undefined;
@@ -112,6 +107,13 @@ export function distribution(deps: DistributionDeps) {
       default:
         return route satisfies never;
     }
+  };
+  return (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> | Reply => {
+    const known = remembered.find(request);
+    if (known === undefined) return answerAnew(request, notes);
+    notes.handler = "manifest";
+    notes.caller = known.caller;
+    return known.reply;
   };
 }
 

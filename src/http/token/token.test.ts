@@ -302,7 +302,7 @@ describeEachDatabase("GET /token/jwks.json", (_dialect, open) => {
 describeEachDatabase("tokenSite", (_dialect, open) => {
   test("knows its paths as they are written, and no way around them", async () => {
     const answer = tokenSite(await openTestAccess(await open([accessMigrations])));
-    const site = (request: Incoming): Promise<Reply | undefined> => answer(request, {});
+    const site = async (request: Incoming): Promise<Reply | undefined> => answer(request, {});
     expect(await site(incoming("GET", {}))).toMatchObject({ status: 200 });
     expect(await site(incoming("POST", {}))).toMatchObject({ status: 400 });
     expect(await site(incoming("GET", { path: "/token/jwks.json" }))).toMatchObject({ status: 200 });
@@ -321,7 +321,7 @@ describeEachDatabase("tokenSite", (_dialect, open) => {
 
   test("another method is told which there are", async () => {
     const answer = tokenSite(await openTestAccess(await open([accessMigrations])));
-    const site = (request: Incoming): Promise<Reply | undefined> => answer(request, {});
+    const site = async (request: Incoming): Promise<Reply | undefined> => answer(request, {});
     for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]) {
       expect(await problemOf(site(incoming(method, {})))).toMatchObject({
         code: "METHOD_UNSUPPORTED",

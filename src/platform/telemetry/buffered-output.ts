@@ -1,7 +1,8 @@
 import { write, writeSync } from "node:fs";
 
 export interface BufferedOutput {
-  write(text: string): void;
+  /** A text that is expensive to make is made when it is written: many at once cost a third of one here and there. */
+  write(text: string | (() => string)): void;
   /** Hands on what has gathered, without waiting for the interval. */
   flush(): void;
   /** Resolves when everything written before has been handed to the system. */
@@ -23,6 +24,8 @@ export interface BufferLimits {
 /** How long an end of the process waits for a write that is under way; longer only where nobody reads. */
 const lastWriteMs = 50;
 const retryMs = 10;
+/** Of a text that is not made yet: the line of a request. */
+const expectedLength = 300;
 const isFull = (error: NodeJS.ErrnoException | null): boolean => error?.code === "EAGAIN";
 
 /** Gathers text and writes it in batches off the event loop, in order, one write at a time. */
@@ -80,24 +83,25 @@ export function bufferedOutput(fd: number, limits: BufferLimits): BufferedOutput
 
 /** What waits to be written. */
 function gather({ batchLength, mostLength, omitted }: BufferLimits) {
-  let lines: string[] = [];
+  let lines: (string | (() => string))[] = [];
   let length = 0;
   let omittedLines = 0;
   return {
-    add(text: string): void {
-      if (length + text.length > mostLength) {
+    add(line: string | (() => string)): void {
+      const size = typeof line === "string" ? line.length : expectedLength;
+      if (length + size > mostLength) {
         omittedLines++;
         return;
       }
-      lines.push(text);
-      length += text.length;
+      lines.push(line);
+      length += size;
     },
     isBatch: () => length >= batchLength,
     isEmpty: () => lines.length === 0 && omittedLines === 0,
     take(): Buffer | undefined {
       if (omittedLines > 0) lines.push(omitted(omittedLines));
       if (lines.length === 0) return undefined;
-      const batch = Buffer.from(lines.join(""));
+      const batch = Buffer.from(lines.map((line) => (typeof line === "string" ? line : line())).join(""));
       [lines, length, omittedLines] = [[], 0, 0];
       return batch;
     },

@@ -6,7 +6,8 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 /** One JSON object a line; `event` says what happened. Secrets are never among the fields. */
 export interface Log {
   debug(event: string, fields?: LogFields): void;
-  info(event: string, fields?: LogFields): void;
+  /** What happens all the time gives a function, which is asked when the line is written, a moment later. */
+  info(event: string, fields?: LogFields | (() => LogFields)): void;
   /** Written at once, with all that came before it; as errors are. */
   warn(event: string, fields?: LogFields): void;
   /** With the error's stack: for what is a bug, or broken below us. */
@@ -38,10 +39,12 @@ export function openLog(level: LogLevel, output = standardOutput(), always: LogF
   const shown: ReadonlySet<LogLevel> = new Set(levels.slice(levels.indexOf(level)));
   const timeNow = clock();
   const shared = membersOf(always);
-  const write = (of: LogLevel, event: string, fields: LogFields): void => {
+  const write = (of: LogLevel, event: string, fields: LogFields | (() => LogFields)): void => {
     if (!shown.has(of)) return;
+    const begins = `{"level":"${of}","time":"${timeNow()}",${shared}`;
     const ends = `"event":${JSON.stringify(event)}}\n`;
-    output.write(`{"level":"${of}","time":"${timeNow()}",${shared}${membersOf(fields)}${ends}`);
+    if (typeof fields === "object") output.write(`${begins}${membersOf(fields)}${ends}`);
+    else output.write(() => `${begins}${membersOf(fields())}${ends}`);
   };
   return {
     debug: (event, fields = {}) => write("debug", event, fields),
