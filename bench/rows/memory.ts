@@ -64,7 +64,7 @@ export const uploads: Row = {
   title: "memory: 64 uploads declared at 1 GiB, paced to 4 MiB/s, cancelled after 64 MiB",
   contestants: everyone(async (started, { quick }) => async () => {
     started.processes.forgetPeak();
-    const sentBytes = (quick ? 8 : 64) * mebibyte;
+    const sentBytes = (quick ? 4 : 64) * mebibyte;
     await Promise.all(Array.from({ length: 64 }, () => breakOff(started, sentBytes)));
     const peakMegabytes = started.processes.peakMegabytes();
     await freeLargeFiles(started.data);
@@ -85,7 +85,7 @@ export const downloads: Row = {
         connection.pause();
         await connection.send(Buffer.from(`GET ${path} HTTP/1.1\r\nHost: ${started.host}\r\n\r\n`));
       }
-      await Bun.sleep(quick ? 2000 : 5000);
+      await Bun.sleep(quick ? 1000 : 5000);
       const peakMegabytes = started.processes.peakMegabytes();
       for (const connection of connections) connection.close();
       await Bun.sleep(1000);

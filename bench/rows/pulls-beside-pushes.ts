@@ -32,7 +32,7 @@ const besideOnePush = (server: Server): Contestant => ({
   async prepare(bench) {
     const started = await server.start({ bench });
     await putImage(started, tag, ordinaryImage());
-    const seconds = bench.quick ? 3 : 30;
+    const seconds = bench.quick ? 2 : 30;
     const body = makeBody(pushBytesPerSecond * seconds);
     const gets = { path, perSecond: 2000, seconds };
     await openLoop(started, { ...gets, seconds: 2 });

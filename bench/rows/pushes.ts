@@ -75,8 +75,8 @@ const pushRow = (name: string, title: string, layers: Layers): Row => ({
   ],
 });
 
-const of32 = { sizeBytes: () => 32 * mebibyte, count: ({ quick }: Bench) => (quick ? 4 : 16) };
-const ofGibibyte = { sizeBytes: ({ quick }: Bench) => (quick ? 128 : 1024) * mebibyte, count: () => 1 };
+const of32 = { sizeBytes: () => 32 * mebibyte, count: ({ quick }: Bench) => (quick ? 2 : 16) };
+const ofGibibyte = { sizeBytes: ({ quick }: Bench) => (quick ? 64 : 1024) * mebibyte, count: () => 1 };
 
 export const layerPushes: readonly Row[] = [
   pushRow("push-32mib", "push of 32 MiB as docker does: streamed PATCH, then PUT", { ...of32, way: "streamed" }),
@@ -98,7 +98,7 @@ export const smallImages: Row = {
         return images.length;
       });
       const started = await server.start({ bench });
-      const count = bench.quick ? 80 : 200;
+      const count = bench.quick ? 40 : 200;
       await pushImages(started, makeSmallImages(bench.quick ? 40 : 200));
       return async (): Promise<Sample> => {
         const images = makeSmallImages(count);

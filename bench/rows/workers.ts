@@ -44,7 +44,7 @@ const lockWait: Contestant = {
     await pushImages(started, makeSmallImages(40));
     return async () => {
       const { size } = await stat(file);
-      await pushImages(started, makeSmallImages(bench.quick ? 80 : 200));
+      await pushImages(started, makeSmallImages(bench.quick ? 40 : 200));
       return { lockP99Ms: quantile(lockWaits((await readFile(file, "latin1")).slice(size)), 0.99) };
     };
   },

@@ -10,7 +10,11 @@ export async function unusedPort(): Promise<number> {
     const port = 15_000 + Math.floor(Math.random() * 17_000);
     const server = createServer().listen(port, "127.0.0.1");
     const isFree = await Promise.race([
-      once(server, "listening").then(() => true),
+      // Where the port is taken, this rejects as well.
+      once(server, "listening").then(
+        () => true,
+        () => false,
+      ),
       once(server, "error").then(() => false),
     ]);
     if (!isFree) continue;
