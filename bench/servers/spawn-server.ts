@@ -26,6 +26,7 @@ export async function spawnServer({ command, host, data, env, authorization, opt
     stdout: output,
     stderr: output,
   });
+  const processes = processTree(child.pid);
   const isTls = options.tls === true;
   const stop = async (): Promise<void> => {
     child.kill("SIGTERM");
@@ -34,7 +35,7 @@ export async function spawnServer({ command, host, data, env, authorization, opt
     clearTimeout(killing);
   };
   options.bench.used.defer(async () => {
-    child.kill("SIGKILL");
+    processes.kill();
     await child.exited;
     ftruncateSync(output);
     closeSync(output);
@@ -44,7 +45,7 @@ export async function spawnServer({ command, host, data, env, authorization, opt
     throw new Error(`${command[0] ?? ""} does not answer: ${readFileSync(log, "utf8").slice(-2000)}`);
   }
   const startMs = performance.now() - began;
-  return { host, isTls, data, processes: processTree(child.pid), authorization, startMs, stop };
+  return { host, isTls, data, processes, authorization, startMs, stop };
 }
 
 /** 503 is what says "not yet". */
