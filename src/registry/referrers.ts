@@ -40,8 +40,9 @@ export async function listReferrers(registry: Registry, request: ReferrersReques
 }
 
 /**
- * Sizes first: annotations may have megabytes each, and only one page of them is ever read. What is pushed between the
- * two is on the page or behind it, and pushes nothing off its end.
+ * Sizes first: annotations may have megabytes each, and only one page of them is ever read. The page is that of the
+ * moment of the first query: what is pushed until the second is not on it, and where one of it has gone by then, both are
+ * asked again. A page that just left it out would be one of no moment.
  */
 async function readRows(registry: Registry, request: ReferrersRequest): Promise<Page<ReferrerDescriptor>> {
   const sized = await selectReferrers(registry, request).select("manifests.descriptor_bytes").execute();
@@ -52,20 +53,21 @@ async function readRows(registry: Registry, request: ReferrersRequest): Promise<
   const last = sized[count - 1]?.digest;
   if (last === undefined) return { items: [], isLast: true };
   const isLast = count === sized.length;
+  const page = new Set(sized.slice(0, count).map(({ digest }) => digest));
   const rows = await selectReferrers(registry, request)
     .where("repository_manifests.digest", "<=", last)
     .select(["media_type", "size_bytes", "manifests.artifact_type", "annotations"])
     .execute();
-  // All of them may have gone since; what comes behind them is still there.
-  if (rows.length === 0 && !isLast) return readRows(registry, { ...request, after: last });
-  const items = rows.map((row) => ({
-    mediaType: row.media_type,
-    digest: row.digest,
-    size: row.size_bytes,
-    ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
-    ...(row.annotations === null ? {} : { annotations: parseAnnotations(row.annotations) }),
-  }));
-  return { items, isLast };
+  const items = rows
+    .filter(({ digest }) => page.has(digest))
+    .map((row) => ({
+      mediaType: row.media_type,
+      digest: row.digest,
+      size: row.size_bytes,
+      ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
+      ...(row.annotations === null ? {} : { annotations: parseAnnotations(row.annotations) }),
+    }));
+  return items.length === count ? { items, isLast } : readRows(registry, request);
 }
 
 /** One more than fit on a page: it tells whether there is a next one. */

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { LogLine, TestServer } from "./server.ts";
 
 /** The workers of a server that have begun and not ended, by name: the latest of each, as the log tells. */
@@ -18,9 +19,11 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
   }
 }
 
+/** One that has ended and that nobody has waited for yet still has its number (proc(5), state Z). */
 export const isAlive = (pid: number): boolean => {
   try {
-    return process.kill(pid, 0);
+    process.kill(pid, 0);
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
   } catch {
     return false;
   }

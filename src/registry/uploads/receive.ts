@@ -13,6 +13,7 @@ import {
 } from "./session.ts";
 
 export interface Chunk {
+  /** They are the registry's once they are given: it lets go of their memory. */
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Bytes that the client announced; `undefined` when it streams. */
   readonly lengthBytes: number | undefined;

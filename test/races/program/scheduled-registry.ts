@@ -37,6 +37,11 @@ function scheduledDatabase(database: Database, { turn, onRetry }: Turns): Databa
   return {
     ...database,
     read: database.read.withPlugin(afterEach("read")),
+    async all(query) {
+      const rows = await database.all(query);
+      await turn("read");
+      return rows;
+    },
     async write(work, options) {
       let tries = 0;
       await turn("write");
