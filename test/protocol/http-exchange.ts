@@ -9,7 +9,11 @@ export interface RawRequest {
   readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
   /** Holds the body back until the server has said 100. */
   readonly awaitContinue?: boolean | undefined;
-  /** Asks for a connection that stays, as clients do; else the end of the connection is the end of the answer. */
+  /**
+   * Asks for a connection that stays, as clients do; else the end of the connection is the end of the answer. A body that
+   * takes its time comes on one that stays: where the server answers early and then ends the connection, whoever still
+   * writes may see its end before the answer.
+   */
   readonly keepAlive?: boolean | undefined;
 }
 
@@ -22,6 +26,10 @@ export interface RawAnswer {
 }
 
 const answerTimeoutMs = 20_000;
+const sentAtOnceBytes = 16 * 1024;
+
+const keepsConnection = ({ keepAlive, body }: RawRequest): boolean =>
+  keepAlive ?? (body !== undefined && !(body instanceof Uint8Array && body.length <= sentAtOnceBytes));
 
 /** Sends the request on a connection of its own and reads the one answer to it. */
 export function exchange(host: string, request: RawRequest): Promise<RawAnswer> {
@@ -46,7 +54,7 @@ export function exchange(host: string, request: RawRequest): Promise<RawAnswer> 
     socket.on("data", (bytes: Buffer) => {
       received.push(bytes);
       if (Buffer.concat(received.slice(0, 4)).includes("\r\n\r\n")) continued.resolve(undefined);
-      if (request.keepAlive === true && isWhole(request.method, received)) finish();
+      if (keepsConnection(request) && isWhole(request.method, received)) finish();
     });
     // A server may answer and close before it has read everything; what it said counts, not the broken pipe.
     socket.on("error", finish);
@@ -71,7 +79,7 @@ async function sendRequest(socket: Socket, { host, request, continued }: Sending
   const lines = [`${request.method} ${request.target} HTTP/1.1`];
   if (!given.has("host")) lines.push(`Host: ${host}`);
   lines.push(...headers.map(([name, value]) => `${name}: ${value}`));
-  if (request.keepAlive !== true) lines.push("Connection: close");
+  if (!keepsConnection(request)) lines.push("Connection: close");
   const chunked = body !== undefined && !(body instanceof Uint8Array) && !given.has("content-length");
   if (chunked) lines.push("Transfer-Encoding: chunked");
   if (body instanceof Uint8Array && !given.has("content-length")) lines.push(`Content-Length: ${String(body.length)}`);
