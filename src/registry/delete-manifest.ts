@@ -37,7 +37,9 @@ export async function deleteManifest(registry: Registry, repository: RepositoryN
       await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values, against: "everyone" });
     }
     const manifest = { table: "manifests", column: "digest", values: [digest] };
-    await lockRows(tx, database.dialect, { ...manifest, against: "everyone" });
+    const locked = await lockRows(tx, database.dialect, { ...manifest, against: "everyone" });
+    // Another has deleted it a moment ago. Where it is being pushed again, its tags may not be seen yet, and would stay.
+    if (!locked.includes(digest)) return false;
     await removeTags(registry, tx, { repository, repositoryId, digest });
     const rows = await tx
       .deleteFrom("repository_manifests")
