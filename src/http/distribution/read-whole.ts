@@ -1,5 +1,6 @@
 import { fail, type Problem } from "../../oci/problem.ts";
 import type { Incoming } from "../../platform/runtime/http.ts";
+import { joinChunks } from "../../platform/blobs/join-chunks.ts";
 
 /** A small body as a whole; reads nothing past the limit. @throws RegistryError with `tooLarge` */
 export async function readWhole(request: Incoming, mostBytes: number, tooLarge: Problem): Promise<Uint8Array> {
@@ -11,5 +12,5 @@ export async function readWhole(request: Incoming, mostBytes: number, tooLarge: 
     if (size > mostBytes) fail(tooLarge);
     chunks.push(chunk);
   }
-  return new Uint8Array(Buffer.concat(chunks));
+  return joinChunks(chunks);
 }

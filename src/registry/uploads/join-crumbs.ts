@@ -1,4 +1,4 @@
-import { letGo } from "../../platform/blobs/let-go.ts";
+import { joinChunks } from "../../platform/blobs/join-chunks.ts";
 
 /** A piece of this size is worth a hash, a write and the way of both through the event loop. */
 const pieceBytes = 128 * 1024;
@@ -19,7 +19,7 @@ export async function* joinCrumbs(source: AsyncIterable<Uint8Array>): AsyncGener
       crumbs.push(crumb);
       bytes += crumb.byteLength;
       if (bytes < pieceBytes && crumbs.length < mostCrumbs) continue;
-      const piece = join(crumbs);
+      const piece = joinChunks(crumbs);
       crumbs = [];
       bytes = 0;
       yield piece;
@@ -27,14 +27,6 @@ export async function* joinCrumbs(source: AsyncIterable<Uint8Array>): AsyncGener
   } catch (error) {
     failure = { error };
   }
-  if (bytes > 0) yield join(crumbs);
+  if (bytes > 0) yield joinChunks(crumbs);
   if (failure !== undefined) throw failure.error;
-}
-
-function join(crumbs: readonly Uint8Array[]): Uint8Array {
-  const [first] = crumbs;
-  if (first !== undefined && crumbs.length === 1) return first;
-  const piece = Buffer.concat(crumbs);
-  for (const crumb of crumbs) letGo(crumb);
-  return piece;
 }
