@@ -2,6 +2,9 @@ import { expect, test } from "bun:test";
 import { type KyselyPlugin, type RootOperationNode, sql } from "kysely";
 import { deleteBlob, findBlob, mountBlob } from "../../src/registry/blobs.ts";
 import { collect } from "../../src/registry/collect.ts";
+import { deleteManifest } from "../../src/registry/delete-manifest.ts";
+import { findManifest } from "../../src/registry/manifests.ts";
+import { listTags } from "../../src/registry/tags.ts";
 import { listReferrers } from "../../src/registry/referrers.ts";
 import { registryMigrations } from "../../src/registry/migrations.ts";
 import type { Database } from "../../src/platform/database/database.ts";
@@ -62,6 +65,24 @@ describeEachDatabase("between two statements", (dialect, open) => {
     expect([counts["blobs"], counts["repository_blobs"], counts["tags"]]).toEqual(
       dialect === "sqlite" ? [2, 2, 1] : [0, 0, 0],
     );
+  });
+
+  test("a delete that another has overtaken leaves alone what is pushed again meanwhile: no tag is left without its manifest", async () => {
+    const registry = await start();
+    const index = indexOf([], { at: 1 });
+    const { digest } = index;
+    const again = (): Promise<unknown> => push(registry, source, { of: index, tags: ["v1"] });
+    await again();
+    const overtaken = paused(registry, (slow) => deleteManifest(slow, source, digest));
+    await passFirstStatement(overtaken);
+    if (dialect === "postgres") await deleteManifest(registry, source, digest);
+    // Behind the locks, and behind the tags that it finds.
+    for (let statement = 0; statement < 3; statement += 1) await passFirstStatement(overtaken);
+    if (dialect === "postgres") await again();
+    await codesOf(overtaken.end());
+    const tags = await listTags(registry, source, { after: undefined, limit: 9 });
+    const isThere = (await codesOf(findManifest(registry, source, { kind: "digest", digest }))).length === 0;
+    expect([tags.items, isThere]).toEqual(dialect === "postgres" ? [["v1"], true] : [[], false]);
   });
 
   test("a page of referrers misses nothing that was there before it was asked for", async () => {
