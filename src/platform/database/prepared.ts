@@ -28,12 +28,16 @@ export function prepared<G extends Given, R>(
 export const within = (tx: Writer, { read, dialect }: Database): Reading => ({
   read,
   dialect,
-  async all<R>(query: CompiledQuery<R>) {
-    const { rows } = await (straightWays.get(tx)?.(query) ?? tx.executeQuery(query));
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
-    return rows as readonly R[];
-  },
+  all: (query) => ask(tx, query),
 });
+
+/** Runs a query of a transaction; with others that are asked for at once it is one message to SQLite's thread. */
+export async function ask<R>(tx: Writer, query: Compilable<R> | CompiledQuery<R>): Promise<readonly R[]> {
+  const compiled = "compile" in query ? query.compile() : query;
+  const { rows } = await (straightWays.get(tx)?.(compiled) ?? tx.executeQuery(compiled));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
+  return rows as readonly R[];
+}
 
 /** Where a query that was prepared for the database is a transaction by itself. */
 export const alone = (database: Database, options?: WriteOptions): Reading => ({
