@@ -51,7 +51,7 @@ interface Asked {
 }
 
 const client = (access: TestAccess) => ({
-  get: (query: string, { authorization, from = home }: Asked = {}): Promise<Reply> =>
+  get: (query: string, { authorization, from = home }: Asked = {}): Promise<Reply> | Reply =>
     getToken(access)(
       incoming("GET", {
         query: new URLSearchParams(query),
@@ -59,7 +59,7 @@ const client = (access: TestAccess) => ({
         remoteAddress: from,
       }),
     ),
-  post: (form: string, about: Partial<Incoming> = {}): Promise<Reply> =>
+  post: (form: string, about: Partial<Incoming> = {}): Promise<Reply> | Reply =>
     postToken(access)(
       incoming("POST", {
         headers: new Map([["content-type", "application/x-www-form-urlencoded"]]),
