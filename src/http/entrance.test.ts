@@ -9,6 +9,7 @@ const request = (headers: Readonly<Record<string, string>>, about: Partial<Incom
   path: "/v2/",
   hasDotSegments: false,
   query: new URLSearchParams(),
+  queryText: "",
   headers: new Map(Object.entries(headers)),
   body: (async function* () {})(),
   bodyBytes: 0,

@@ -15,6 +15,7 @@ function seen(
     path: "/v2/",
     hasDotSegments: false,
     query: new URLSearchParams(),
+    queryText: "",
     headers: new Map(Object.entries({ host: "inner.test:5000", ...headers })),
     body: (async function* () {})(),
     bodyBytes: 0,

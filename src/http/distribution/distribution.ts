@@ -1,7 +1,7 @@
 import type { Access } from "../../access/open-access.ts";
 import type { Caller } from "../../access/principal.ts";
 import { listedTo, visibleTo } from "../../access/visible-to.ts";
-import { parseRepositoryName } from "../../oci/names.ts";
+import { parseRepositoryName, type RepositoryName } from "../../oci/names.ts";
 import { fail } from "../../oci/problem.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { Registry } from "../../registry/registry.ts";
@@ -21,7 +21,7 @@ import { patchUpload } from "./patch-upload.ts";
 import { postUpload } from "./post-upload.ts";
 import { putManifest } from "./put-manifest.ts";
 import { putUpload } from "./put-upload.ts";
-import { rememberManifests } from "./remembered-manifests.ts";
+import { rememberAnswers } from "./remembered-answers.ts";
 import { requireAccess, scopeOf, type Wanted } from "./require-access.ts";
 import { type EndpointName, parseRoute, type Route } from "./route.ts";
 
@@ -72,18 +72,23 @@ const reading = ["GET", "HEAD"];
 export function distribution(deps: DistributionDeps) {
   const methodsOf = endpoints(deps);
   const catalog = getCatalog(deps.registry, (caller) => listedTo(caller, deps.access.policy));
-  const remembered = rememberManifests(deps.registry);
+  const remembered = rememberAnswers(deps.registry);
   const answerAnew = async (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> => {
     const revision = deps.registry.database.revision?.();
     const route = parseRoute(request.path);
     if (route === undefined) return undefined;
-    notes.handler = route.kind === "repository" ? route.endpoint : route.kind;
+    const handler = route.kind === "repository" ? route.endpoint : route.kind;
+    notes.handler = handler;
     const endpoint = route.kind === "repository" ? methodsOf[route.endpoint][request.method] : undefined;
     const wanted = wantedBy(route, endpoint);
     const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need), ...mountScope(request)];
     const caller = await deps.authenticate(request.headers, request.remoteAddress, scopes);
     notes.caller = caller;
     if (wanted !== undefined) requireAccess(deps.access.authorize, caller, { ...wanted, scopes });
+    const kept = (reply: Reply, repository: RepositoryName | undefined): Reply => {
+      if (revision !== undefined) remembered.keep(request, { reply, caller, handler, repository, revision });
+      return reply;
+    };
     switch (route.kind) {
       case "base":
         requireMethod(request, reading);
@@ -91,18 +96,14 @@ export function distribution(deps: DistributionDeps) {
         return { kind: "json", status: 200, headers: {}, body: {} };
       case "catalog":
         requireMethod(request, reading);
-        return catalog(request, caller);
+        return kept(await catalog(request, caller), undefined);
       case "extensions":
         requireMethod(request, reading);
         return { kind: "json", status: 200, headers: {}, body: { extensions: [] } };
       case "repository": {
         if (endpoint === undefined) return failMethod(request, methodsOf[route.endpoint]);
         const { repository, target } = route;
-        const reply = await endpoint.run({ request, caller, repository, target });
-        if (route.endpoint === "manifest" && revision !== undefined) {
-          remembered.keep(request, { reply, caller, repository, revision });
-        }
-        return reply;
+        return kept(await endpoint.run({ request, caller, repository, target }), repository);
       }
       default:
         return route satisfies never;
@@ -111,7 +112,7 @@ export function distribution(deps: DistributionDeps) {
   return (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> | Reply => {
     const known = remembered.find(request);
     if (known === undefined) return answerAnew(request, notes);
-    notes.handler = "manifest";
+    notes.handler = known.handler;
     notes.caller = known.caller;
     return known.reply;
   };

@@ -3,7 +3,7 @@ import { fail } from "../../oci/problem.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { listRepositories, type Visible } from "../../registry/repositories.ts";
-import { nextLink, readLast, readPageSize } from "./paging.ts";
+import { nextLink, pageReply, readLast, readPageSize } from "./paging.ts";
 
 const presetRepositories = 100;
 const mostRepositories = 1000;
@@ -17,10 +17,5 @@ export const getCatalog =
     const page = await listRepositories(registry, visibleTo(caller), { after: readLast(request), limit });
     const last = page.items.at(-1);
     const hasNext = !page.isLast && last !== undefined;
-    return {
-      kind: "json",
-      status: 200,
-      headers: hasNext ? nextLink(request, { n: String(limit), last }) : {},
-      body: { repositories: page.items },
-    };
+    return pageReply(hasNext ? nextLink(request, { n: String(limit), last }) : {}, { repositories: page.items });
   };

@@ -4,7 +4,7 @@ import type { Incoming } from "../../platform/runtime/http.ts";
 import { listReferrers } from "../../registry/referrers.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { nextLink, readLast, readPageSize } from "./paging.ts";
+import { nextLink, pageReply, readLast, readPageSize } from "./paging.ts";
 import { requireDigest } from "./require-reference.ts";
 
 const mostReferrers = 10_000;
@@ -36,15 +36,11 @@ export const getReferrers = (registry: Registry): Endpoint => ({
       mostBytes: largestManifestBytes - envelopeBytes,
     });
     const last = page.items.at(-1)?.digest;
-    return {
-      kind: "json",
-      status: 200,
-      headers: {
-        "content-type": ociIndex,
-        ...(artifactTypes.length > 0 && { "oci-filters-applied": "artifactType" }),
-        ...(!page.isLast && last !== undefined && nextLink(request, { last })),
-      },
-      body: { schemaVersion: 2, mediaType: ociIndex, manifests: page.items },
+    const headers = {
+      "content-type": ociIndex,
+      ...(artifactTypes.length > 0 && { "oci-filters-applied": "artifactType" }),
+      ...(!page.isLast && last !== undefined && nextLink(request, { last })),
     };
+    return pageReply(headers, { schemaVersion: 2, mediaType: ociIndex, manifests: page.items });
   },
 });

@@ -1,7 +1,7 @@
 import type { Registry } from "../../registry/registry.ts";
 import { listTags } from "../../registry/tags.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { nextLink, readLast, readPageSize } from "./paging.ts";
+import { nextLink, pageReply, readLast, readPageSize } from "./paging.ts";
 
 /** Enough that most clients, which never page, see every tag. */
 const mostWithoutN = 10_000;
@@ -16,11 +16,9 @@ export const getTags = (registry: Registry): Endpoint => ({
     const page = await listTags(registry, repository, { after: readLast(request), limit });
     const last = page.items.at(-1);
     const hasNext = !page.isLast && last !== undefined;
-    return {
-      kind: "json",
-      status: 200,
-      headers: hasNext ? nextLink(request, { n: String(limit), last }) : {},
-      body: { name: repository, tags: page.items },
-    };
+    return pageReply(hasNext ? nextLink(request, { n: String(limit), last }) : {}, {
+      name: repository,
+      tags: page.items,
+    });
   },
 });

@@ -1,5 +1,6 @@
 import { fail } from "../../oci/problem.ts";
-import type { Incoming, ReplyHeaders } from "../../platform/runtime/http.ts";
+import type { JsonValue } from "../../oci/json.ts";
+import type { Incoming, Reply, ReplyHeaders } from "../../platform/runtime/http.ts";
 
 const wholeNumber = /^\d{1,10}$/;
 
@@ -29,3 +30,11 @@ export function nextLink({ path, query }: Incoming, next: Readonly<Record<string
   for (const [name, value] of Object.entries(next)) parameters.set(name, value);
   return { link: `<${path}?${parameters.toString()}>; rel="next"` };
 }
+
+/** As it is sent, so that the same page can be sent again. */
+export const pageReply = (headers: ReplyHeaders, body: JsonValue): Reply => ({
+  kind: "bytes",
+  status: 200,
+  headers: { "content-type": "application/json", ...headers },
+  body: Buffer.from(JSON.stringify(body)),
+});

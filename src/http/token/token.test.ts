@@ -31,6 +31,7 @@ const incoming = (method: string, about: Partial<Incoming>): Incoming => ({
   path: "/token",
   hasDotSegments: false,
   query: new URLSearchParams(),
+  queryText: "",
   headers: new Map(),
   body: chunksOf(""),
   bodyBytes: 0,

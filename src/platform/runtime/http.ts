@@ -12,6 +12,8 @@ export interface Incoming {
   /** Whether the client sent `.` or `..`, plain or encoded: `path` is where they lead, which no client of ours means. */
   readonly hasDotSegments: boolean;
   readonly query: URLSearchParams;
+  /** The same as the client sent it, without its question mark. */
+  readonly queryText: string;
   readonly headers: HeaderFields;
   /** Ends with a ClientGoneError where the client goes away in the middle, with a SlowBodyError where it is too slow. */
   readonly body: AsyncIterable<Uint8Array>;

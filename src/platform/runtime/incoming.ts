@@ -22,6 +22,7 @@ export function toIncoming(request: Request, { scheme, segments, body, remoteAdd
     method,
     path,
     hasDotSegments: segments !== countSegments(path),
+    queryText: query,
     get query() {
       return (parsed ??= new URLSearchParams(query));
     },

@@ -29,6 +29,26 @@ describe("crumbs of a body", () => {
     expect(pieces.map((piece) => piece.byteLength)).toEqual([256, 256, 256, 232]);
   });
 
+  it("are asked for once in a turn of the event loop, so that more of them come as one", async () => {
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      clock = setImmediate(count);
+    };
+    let clock = setImmediate(count);
+    const askedIn: number[] = [];
+    async function* source(): AsyncGenerator<Uint8Array> {
+      for (const crumb of crumbsOf(randomBytes(5000), 1000)) {
+        askedIn.push(turns);
+        yield crumb;
+      }
+    }
+    const pieces = await Array.fromAsync(joinCrumbs(source()));
+    clearImmediate(clock);
+    expect(pieces.map((piece) => piece.byteLength)).toEqual([5000]);
+    expect(new Set(askedIn).size).toBe(askedIn.length);
+  });
+
   it("that are a piece by themselves are not copied", async () => {
     const large = crumbsOf(randomBytes(600 * kibibyte), 300 * kibibyte);
     const pieces = await Array.fromAsync(joinCrumbs(from(large)));

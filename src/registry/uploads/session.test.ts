@@ -46,7 +46,12 @@ function slowBody() {
     started: started.promise,
     send: give,
     end: () => give(undefined),
-    breakOff: () => parts.at(-1)?.reject(new Error("the client went away")),
+    breakOff() {
+      const part = parts.at(-1);
+      // It may break before anyone reads on.
+      part?.promise.catch(() => undefined);
+      part?.reject(new Error("the client went away"));
+    },
   };
 }
 

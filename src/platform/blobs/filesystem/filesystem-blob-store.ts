@@ -10,7 +10,6 @@ import {
   UploadLostError,
   type UploadState,
 } from "../blob-store.ts";
-import { letGo } from "../let-go.ts";
 import { isAbsent } from "../../storage/is-absent.ts";
 import { syncFolder } from "../../storage/sync-folder.ts";
 import { openFilesystemDocuments } from "./filesystem-documents.ts";
@@ -19,6 +18,7 @@ import { type Room, watchRoom } from "./room.ts";
 import { sizesToSend } from "./sizes-to-send.ts";
 import { watchSyncs } from "./sync-health.ts";
 import { uploadTrust } from "./upload-trust.ts";
+import { writeAll } from "./write-all.ts";
 
 /**
  * Blobs as files:
@@ -81,6 +81,7 @@ function writeSide(
   { folder, room, lanes }: Disk,
 ): Pick<BlobStore, "append" | "finish" | "cancel" | "delete"> {
   const trust = uploadTrust(watchSyncs(folder));
+  const ahead = oneAtATime();
   return {
     async append({ key, state }, offset, chunks) {
       await lanes.run(() => trust.require(key));
@@ -93,8 +94,9 @@ function writeSide(
         return openAt(path, offset);
       });
       try {
-        const size = await writeAll({ file, offset, room, lanes }, chunks);
-        await lanes.run(() => trust.sync(key, () => file.datasync()));
+        const sync = (): Promise<void> => trust.sync(key, () => file.datasync());
+        const size = await writeAll({ file, offset, room, lanes, syncAhead: () => ahead(sync) }, chunks);
+        await lanes.run(sync);
         return { state, size };
       } catch (error) {
         // What nobody acknowledged goes at once: on a full disk it would be the room that the database needs.
@@ -131,6 +133,16 @@ function writeSide(
       // What is told to be gone must not come back with the next power loss: nobody would know of it any more.
       for (const shard of changed) await lanes.run(() => syncFolder(shard));
     },
+  };
+}
+
+/** Does nothing while another runs: a disk that hangs gets no more than one thread. */
+function oneAtATime(): (work: () => Promise<void>) => Promise<void> {
+  let isRunning = false;
+  return async (work) => {
+    if (isRunning) return;
+    isRunning = true;
+    await work().finally(() => (isRunning = false));
   };
 }
 
@@ -233,38 +245,6 @@ async function cutTo(
   } finally {
     await file.close();
   }
-}
-
-interface Writing extends Pick<Disk, "room" | "lanes"> {
-  readonly file: FileHandle;
-  readonly offset: number;
-}
-
-/** One write runs while the caller makes the next chunk: hashing and writing overlap, and memory stays bounded. */
-async function writeAll({ file, offset, room, lanes }: Writing, chunks: AsyncIterable<Uint8Array>): Promise<number> {
-  let size = offset;
-  let writing: Promise<void> = Promise.resolve();
-  try {
-    for await (const chunk of chunks) {
-      await room.take(chunk.byteLength);
-      await writing;
-      const at = size;
-      writing = lanes.run(() => writeChunk(file, at, chunk));
-      writing.catch(() => {});
-      size += chunk.byteLength;
-    }
-  } finally {
-    await writing;
-  }
-  return size;
-}
-
-async function writeChunk(file: FileHandle, offset: number, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.byteLength;) {
-    const { bytesWritten } = await file.write(chunk, written, chunk.byteLength - written, offset + written);
-    written += bytesWritten;
-  }
-  letGo(chunk);
 }
 
 async function* listBlobs(shards: string, after: BlobKey | undefined): AsyncGenerator<BlobStat> {

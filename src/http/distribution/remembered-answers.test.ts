@@ -3,7 +3,7 @@ import type { Caller } from "../../access/principal.ts";
 import { parseRepositoryName } from "../../oci/names.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { rememberManifests } from "./remembered-manifests.ts";
+import { rememberAnswers } from "./remembered-answers.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;
 const reply: Reply = {
@@ -20,6 +20,7 @@ const request = (about: Partial<Incoming> = {}, headers: Readonly<Record<string,
   path: "/v2/library/app/manifests/latest",
   hasDotSegments: false,
   query: new URLSearchParams(),
+  queryText: "",
   headers: new Map(Object.entries(headers)),
   body: (async function* () {})(),
   bodyBytes: 0,
@@ -35,11 +36,12 @@ function open() {
     state.isWithheld ? { code: "DENIED", rule: "not scanned" } : undefined;
   const registry = { database: { revision: () => state.revision }, readGates: [{ refuses }] };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all that is asked for here
-  const remembered = rememberManifests(registry as unknown as Registry, () => state.now);
+  const remembered = rememberAnswers(registry as unknown as Registry, () => state.now);
   const repository = parseRepositoryName("library/app");
   if (repository === undefined) throw new Error("no name");
-  const keep = (asked: Incoming, caller: Caller = anonymous, answer: Reply = reply): void =>
-    remembered.keep(asked, { reply: answer, caller, repository, revision: state.revision });
+  const answered = { reply, caller: anonymous, handler: "manifest", repository };
+  const keep = (asked: Incoming, about: Partial<typeof answered> = {}): void =>
+    remembered.keep(asked, { ...answered, ...about, revision: state.revision });
   return { state, remembered, keep };
 }
 
@@ -54,6 +56,7 @@ describe("an answer is given again", () => {
 
   const others = {
     "another path": request({ path: "/v2/library/app/manifests/v2" }),
+    "another query": request({ queryText: "n=2" }),
     "another method": request({ method: "PUT" }),
     "a condition": request({}, { "if-none-match": `"${digest}"` }),
     "other credentials": request({}, { authorization: "Basic Og==" }),
@@ -73,6 +76,17 @@ describe("an answer is given again", () => {
     expect(remembered.find(request())).toBeUndefined();
   });
 
+  it.each(["tags", "catalog", "referrers"])("of a list, %s, to the same query", (handler) => {
+    const { state, remembered, keep } = open();
+    state.isWithheld = true;
+    const page = request({ path: "/v2/library/app/list", queryText: "n=2&last=a" });
+    keep(page, { handler, reply: { ...reply, headers: {} } });
+    expect(remembered.find(page)?.handler).toBe(handler);
+    for (const queryText of ["", "n=2", "n=2&last=b"]) {
+      expect(remembered.find({ ...page, queryText })).toBeUndefined();
+    }
+  });
+
   it("not where a gate has closed since", () => {
     const { state, remembered, keep } = open();
     keep(request());
@@ -86,7 +100,7 @@ describe("an answer to credentials", () => {
 
   it("is given again until they are no longer good, to the same address", () => {
     const { state, remembered, keep } = open();
-    keep(request({}, credentials), { ...account, goodUntil: 2000 });
+    keep(request({}, credentials), { caller: { ...account, goodUntil: 2000 } });
     expect(remembered.find(request({}, credentials))?.caller.principal).toEqual(account.principal);
     expect(remembered.find(request({ remoteAddress: "192.0.2.2" }, credentials))).toBeUndefined();
     expect(remembered.find(request())).toBeUndefined();
@@ -96,17 +110,18 @@ describe("an answer to credentials", () => {
 
   it.each([account, { ...anonymous, scope: [] }])("is not kept where nobody says how long they are good", (caller) => {
     const { remembered, keep } = open();
-    keep(request({}, credentials), caller);
+    keep(request({}, credentials), { caller });
     expect(remembered.find(request({}, credentials))).toBeUndefined();
   });
 });
 
 it.each([
-  { ...reply, status: 206 },
-  { kind: "empty", status: 304, headers: reply.headers } as const,
-  { ...reply, headers: {} },
-])("keeps nothing but whole manifests", (answer) => {
+  { reply: { ...reply, status: 206 } },
+  { reply: { kind: "empty", status: 304, headers: reply.headers } as const },
+  { reply: { ...reply, headers: {} } },
+  { handler: "blob" },
+])("keeps nothing but whole manifests and lists", (about) => {
   const { remembered, keep } = open();
-  keep(request(), anonymous, answer);
+  keep(request(), about);
   expect(remembered.find(request())).toBeUndefined();
 });

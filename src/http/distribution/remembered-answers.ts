@@ -1,0 +1,94 @@
+import { hash, randomBytes } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { Caller } from "../../access/principal.ts";
+import { type Digest, parseDigest } from "../../oci/digest.ts";
+import type { RepositoryName } from "../../oci/names.ts";
+import type { Incoming, Reply } from "../../platform/runtime/http.ts";
+import { checkReadGates, type Registry } from "../../registry/registry.ts";
+
+/** What a request was answered with, and all that decided on it. */
+interface Answered {
+  readonly reply: Reply;
+  readonly caller: Caller;
+  /** Which of our endpoints has answered. */
+  readonly handler: string;
+  /** Of a path that names one. */
+  readonly repository: RepositoryName | undefined;
+  /** The database's, asked for before anything was read for this answer. */
+  readonly revision: number;
+}
+
+interface Answer extends Answered {
+  readonly reply: Reply & { readonly kind: "bytes" };
+  /** Of a manifest, which read gates may be closed to; lists have none. */
+  readonly manifest: { readonly repository: RepositoryName; readonly digest: Digest } | undefined;
+}
+
+export interface RememberedAnswers {
+  /** @throws RegistryError a read gate's problem */
+  find(request: Incoming): Pick<Answer, "reply" | "caller" | "handler"> | undefined;
+  /** Keeps what may be given again. */
+  keep(request: Incoming, answered: Answered): void;
+}
+
+const mostBytes = 16 * 1024 * 1024;
+const mostBytesOfOne = 256 * 1024;
+/** What an answer takes beside its bytes. */
+const overheadBytes = 1024;
+
+/**
+ * A manifest, or a page of a list, is a function of path and query, of who asks, and of the database, and the same ones
+ * are asked for again and again. An answer is given again while nobody has committed anything since it was made, and the
+ * credentials that it was made for are good: 16 µs of the processor instead of 45 for a manifest, and a seventh for a page
+ * of 100 tags. What credentials came with is no key of the memory: a keyed hash of them is.
+ */
+export function rememberAnswers(registry: Registry, now = Date.now): RememberedAnswers {
+  const answers = new LRUCache<string, Answer>({
+    maxSize: mostBytes,
+    maxEntrySize: mostBytesOfOne,
+    sizeCalculation: ({ reply }, key) => reply.body.byteLength + key.length + overheadBytes,
+  });
+  const processKey = randomBytes(32).toString("base64");
+  const keyOf = ({ path, queryText, headers, remoteAddress }: Incoming): string => {
+    const asked = queryText === "" ? path : `${path}?${queryText}`;
+    const credentials = headers.get("authorization");
+    if (credentials === undefined) return asked;
+    // How often an address has guessed wrong decides on right passwords too.
+    return `${hash("sha256", `${processKey} ${remoteAddress} ${credentials}`, "base64")} ${asked}`;
+  };
+  return {
+    find(request) {
+      if (!isPlainRead(request)) return undefined;
+      const key = keyOf(request);
+      const answer = answers.get(key);
+      if (answer === undefined) return undefined;
+      if (answer.revision !== registry.database.revision?.() || !isGood(answer.caller, now())) {
+        answers.delete(key);
+        return undefined;
+      }
+      if (answer.manifest !== undefined) checkReadGates(registry, answer.manifest.repository, answer.manifest.digest);
+      return answer;
+    },
+    keep(request, answered) {
+      const { reply, caller, handler } = answered;
+      if (reply.kind !== "bytes" || reply.status !== 200 || !isPlainRead(request) || !isGood(caller, now())) return;
+      const manifest = handler === "manifest" ? manifestIn(answered) : undefined;
+      if (manifest === undefined && !lists.has(handler)) return;
+      answers.set(keyOf(request), { ...answered, reply: { ...reply, repeats: true }, manifest });
+    },
+  };
+}
+
+const lists: ReadonlySet<string> = new Set(["tags", "catalog", "referrers"]);
+
+function manifestIn({ repository, reply }: Answered): Answer["manifest"] {
+  const digest = parseDigest(String(reply.headers["docker-content-digest"]));
+  return repository && digest && { repository, digest };
+}
+
+const isPlainRead = ({ method, headers }: Incoming): boolean =>
+  (method === "GET" || method === "HEAD") && !headers.has("if-none-match");
+
+/** Credentials of which nobody has said how long they are good have to be shown again. */
+const isGood = ({ principal, scope, goodUntil }: Caller, now: number): boolean =>
+  goodUntil === undefined ? principal.kind === "anonymous" && scope === undefined : now < goodUntil;

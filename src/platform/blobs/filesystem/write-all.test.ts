@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openLanes } from "./lanes.ts";
+import { watchRoom } from "./room.ts";
+import { writeAll } from "./write-all.ts";
+
+const mebibyte = 2 ** 20;
+
+let folder = "";
+beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), "berth-write-all-"))));
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function* pieces(count: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < count; at++) yield new Uint8Array(8 * mebibyte).fill(at + 1);
+}
+
+/** Writes so many pieces of 8 MiB to a new file, by a store whose syncs are the test's. */
+async function write(count: number, syncAhead: (file: FileHandle) => Promise<void>): Promise<number> {
+  const file = await open(join(folder, crypto.randomUUID()), "w+");
+  try {
+    const disk = { lanes: openLanes(1, 60_000), room: watchRoom(folder, 0) };
+    return await writeAll({ file, offset: 0, ...disk, syncAhead: () => syncAhead(file) }, pieces(count));
+  } finally {
+    await file.close();
+  }
+}
+
+test("what is written is synced each 16 MiB while more comes, one sync at a time, and what is small is not", async () => {
+  const written: number[] = [];
+  let running = 0;
+  const sync = async (file: FileHandle): Promise<void> => {
+    expect(++running).toBe(1);
+    written.push((await file.stat()).size / mebibyte);
+    running -= 1;
+  };
+  expect(await write(2, sync)).toBe(16 * mebibyte);
+  expect(written).toEqual([]);
+  expect(await write(6, sync)).toBe(48 * mebibyte);
+  expect(written[0]).toBeGreaterThanOrEqual(16);
+  expect(written.length).toBeLessThanOrEqual(2);
+});
+
+test("one that failed is the end of it, whatever comes and whatever a later one would say", async () => {
+  for (const count of [3, 9]) {
+    const lost = new Error("the disk failed");
+    const outcomes = [lost];
+    const [outcome] = await Promise.allSettled([
+      write(count, async () => {
+        const failure = outcomes.shift();
+        if (failure !== undefined) throw failure;
+      }),
+    ]);
+    expect(outcome).toEqual({ status: "rejected", reason: lost });
+  }
+});
+
+test("a body that breaks waits for the sync that runs: its file is still needed", async () => {
+  const { promise: finish, resolve } = Promise.withResolvers<void>();
+  const gone = new Error("gone");
+  let isSynced = false;
+  async function* breaking(): AsyncGenerator<Uint8Array> {
+    yield* pieces(3);
+    setTimeout(resolve, 20);
+    throw gone;
+  }
+  const file = await open(join(folder, "breaking"), "w+");
+  const disk = { lanes: openLanes(1, 60_000), room: watchRoom(folder, 0) };
+  const syncAhead = async (): Promise<void> => {
+    await finish;
+    isSynced = true;
+  };
+  const [outcome] = await Promise.allSettled([writeAll({ file, offset: 0, ...disk, syncAhead }, breaking())]);
+  await file.close();
+  expect(outcome).toEqual({ status: "rejected", reason: gone });
+  expect(isSynced).toBe(true);
+});
