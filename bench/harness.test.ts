@@ -251,10 +251,10 @@ describe("a body", () => {
   });
 });
 
-async function run(fields: Partial<Row>, rounds = 3): Promise<RowResult> {
+async function run(fields: Partial<Row>, quick = false): Promise<RowResult> {
   await using all = new AsyncDisposableStack();
   const folder = all.use(await makeFolder(tmpdir()));
-  return await runRow(row(fields), { folder, quick: true, seconds: 1, rounds, all });
+  return await runRow(row(fields), { folder, quick, seconds: 1, rounds: 3, all });
 }
 
 const broken = (name: string, prepare: Contestant["prepare"]): Contestant => ({
@@ -280,6 +280,16 @@ describe("a run of a row", () => {
     const { samples } = await run({ contestants: [noted("a"), noted("b")] });
     expect(order).toEqual(["a", "b", "b", "a", "a", "b", "b ended", "a ended"]);
     expect(samples.get("a")).toHaveLength(3);
+  });
+  it("asks only those whom a target names, where it is to be quick", async () => {
+    const { samples } = await run(
+      {
+        contestants: [fixed("berth", { ms: 1 }), fixed("nginx", { ms: 2 }), fixed("zot", { ms: 3 })],
+        targets: [{ figure: "ms", of: "berth", times: "nginx", atMost: 2 }],
+      },
+      true,
+    );
+    expect([...samples.keys()]).toEqual(["berth", "nginx"]);
   });
   it("names who does not take part, and judges the others", async () => {
     const result = await run({

@@ -1,6 +1,6 @@
 import { type Folder, makeFolder } from "./folder.ts";
 import { judgeRow, type Samples, type Verdict } from "./judge.ts";
-import type { Row, Sample } from "./row.ts";
+import type { Contestant, Row, Sample } from "./row.ts";
 
 export interface RowResult {
   readonly row: Row;
@@ -23,7 +23,8 @@ export interface RunPlan {
 
 /** Prepares all who take part, then measures each once a round, the first to go another each time. */
 export async function runRow(row: Row, plan: RunPlan): Promise<RowResult> {
-  const missing = row.contestants.flatMap(({ name, missing: why }) => (why === undefined ? [] : [`${name}: ${why}`]));
+  const contestants = plan.quick ? judgedOf(row) : row.contestants;
+  const missing = contestants.flatMap(({ name, missing: why }) => (why === undefined ? [] : [`${name}: ${why}`]));
   const samples = new Map<string, Sample[]>();
   const failures: string[] = [];
   const used = plan.all.use(new AsyncDisposableStack());
@@ -43,7 +44,7 @@ export async function runRow(row: Row, plan: RunPlan): Promise<RowResult> {
     }
   };
   const prepared: { readonly name: string; readonly measure: () => Promise<Sample> }[] = [];
-  for (const { name, prepare } of row.contestants.filter((contestant) => contestant.missing === undefined)) {
+  for (const { name, prepare } of contestants.filter((contestant) => contestant.missing === undefined)) {
     const measure = await attempt(name, () => prepare({ ...plan, folder, used }));
     if (measure === undefined) continue;
     prepared.push({ name, measure });
@@ -59,4 +60,10 @@ export async function runRow(row: Row, plan: RunPlan): Promise<RowResult> {
   }
   await used.disposeAsync();
   return { row, samples, verdicts: judgeRow(row, samples), missing, failures };
+}
+
+/** Those whom a target names: the others are there to be looked at, which takes as long as those. */
+function judgedOf({ contestants, targets }: Row): readonly Contestant[] {
+  const judged = new Set(targets.flatMap(({ of, times }) => [of, times]));
+  return contestants.filter(({ name }) => judged.has(name));
 }

@@ -32,23 +32,25 @@ const always = {
 export function entrance(deps: EntranceDeps): Handle {
   const noticeForwarding = forwardingNotice(deps.log);
   const answering = { ...deps, requireHost: hostRequirement() };
-  return async (arrived) => {
+  return (arrived) => {
     const started = performance.now();
     const request = deps.trustProxies(arrived);
     const notes: RequestNotes = {};
     const span = deps.tracer?.request(request.headers.get("traceparent"));
-    const reply = await (span === undefined
-      ? answer(answering, request, notes)
-      : span.run(() => answer(answering, request, notes)));
-    const { status } = reply;
-    const durationMs = performance.now() - started;
-    const { method } = request;
-    const traceId = span?.traceId;
-    deps.metrics.request({ handler: notes.handler ?? "none", method, status, seconds: durationMs / 1000 });
-    deps.log.info("request", () => requestLine(request, notes, { status, durationMs, traceId }));
-    if (reply.repeats !== true) noticeForwarding(request);
-    span?.end(requestSpan(request, notes, status));
-    return complete(reply);
+    const end = (reply: Reply): Reply => {
+      const { status } = reply;
+      const durationMs = performance.now() - started;
+      const { method } = request;
+      const traceId = span?.traceId;
+      deps.metrics.request({ handler: notes.handler ?? "none", method, status, seconds: durationMs / 1000 });
+      deps.log.info("request", () => requestLine(request, notes, { status, durationMs, traceId }));
+      if (reply.repeats !== true) noticeForwarding(request);
+      span?.end(requestSpan(request, notes, status));
+      return complete(reply);
+    };
+    const reply =
+      span === undefined ? answer(answering, request, notes) : span.run(() => answer(answering, request, notes));
+    return reply instanceof Promise ? reply.then(end) : end(reply);
   };
 }
 
@@ -79,38 +81,44 @@ interface Answering extends EntranceDeps {
   readonly requireHost: (request: Incoming) => void;
 }
 
-async function answer(
-  { log, challenge, sites, requireHost }: Answering,
-  request: Incoming,
-  notes: RequestNotes,
-): Promise<Reply> {
+function answer(answering: Answering, request: Incoming, notes: RequestNotes): Promise<Reply> | Reply {
+  const failed = (error: unknown): Reply => failureReply(answering, request, error);
   try {
-    requireHost(request);
+    answering.requireHost(request);
     if (request.hasDotSegments) fail({ code: "NAME_INVALID", given: request.path.slice(0, 255) });
-    for (const site of sites) {
-      const answered = site(request, notes);
-      const reply = answered instanceof Promise ? await answered : answered;
-      if (reply !== undefined) return reply;
-    }
-    return problemReply([{ code: "ROUTE_UNKNOWN" }], () => undefined);
+    const reply = askInTurn(answering.sites, request, notes);
+    return reply instanceof Promise ? reply.catch(failed) : reply;
   } catch (error) {
-    if (error instanceof RegistryError) {
-      logDamage(log, request, error);
-      const origin = { scheme: request.scheme, host: request.headers.get("host") };
-      return problemReply(error.problems, (wanted) => challenge(origin, wanted));
-    }
-    // Nobody reads this answer; the status is for the log, as many proxies write it.
-    if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
-    if (error instanceof SlowBodyError) return problemReply([{ code: "BODY_TOO_SLOW" }], () => undefined);
-    const problem = storageProblem(error);
-    if (problem !== undefined) {
-      log.error("storage refused", error, asked(request));
-      return problemReply([problem], () => undefined);
-    }
-    log.error("request failed", error, asked(request));
-    const message = `internal error; the log has it under ${request.requestId}`;
-    return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
+    return failed(error);
   }
+}
+
+function askInTurn(sites: readonly Site[], request: Incoming, notes: RequestNotes): Promise<Reply> | Reply {
+  for (const [at, site] of sites.entries()) {
+    const reply = site(request, notes);
+    if (reply instanceof Promise) return reply.then((found) => found ?? askInTurn(sites.slice(at + 1), request, notes));
+    if (reply !== undefined) return reply;
+  }
+  return problemReply([{ code: "ROUTE_UNKNOWN" }], () => undefined);
+}
+
+function failureReply({ log, challenge }: Answering, request: Incoming, error: unknown): Reply {
+  if (error instanceof RegistryError) {
+    logDamage(log, request, error);
+    const origin = { scheme: request.scheme, host: request.headers.get("host") };
+    return problemReply(error.problems, (wanted) => challenge(origin, wanted));
+  }
+  // Nobody reads this answer; the status is for the log, as many proxies write it.
+  if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
+  if (error instanceof SlowBodyError) return problemReply([{ code: "BODY_TOO_SLOW" }], () => undefined);
+  const problem = storageProblem(error);
+  if (problem !== undefined) {
+    log.error("storage refused", error, asked(request));
+    return problemReply([problem], () => undefined);
+  }
+  log.error("request failed", error, asked(request));
+  const message = `internal error; the log has it under ${request.requestId}`;
+  return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
 }
 
 /** The client is told that it may push again; that bytes are gone is the operator's to know. */

@@ -142,8 +142,10 @@ export async function addBlobToRepository(
   tx: RecordingWriter,
   { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<void> {
+  const given = { repository, digest, leaseMs: settings.leaseMs };
+  const write = within(tx, database);
   const repositoryId = await ensureRepository(tx, database, repository);
-  const added = await addRow(within(tx, database), { repositoryId, digest, leaseMs: settings.leaseMs });
+  const added = await addMember(write, given);
   if (added.length > 0) return recordEvents(tx, { kind: "blob-added", repository, digest });
   await tx
     .updateTable("repository_blobs")
@@ -154,15 +156,26 @@ export async function addBlobToRepository(
 }
 
 interface NewMember {
-  readonly repositoryId: number;
+  readonly repository: string;
   readonly digest: string;
   readonly leaseMs: number;
 }
 
-const addRow = prepared((write, { repositoryId, digest, leaseMs }: NewMember & Given, dialect) =>
+/** Answers nothing where the repository has the blob, or does not exist. */
+export const addMember = prepared((write, { repository, digest, leaseMs }: NewMember & Given, dialect) =>
   write
     .insertInto("repository_blobs")
-    .values({ repository_id: repositoryId, digest, leased_until: sql<number>`${clock(dialect)} + ${leaseMs}` })
+    .columns(["repository_id", "digest", "leased_until"])
+    .expression(
+      write
+        .selectFrom("repositories")
+        .select([
+          "id",
+          sql<string>`${digest}`.as("digest"),
+          sql<number>`${clock(dialect)} + ${leaseMs}`.as("leased_until"),
+        ])
+        .where("name", "=", repository),
+    )
     .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
     .returning("digest"),
 );

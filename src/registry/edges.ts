@@ -3,6 +3,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { EdgeKind, Manifest } from "../oci/manifest.ts";
 import { clock } from "../platform/database/clock.ts";
 import type { Database, Tables, Writer } from "../platform/database/database.ts";
+import { ask } from "../platform/database/prepared.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 
 /**
@@ -43,14 +44,12 @@ export async function storeEdges(
 ): Promise<void> {
   const kinds = new Map(manifest.edges.map((edge) => [edge.digest, edge.kind]));
   for (const some of inChunks([...kinds].toSorted(byDigest))) {
-    await tx
+    const edges = tx
       .insertInto("edges")
       .values(some.map(([child, kind]) => ({ repository_id: repositoryId, child, parent, kind })))
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
+      .onConflict((conflict) => conflict.doNothing());
     const digests = some.map(([child]) => child).filter((child) => kept.has(child));
-    if (digests.length === 0) continue;
-    await tx
+    const leases = tx
       .updateTable("repository_blobs")
       .set({ leased_until: neverMs })
       .where("repository_id", "=", repositoryId)
@@ -64,8 +63,8 @@ export async function storeEdges(
           .orderBy("leased.digest")
           // Two pushes that share layers take their rows in the same order.
           .$if(dialect === "postgres", (query) => query.forUpdate()),
-      )
-      .execute();
+      );
+    await Promise.all([ask(tx, edges), digests.length > 0 && ask(tx, leases)]);
   }
 }
 

@@ -5,7 +5,9 @@ import { fail, type Problem } from "../oci/problem.ts";
 import { clock } from "../platform/database/clock.ts";
 import type { Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
+import { ask, type Given, prepared, within } from "../platform/database/prepared.ts";
 import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
+import type { RegistryEvent } from "../platform/events/registry-event.ts";
 import { keepBlobs } from "./blobs.ts";
 import { storeEdges } from "./edges.ts";
 import { manifestRow } from "./manifest-row.ts";
@@ -53,9 +55,16 @@ export async function pushManifest(registry: Registry, push: ManifestPush): Prom
     const named = push.manifest.edges.map(({ digest }) => digest);
     const kept = await keepBlobs(tx, database, named);
     const repositoryId = await ensureRepository(tx, database, push.repository);
-    const absent = await checkContent(registry, tx, { push, repositoryId, kept });
-    await storeManifest(registry, tx, push);
-    const isNew = await addToRepository(registry, tx, { push, repositoryId });
+    const [absent, isStored] = await Promise.all([
+      checkContent(registry, tx, { push, repositoryId, kept }),
+      findStored(registry, tx, push),
+    ]);
+    const [, added] = await Promise.all([
+      isStored ? undefined : ask(tx, storeManifest(tx, push)),
+      addToRepository(within(tx, database), memberOf(push, repositoryId)),
+    ]);
+    if (!isStored) recordEvents(tx, manifestStored(push));
+    const isNew = recordAdded(tx, push, added);
     if (isNew) await storeEdges(tx, database, { repositoryId, parent: push.digest, manifest: push.manifest, kept });
     if (push.tags.length === 0) checkCondition(push.condition, isNew ? undefined : push.digest);
     await moveTags(registry, tx, { push, repositoryId });
@@ -81,19 +90,13 @@ async function checkContent(
   const digests = [...new Set(edges.map(({ digest }) => digest))].toSorted();
   const present = new Set<string>();
   for (const some of inChunks(digests)) {
-    const blobs = await tx
-      .selectFrom("repository_blobs")
-      .select("digest")
-      .where("repository_id", "=", repositoryId)
-      .where("digest", "in", some)
-      .execute();
+    const among = (table: "repository_blobs" | "repository_manifests") =>
+      tx.selectFrom(table).select("digest").where("repository_id", "=", repositoryId).where("digest", "in", some);
     // The old BuildKit cache is an index of blobs, and an index's child is a manifest: either is good.
-    const manifests = await tx
-      .selectFrom("repository_manifests")
-      .select("digest")
-      .where("repository_id", "=", repositoryId)
-      .where("digest", "in", some)
-      .execute();
+    const [blobs, manifests] = await Promise.all([
+      ask(tx, among("repository_blobs")),
+      ask(tx, among("repository_manifests")),
+    ]);
     for (const { digest } of [...blobs.filter((blob) => kept.has(blob.digest)), ...manifests]) present.add(digest);
   }
   const absent = digests.filter((digest) => !present.has(digest));
@@ -108,48 +111,69 @@ async function checkContent(
 /** Of one push: no client sends on more layers than these from one answer, and an answer has an end. */
 const mostProblems = 1000;
 
-/** A row that is there already is locked against its removal elsewhere, and mended where its bytes are not right. */
-async function storeManifest(
-  { database }: Registry,
-  tx: RecordingWriter,
-  { digest, bytes, manifest }: ManifestPush,
-): Promise<void> {
-  const known = await tx
-    .selectFrom("manifests")
-    .select((expression) => ["digest", expression("bytes", "=", bytes).as("isRight")])
-    .where("digest", "=", digest)
-    .$if(database.dialect === "postgres", (query) => query.forKeyShare())
-    .executeTakeFirst();
-  if (known?.isRight) return;
-  await tx
+/** Whether the row is there, with the right bytes; it is locked against its removal elsewhere. */
+async function findStored({ database }: Registry, tx: Writer, { digest, bytes }: ManifestPush): Promise<boolean> {
+  const [known] = await ask(
+    tx,
+    tx
+      .selectFrom("manifests")
+      .select((expression) => expression("bytes", "=", bytes).as("isRight"))
+      .where("digest", "=", digest)
+      .$if(database.dialect === "postgres", (query) => query.forKeyShare()),
+  );
+  return Boolean(known?.isRight);
+}
+
+/** A row whose bytes are not right is mended. */
+const storeManifest = (tx: Writer, { digest, bytes, manifest }: ManifestPush) =>
+  tx
     .insertInto("manifests")
     .values(manifestRow({ digest, bytes, manifest }))
     // Two pushes may get here at once: the update that changes nothing waits for the other and locks its row.
-    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest, bytes }))
-    .execute();
-  const { mediaType } = manifest;
-  recordEvents(tx, { kind: "manifest-stored", digest, mediaType, sizeBytes: bytes.byteLength });
+    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest, bytes }));
+
+const manifestStored = ({ digest, bytes, manifest: { mediaType } }: ManifestPush): RegistryEvent => ({
+  kind: "manifest-stored",
+  digest,
+  mediaType,
+  sizeBytes: bytes.byteLength,
+});
+
+interface NewMember {
+  readonly repositoryId: number;
+  readonly digest: string;
+  readonly subject: string | null;
+  readonly artifactType: string | null;
 }
 
-async function addToRepository(
-  { database }: Registry,
-  tx: RecordingWriter,
-  { push, repositoryId }: InRepository,
-): Promise<boolean> {
-  const added = await tx
+const memberOf = ({ digest, manifest }: ManifestPush, repositoryId: number): NewMember & Given => ({
+  repositoryId,
+  digest,
+  subject: manifest.subject ?? null,
+  artifactType: manifest.artifactType ?? null,
+});
+
+const addToRepository = prepared((write, given: NewMember & Given, dialect) =>
+  write
     .insertInto("repository_manifests")
     .values({
-      repository_id: repositoryId,
-      digest: push.digest,
-      subject: push.manifest.subject ?? null,
-      artifact_type: push.manifest.artifactType ?? null,
-      pushed_at: clock(database.dialect),
+      repository_id: given.repositoryId,
+      digest: given.digest,
+      subject: given.subject,
+      artifact_type: given.artifactType,
+      pushed_at: clock(dialect),
     })
     .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
-    .returning("pushed_at")
-    .executeTakeFirst();
+    .returning("pushed_at"),
+);
+
+/** Whether the repository did not have it before. */
+function recordAdded(
+  tx: RecordingWriter,
+  { repository, digest }: ManifestPush,
+  [added]: readonly { readonly pushed_at: number }[],
+): boolean {
   if (added === undefined) return false;
-  const { repository, digest } = push;
   recordEvents(tx, { kind: "manifest-pushed", repository, digest, at: added.pushed_at });
   return true;
 }
@@ -187,6 +211,12 @@ interface TagClaim {
   readonly digest: Digest;
 }
 
+interface NewTag {
+  readonly repositoryId: number;
+  readonly tag: string;
+  readonly digest: string;
+}
+
 interface ClaimedTag {
   /** What the tag named before. */
   readonly digest: Digest | undefined;
@@ -197,14 +227,8 @@ interface ClaimedTag {
 /** An absent tag is made at once and an existing one locked: of two pushes one comes first. */
 async function claimTag({ database }: Registry, tx: Writer, claim: TagClaim): Promise<ClaimedTag> {
   const { repositoryId, tag, digest } = claim;
-  const now = clock(database.dialect);
   for (;;) {
-    const made = await tx
-      .insertInto("tags")
-      .values({ repository_id: repositoryId, name: tag, digest, created_at: now, updated_at: now })
-      .onConflict((conflict) => conflict.columns(["repository_id", "name"]).doNothing())
-      .returning(["created_at", "updated_at"])
-      .executeTakeFirst();
+    const [made] = await makeTag(within(tx, database), { repositoryId, tag, digest });
     if (made !== undefined) return { digest: undefined, createdAt: made.created_at, updatedAt: made.updated_at };
     const row = await tx
       .selectFrom("tags")
@@ -218,6 +242,15 @@ async function claimTag({ database }: Registry, tx: Writer, claim: TagClaim): Pr
     }
   }
 }
+
+const makeTag = prepared((write, { repositoryId, tag, digest }: NewTag & Given, dialect) => {
+  const now = clock(dialect);
+  return write
+    .insertInto("tags")
+    .values({ repository_id: repositoryId, name: tag, digest, created_at: now, updated_at: now })
+    .onConflict((conflict) => conflict.columns(["repository_id", "name"]).doNothing())
+    .returning(["created_at", "updated_at"]);
+});
 
 function checkCondition(condition: PushCondition | undefined, current: Digest | undefined): void {
   const holds =

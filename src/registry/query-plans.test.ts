@@ -44,6 +44,10 @@ function overheard(database: Database, onStatement: (statement: Statement) => vo
       return database.all(query);
     },
     write: (work, options) => database.write((tx) => work(tx.withPlugin(plugin)), options),
+    writeOne(query, options) {
+      onStatement(query);
+      return database.writeOne(query, options);
+    },
   };
 }
 

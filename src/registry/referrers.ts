@@ -3,7 +3,8 @@ import type { JsonObject, JsonValue } from "../oci/json.ts";
 import { readIndexEntries } from "../oci/manifest.ts";
 import { ociIndex } from "../oci/media-type.ts";
 import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
-import { prepared } from "../platform/database/prepared.ts";
+import type { Reader } from "../platform/database/database.ts";
+import { type Given, prepared } from "../platform/database/prepared.ts";
 import type { Registry } from "./registry.ts";
 import type { Page } from "./repositories.ts";
 
@@ -45,7 +46,13 @@ export async function listReferrers(registry: Registry, request: ReferrersReques
  * asked again. A page that just left it out would be one of no moment.
  */
 async function readRows(registry: Registry, request: ReferrersRequest): Promise<Page<ReferrerDescriptor>> {
-  const sized = await selectReferrers(registry, request).select("manifests.descriptor_bytes").execute();
+  const { database } = registry;
+  const { repository, subject, after = "", artifactTypes, mostItems } = request;
+  // One more than fit on a page: it tells whether there is a next one.
+  const asked = { repository, subject, after, limit: mostItems + 1 };
+  const sized = await (artifactTypes.length === 0
+    ? sizesOfAny(database, asked)
+    : sizesOf(ofTypes(selectReferrers(database.read, asked), artifactTypes)).execute());
   const count = countWithin(
     sized.map((row) => row.descriptor_bytes),
     request,
@@ -54,10 +61,10 @@ async function readRows(registry: Registry, request: ReferrersRequest): Promise<
   if (last === undefined) return { items: [], isLast: true };
   const isLast = count === sized.length;
   const page = new Set(sized.slice(0, count).map(({ digest }) => digest));
-  const rows = await selectReferrers(registry, request)
-    .where("repository_manifests.digest", "<=", last)
-    .select(["media_type", "size_bytes", "manifests.artifact_type", "annotations"])
-    .execute();
+  const until = { ...asked, last };
+  const rows = await (artifactTypes.length === 0
+    ? rowsOfAny(database, until)
+    : rowsUntil(ofTypes(selectReferrers(database.read, until), artifactTypes), until).execute());
   const items = rows
     .filter(({ digest }) => page.has(digest))
     .map((row) => ({
@@ -70,12 +77,19 @@ async function readRows(registry: Registry, request: ReferrersRequest): Promise<
   return items.length === count ? { items, isLast } : readRows(registry, request);
 }
 
-/** One more than fit on a page: it tells whether there is a next one. */
-const selectReferrers = (
-  { database }: Registry,
-  { repository, subject, artifactTypes, after = "", mostItems }: ReferrersRequest,
-) =>
-  database.read
+interface Asked {
+  readonly repository: string;
+  readonly subject: string;
+  readonly after: string;
+  readonly limit: number;
+}
+
+interface AskedUntil extends Asked {
+  readonly last: string;
+}
+
+const selectReferrers = (read: Reader, { repository, subject, after, limit }: Asked) =>
+  read
     .selectFrom("repository_manifests")
     .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
     .select("repository_manifests.digest")
@@ -84,9 +98,24 @@ const selectReferrers = (
     )
     .where("repository_manifests.subject", "=", subject)
     .where("repository_manifests.digest", ">", after)
-    .$if(artifactTypes.length > 0, (some) => some.where("repository_manifests.artifact_type", "in", artifactTypes))
     .orderBy("repository_manifests.digest")
-    .limit(mostItems + 1);
+    .limit(limit);
+
+type Selected = ReturnType<typeof selectReferrers>;
+
+const ofTypes = (query: Selected, types: readonly string[]): Selected =>
+  query.where("repository_manifests.artifact_type", "in", types);
+
+const sizesOf = (query: Selected) => query.select("manifests.descriptor_bytes");
+
+const rowsUntil = (query: Selected, { last }: Pick<AskedUntil, "last">) =>
+  query
+    .where("repository_manifests.digest", "<=", last)
+    .select(["media_type", "size_bytes", "manifests.artifact_type", "annotations"]);
+
+/** Most ask for no type: to build both took a fifth of the time of a page. */
+const sizesOfAny = prepared((read, given: Asked & Given) => sizesOf(selectReferrers(read, given)));
+const rowsOfAny = prepared((read, given: AskedUntil & Given) => rowsUntil(selectReferrers(read, given), given));
 
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as pushManifest wrote it
 const parseAnnotations = (json: string): JsonValue => JSON.parse(json) as JsonValue;

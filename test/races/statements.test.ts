@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type KyselyPlugin, type RootOperationNode, sql } from "kysely";
+import { type CompiledQuery, sql } from "kysely";
 import { deleteBlob, findBlob, mountBlob } from "../../src/registry/blobs.ts";
 import { collect } from "../../src/registry/collect.ts";
 import { deleteManifest } from "../../src/registry/delete-manifest.ts";
@@ -124,29 +124,21 @@ describeEachDatabase("between two statements", (dialect, open) => {
   });
 });
 
-/** How the database goes about the last statement that a read asks. */
+/** How the database goes about the last prepared statement that a read asks. */
 async function planOf(database: Database, read: (database: Database) => Promise<unknown>): Promise<string> {
-  let last: RootOperationNode | undefined;
-  const keep: KyselyPlugin = {
-    transformQuery: ({ node }) => (last = node),
-    transformResult: async ({ result }) => result,
+  let last: CompiledQuery | undefined;
+  const all: Database["all"] = (query) => {
+    last = query;
+    return database.all(query);
   };
-  await read({ ...database, read: database.read.withPlugin(keep) });
+  await read({ ...database, all });
   if (last === undefined) throw new Error("nothing was read");
-  const executor = database.read.getExecutor();
-  const { sql: text, parameters } = executor.compileQuery(executor.transformQuery(last, { queryId: "plan" }), {
-    queryId: "plan",
-  });
+  const asked: CompiledQuery = last;
   const explain = database.dialect === "sqlite" ? "explain query plan" : "explain";
   const rows = await database.read.connection().execute(async (connection) => {
     // On tables of a few rows PostgreSQL would read them all, whatever index there is.
     if (database.dialect === "postgres") await sql`set enable_seqscan = off`.execute(connection);
-    return connection.executeQuery({
-      query: last as RootOperationNode,
-      queryId: { queryId: "plan" },
-      sql: `${explain} ${text}`,
-      parameters,
-    });
+    return connection.executeQuery({ ...asked, sql: `${explain} ${asked.sql}` });
   });
   return rows.rows.map((row) => JSON.stringify(row)).join("\n");
 }

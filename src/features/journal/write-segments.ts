@@ -47,7 +47,7 @@ export function segmentWriter(journal: Journal): SegmentWriter {
   };
 }
 
-/** @returns whether there may be more */
+/** @returns whether there may be more of what had happened by now */
 async function writeSegment(journal: Journal): Promise<boolean> {
   const { database, documents } = journal;
   const state = await ensureState(database, documents);
@@ -70,7 +70,12 @@ async function writeSegment(journal: Journal): Promise<boolean> {
   const document = await encodeFrame({ ...place, registry: state.registry, to }, lines.join("\n"));
   const isOurs = await documents.create(nameOf(place), document);
   const reached = isOurs ? to : await reachedByOther(journal, state, from);
-  if (reached !== undefined) return advance(journal, state, { from: position, to: reached });
+  if (reached !== undefined) {
+    await advance(journal, state, { from: position, to: reached });
+    // What comes while it writes is the next pass's: else a registry that is pushed to all the time has a sync of its
+    // own for every few changes.
+    return changes.length === changesAtOnce || reached < (changes.at(-1)?.position ?? 0);
+  }
   const because = `journal/${nameOf(place)} is there already and says something else`;
   await beginEpoch(journal, { from: state.epoch, to: state.epoch + 1, because });
   return true;
@@ -140,7 +145,7 @@ async function advance(
   { database }: Journal,
   { epoch }: JournalState,
   { from, to }: { readonly from: number; readonly to: number },
-): Promise<boolean> {
+): Promise<void> {
   await database.write(async (tx) => {
     const current = await tx
       .selectFrom("journal_state")
@@ -156,5 +161,4 @@ async function advance(
       .where("id", "=", 1)
       .execute();
   });
-  return true;
 }

@@ -52,7 +52,7 @@ interface Asked {
 }
 
 const client = (access: TestAccess) => ({
-  get: (query: string, { authorization, from = home }: Asked = {}): Promise<Reply> =>
+  get: async (query: string, { authorization, from = home }: Asked = {}): Promise<Reply> =>
     getToken(access)(
       incoming("GET", {
         query: new URLSearchParams(query),
@@ -60,7 +60,7 @@ const client = (access: TestAccess) => ({
         remoteAddress: from,
       }),
     ),
-  post: (form: string, about: Partial<Incoming> = {}): Promise<Reply> =>
+  post: async (form: string, about: Partial<Incoming> = {}): Promise<Reply> =>
     postToken(access)(
       incoming("POST", {
         headers: new Map([["content-type", "application/x-www-form-urlencoded"]]),

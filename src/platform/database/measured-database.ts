@@ -6,6 +6,14 @@ export type OnDatabaseAction = (action: "read" | "write", seconds: number) => vo
 
 /** The same database, each of its actions timed; of a read that fails nothing is told. */
 export function measuredDatabase(database: Database, onAction: OnDatabaseAction): Database {
+  const timed = async <T>(write: Promise<T>): Promise<T> => {
+    const started = performance.now();
+    try {
+      return await write;
+    } finally {
+      onAction("write", (performance.now() - started) / 1000);
+    }
+  };
   return {
     dialect: database.dialect,
     read: database.read.withPlugin(timing((seconds) => onAction("read", seconds))),
@@ -16,14 +24,8 @@ export function measuredDatabase(database: Database, onAction: OnDatabaseAction)
       return rows;
     },
     ...(database.revision && { revision: database.revision }),
-    async write(...given) {
-      const started = performance.now();
-      try {
-        return await database.write(...given);
-      } finally {
-        onAction("write", (performance.now() - started) / 1000);
-      }
-    },
+    write: (...given) => timed(database.write(...given)),
+    writeOne: (...given) => timed(database.writeOne(...given)),
     close: () => database.close(),
   };
 }

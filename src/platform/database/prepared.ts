@@ -1,5 +1,5 @@
 import type { Compilable, CompiledQuery } from "kysely";
-import type { Database, Dialect, Reader, Writer } from "./database.ts";
+import type { Database, Dialect, Reader, WriteOptions, Writer } from "./database.ts";
 
 /** What a query is run with. */
 export type Given = Readonly<Record<string, string | number | null>>;
@@ -28,8 +28,31 @@ export function prepared<G extends Given, R>(
 export const within = (tx: Writer, { read, dialect }: Database): Reading => ({
   read,
   dialect,
-  all: async (query) => (await tx.executeQuery(query)).rows,
+  all: (query) => ask(tx, query),
 });
+
+/** Runs a query of a transaction; with others that are asked for at once it is one message to SQLite's thread. */
+export async function ask<R>(tx: Writer, query: Compilable<R> | CompiledQuery<R>): Promise<readonly R[]> {
+  const compiled = "compile" in query ? query.compile() : query;
+  const { rows } = await (straightWays.get(tx)?.(compiled) ?? tx.executeQuery(compiled));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
+  return rows as readonly R[];
+}
+
+/** Where a query that was prepared for the database is a transaction by itself. */
+export const alone = (database: Database, options?: WriteOptions): Reading => ({
+  read: database.read,
+  dialect: database.dialect,
+  all: (query) => database.writeOne(query, options),
+});
+
+type StraightWay = (query: CompiledQuery) => Promise<{ readonly rows: readonly unknown[] }>;
+
+/**
+ * By transaction, the way past Kysely to its connection, where there is one: what is asked for at once also goes at once,
+ * while Kysely waits for the answer to one query before it sends the next.
+ */
+export const straightWays = new WeakMap<Writer, StraightWay>();
 
 interface Compiled<R> {
   readonly query: CompiledQuery<R>;

@@ -54,5 +54,5 @@ export type Reply = {
   | { readonly kind: "blob"; readonly body: BlobBody }
 );
 
-/** Answers every request; an error that it throws is a bug. */
-export type Handle = (request: Incoming) => Promise<Reply>;
+/** Answers every request; an error that it throws is a bug. What need not wait is no promise. */
+export type Handle = (request: Incoming) => Promise<Reply> | Reply;

@@ -1,5 +1,6 @@
 import type { WatchedBody } from "./body-watch.ts";
 import type { Incoming } from "./http.ts";
+import { requestIds } from "./request-ids.ts";
 import { countSegments } from "./routes-by-depth.ts";
 
 interface Arrival {
@@ -9,6 +10,8 @@ interface Arrival {
   readonly body: WatchedBody | undefined;
   readonly remoteAddress: string;
 }
+
+const nextRequestId = requestIds();
 
 /** A request of Bun's as data. What most requests are never asked for is made when somebody asks. */
 export function toIncoming(request: Request, { scheme, segments, body, remoteAddress }: Arrival): Incoming {
@@ -28,7 +31,7 @@ export function toIncoming(request: Request, { scheme, segments, body, remoteAdd
     bodyBytes: bodyBytesOf(headers, body !== undefined),
     scheme,
     remoteAddress,
-    requestId: crypto.randomUUID(),
+    requestId: nextRequestId(),
   };
 }
 

@@ -7,7 +7,7 @@ import type { Certificate } from "../certificates/certificate.ts";
 import { type ListeningSocket, nowhere, refuseNewcomers, shareSocket } from "./listening-socket.ts";
 import { watchBodies, type WatchedBody } from "./body-watch.ts";
 import { type DownloadWatch, watchDownloads } from "./download-watch.ts";
-import type { Handle, Reply } from "./http.ts";
+import type { Handle, Incoming, Reply } from "./http.ts";
 import { toIncoming } from "./incoming.ts";
 import { openKernelSockets } from "./kernel-sockets.ts";
 import type { Patience } from "./patience.ts";
@@ -213,27 +213,64 @@ interface Matched {
   readonly segments: number | undefined;
 }
 
-async function answer(request: Request, server: Server<undefined>, { state, segments }: Matched): Promise<Response> {
-  state.running++;
+/** What need not wait for anything is answered in the same turn: a promise takes 1.5 µs of a request's 30. */
+function answer(
+  request: Request,
+  server: Server<undefined>,
+  { state, segments }: Matched,
+): Response | Promise<Response> {
   state.latestAt = performance.now();
-  const { patience, scheme, doors } = state;
   const body = request.body === null ? undefined : state.watchBody(request.body);
+  const remoteAddress = remoteAddressOf(request, server, state.doors);
+  const incoming = toIncoming(request, { scheme: state.scheme, segments, body, remoteAddress });
+  const asked: Asked = { request, server, state, incoming, body };
   // Bun's clock knows only bodies that come fast, and takes a handler that works for one that hangs.
-  const isTimed = body === undefined && readingMethods.has(request.method);
-  if (!isTimed) server.timeout(request, 0);
+  if (body !== undefined || !readingMethods.has(incoming.method)) return answerInTime(asked);
+  const reply = state.handle(incoming);
+  return reply instanceof Promise ? whileRunning(state, () => send(asked, reply)) : respond(asked, reply);
+}
+
+interface Asked {
+  readonly request: Request;
+  readonly server: Server<undefined>;
+  readonly state: ServerState;
+  readonly incoming: Incoming;
+  readonly body: WatchedBody | undefined;
+}
+
+async function whileRunning<T>(state: ServerState, run: () => Promise<T>): Promise<T> {
+  state.running++;
   try {
-    const remoteAddress = remoteAddressOf(request, server, doors);
-    const incoming = toIncoming(request, { scheme, segments, body, remoteAddress });
-    const reply = await state.handle(incoming);
-    const closes = doors?.isLeaving(server) === true;
-    const response = await toResponse(request, reply, { requestId: incoming.requestId, closes });
-    if (mayTakeLong(request, reply, response)) state.downloads?.add(request, server);
-    // What is left of the body Bun takes off the connection by itself: the client gets its early answer.
-    const lingerSeconds = Math.min(mostLingerSeconds, patience.stallSeconds);
-    if (!isTimed) server.timeout(request, body?.isWhole() === false ? lingerSeconds : patience.idleSeconds);
-    return response;
+    return await run();
   } finally {
     state.running--;
+  }
+}
+
+const send = async (asked: Asked, reply: Promise<Reply> | Reply): Promise<Response> => respond(asked, await reply);
+
+/** Without Bun's clock while it is read and handled. */
+const answerInTime = (asked: Asked): Promise<Response> =>
+  whileRunning(asked.state, async () => {
+    const { request, server, state, incoming, body } = asked;
+    const { patience } = state;
+    server.timeout(request, 0);
+    const response = await send(asked, state.handle(incoming));
+    // What is left of the body Bun takes off the connection by itself: the client gets its early answer.
+    const lingerSeconds = Math.min(mostLingerSeconds, patience.stallSeconds);
+    server.timeout(request, body?.isWhole() === false ? lingerSeconds : patience.idleSeconds);
+    return response;
+  });
+
+function respond({ request, server, state, incoming }: Asked, reply: Reply): Response | Promise<Response> {
+  const closes = state.doors?.isLeaving(server) === true;
+  const response = toResponse(request, reply, { requestId: incoming.requestId, closes });
+  if (response instanceof Promise) return response.then((made) => watched(made));
+  return watched(response);
+
+  function watched(made: Response): Response {
+    if (mayTakeLong(request, reply, made)) state.downloads?.add(request, server);
+    return made;
   }
 }
 

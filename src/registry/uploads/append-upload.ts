@@ -1,7 +1,7 @@
 import type { UploadPosition } from "../../oci/problem.ts";
 import type { Registry } from "../registry.ts";
 import { type Chunk, receive } from "./receive.ts";
-import { saveProgress, sessionWrite, type UploadTarget, withSession } from "./session.ts";
+import { saveProgress, type UploadTarget, withSession } from "./session.ts";
 
 /**
  * Adds a request's body to an upload (distribution-spec, "Pushing a blob in chunks").
@@ -15,7 +15,7 @@ export function appendUpload(
   return withSession(registry, { target, start: chunk.start }, async (session) => {
     const hash = registry.hashes.take(session.id, session.sizeBytes, session.algorithm);
     const progress = await receive(registry, { session, hash }, chunk);
-    await registry.database.write((tx) => saveProgress(registry, tx, { ...session, progress }), sessionWrite);
+    await saveProgress(registry, { ...session, progress });
     if (hash !== undefined) registry.hashes.keep(session.id, progress.sizeBytes, hash);
     return { repository: target.repository, id: target.id, size: progress.sizeBytes };
   });

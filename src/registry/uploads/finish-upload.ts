@@ -7,7 +7,7 @@ import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
 import { type Given, prepared, within } from "../../platform/database/prepared.ts";
 import { recordEvents, writeEvents } from "../../platform/events/record-events.ts";
-import { addBlobToRepository, doomBytes } from "../blobs.ts";
+import { addBlobToRepository, addMember, doomBytes } from "../blobs.ts";
 import type { Registry } from "../registry.ts";
 import { findDamage } from "../sound-blob.ts";
 import { type Chunk, receive } from "./receive.ts";
@@ -95,10 +95,16 @@ async function commitBlob(
   const { key, sizeBytes } = stat;
   const damaged = await findDamage(registry, digest);
   await writeEvents(database, async (tx) => {
-    const ended = await endSession(within(tx, database), { id: session.id, holder: session.holder });
+    const write = within(tx, database);
+    const { id, holder, repository } = session;
+    // None needs another's answer: asked for at once they are one message to the writer's thread.
+    const [ended, [stored], added] = await Promise.all([
+      endSession(write, { id, holder }),
+      storeBlob(write, { digest, key, sizeBytes }),
+      addMember(write, { repository, digest, leaseMs: settings.leaseMs }),
+    ]);
     if (ended.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     const now = clock(database.dialect);
-    const [stored] = await storeBlob(within(tx, database), { digest, key, sizeBytes });
     if (stored === undefined) throw new Error("an upsert returned no row");
     const { blob_key, created_at } = stored;
     // The same content may have come in before: then those bytes stay and these go, unless those are damaged.
@@ -110,7 +116,8 @@ async function commitBlob(
     } else if (!isStored) {
       await doomBytes(tx, [{ blob_key: key, delete_after: now }]);
     }
-    await addBlobToRepository(registry, tx, { repository: session.repository, digest });
+    if (added.length > 0) recordEvents(tx, { kind: "blob-added", repository, digest });
+    else await addBlobToRepository(registry, tx, { repository, digest });
   });
   registry.verified.remember(stat);
   // Nobody waits for it, and where it fails the row is looked for once more.

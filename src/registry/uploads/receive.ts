@@ -2,15 +2,7 @@ import { fail } from "../../oci/problem.ts";
 import type { Registry } from "../registry.ts";
 import { joinCrumbs } from "./join-crumbs.ts";
 import type { RunningHash } from "./running-hashes.ts";
-import {
-  type Hold,
-  overtaken,
-  type Progress,
-  removeSession,
-  saveProgress,
-  type Session,
-  sessionWrite,
-} from "./session.ts";
+import { type Hold, overtaken, type Progress, removeSession, saveProgress, type Session } from "./session.ts";
 
 export interface Chunk {
   /** They are the registry's once they are given: it lets go of their memory. */
@@ -37,7 +29,7 @@ export async function receive(
   const progress = { sizeBytes: size, state, digest: hash?.digest() };
   const outcome = body.outcome();
   if (outcome.kind === "broken") {
-    await registry.database.write((tx) => saveProgress(registry, tx, { ...session, progress }), sessionWrite);
+    await saveProgress(registry, { ...session, progress });
     if (hash !== undefined) registry.hashes.keep(session.id, size, hash);
     throw outcome.error;
   }

@@ -5,7 +5,7 @@ import { fail, RegistryError, type UploadPosition } from "../../oci/problem.ts";
 import { type BlobStore, type Upload, UploadLostError, type UploadState } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Dialect, Reader, Tables, WriteOptions, Writer } from "../../platform/database/database.ts";
-import { type Given, prepared, within } from "../../platform/database/prepared.ts";
+import { alone, type Given, prepared } from "../../platform/database/prepared.ts";
 import { writeEvents } from "../../platform/events/record-events.ts";
 import { doomUploads } from "./doom-uploads.ts";
 import { asDigest } from "../manifests.ts";
@@ -120,9 +120,7 @@ export async function holdSession<T>(registry: Registry, session: Session, work:
       if (error.cause !== undefined) throw error;
       return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     }
-    await releasing(registry, session, () =>
-      registry.database.write((tx) => saveProgress(registry, tx, session), sessionWrite),
-    );
+    await releasing(registry, session, () => saveProgress(registry, session));
     // Somebody may have cancelled it meanwhile, and `work` have written after that.
     await dropAbandonedBytes(registry, session);
     throw error;
@@ -142,11 +140,10 @@ async function claim(registry: Registry, target: UploadTarget, start: number | u
   const askedAt = performance.now();
   const { id, repository, principal } = target;
   const given = { id, repository, principal, holder, heldMs: registry.settings.uploads.holdMs };
-  const write = async (tx: Writer) =>
-    start === undefined
-      ? claimAnywhere(within(tx, database), given)
-      : claimAt(within(tx, database), { ...given, start });
-  const [row] = await releasing(registry, { id, holder }, () => database.write(write, sessionWrite));
+  const write = alone(database, sessionWrite);
+  const [row] = await releasing(registry, { id, holder }, () =>
+    start === undefined ? claimAnywhere(write, given) : claimAt(write, { ...given, start }),
+  );
   if (row !== undefined) return toSession(registry, { row, target, askedAt });
   const position = await findUpload(registry, target);
   const reason =
@@ -246,16 +243,16 @@ export interface Progress {
 /** Ends the claim; with progress, moves the session on. A claim that has passed to another writer changes nothing. */
 export async function saveProgress(
   { database }: Registry,
-  tx: Writer,
   session: Session & { readonly progress?: Progress },
 ): Promise<void> {
   const { progress } = session;
+  const write = alone(database, sessionWrite);
   if (progress === undefined) {
-    await release(within(tx, database), mine(session));
+    await release(write, mine(session));
     return;
   }
   const { sizeBytes, state, digest = null } = progress;
-  const moved = await releaseAt(within(tx, database), { ...mine(session), sizeBytes, state, digest });
+  const moved = await releaseAt(write, { ...mine(session), sizeBytes, state, digest });
   if (moved.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
 }
 

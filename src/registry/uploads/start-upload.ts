@@ -3,8 +3,8 @@ import type { DigestAlgorithm } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import { fail } from "../../oci/problem.ts";
 import { clock } from "../../platform/database/clock.ts";
-import type { Writer } from "../../platform/database/database.ts";
-import { type Given, prepared, within } from "../../platform/database/prepared.ts";
+import type { Reader } from "../../platform/database/database.ts";
+import { alone, type Given, prepared } from "../../platform/database/prepared.ts";
 import type { Registry } from "../registry.ts";
 import { newHolder, type Session, sessionWrite, toSession } from "./session.ts";
 
@@ -23,28 +23,20 @@ const retryAfterSeconds = 30;
  * @throws RegistryError TOO_MANY_REQUESTS
  */
 async function insertSession(registry: Registry, upload: NewUpload, holder: string | null) {
-  const { database, blobs } = registry;
+  const { database, blobs, settings } = registry;
   await blobs.requireRoom?.();
   const begun = await blobs.begin();
   const { repository, principal, algorithm } = upload;
   const id = crypto.randomUUID();
-  const claimed = { holder, heldMs: holder === null ? null : registry.settings.uploads.holdMs };
+  const { maxSessions, maxSessionsPerPrincipal, holdMs } = settings.uploads;
+  const claimed = { holder, heldMs: holder === null ? null : holdMs };
+  const most = { maxSessions, maxOwn: maxSessionsPerPrincipal };
   try {
-    return await database.write(async (tx) => {
-      await checkSessionCount(registry, tx, principal);
-      const { key, state } = begun;
-      const [row] = await insert(within(tx, database), {
-        repository,
-        principal,
-        algorithm,
-        id,
-        key,
-        state,
-        ...claimed,
-      });
-      if (row === undefined) throw new Error("an insert returned no row");
-      return row;
-    }, sessionWrite);
+    const given = { id, repository, principal, algorithm, ...begun, ...claimed, ...most };
+    const [row] = await insert(alone(database, sessionWrite), given);
+    if (row !== undefined) return row;
+    const reason = "too many uploads are open; finish or cancel some, or wait until idle ones expire";
+    return fail({ code: "TOO_MANY_REQUESTS", reason, retryAfterSeconds });
   } catch (error) {
     await blobs.cancel(begun);
     throw error;
@@ -61,26 +53,59 @@ interface NewRow {
   readonly holder: string | null;
   /** `null` where nobody holds it. */
   readonly heldMs: number | null;
+  readonly maxSessions: number;
+  readonly maxOwn: number;
 }
 
+const countOpen = (read: Reader, principal: string) =>
+  read
+    .selectFrom("uploads")
+    .select(({ fn }) => [
+      fn.countAll<number>().as("total"),
+      fn.countAll<number>().filterWhere("principal", "=", principal).as("own"),
+    ])
+    .as("open");
+
+const columns = [
+  "id",
+  "repository",
+  "principal",
+  "algorithm",
+  "holder",
+  "blob_key",
+  "state",
+  "size_bytes",
+  "started_at",
+  "active_at",
+  "held_until",
+] as const;
+
+/** No row where too many are open. */
 const insert = prepared((write, given: NewRow & Given, dialect) => {
   const now = clock(dialect);
+  const row = [
+    sql<string>`${given.id}`.as("id"),
+    sql<string>`${given.repository}`.as("repository"),
+    sql<string>`${given.principal}`.as("principal"),
+    sql<string>`${given.algorithm}`.as("algorithm"),
+    sql<string | null>`${given.holder}`.as("holder"),
+    sql<string>`${given.key}`.as("blob_key"),
+    sql<string>`${given.state}`.as("state"),
+    sql<number>`0`.as("size_bytes"),
+    now.as("started_at"),
+    now.as("active_at"),
+    sql<number>`coalesce(${now} + ${given.heldMs}, 0)`.as("held_until"),
+  ] as const;
   return write
     .insertInto("uploads")
-    .values({
-      id: given.id,
-      repository: given.repository,
-      principal: given.principal,
-      algorithm: given.algorithm,
-      holder: given.holder,
-      blob_key: given.key,
-      state: given.state,
-      size_bytes: 0,
-      digest: null,
-      started_at: now,
-      active_at: now,
-      held_until: sql<number>`coalesce(${now} + ${given.heldMs}, 0)`,
-    })
+    .columns(columns)
+    .expression((expression) =>
+      expression
+        .selectFrom(countOpen(write, given.principal))
+        .select(row)
+        .where("total", "<", given.maxSessions)
+        .where("own", "<", given.maxOwn),
+    )
     .returningAll();
 });
 
@@ -95,22 +120,4 @@ export async function startSession(registry: Registry, upload: NewUpload): Promi
   const row = await insertSession(registry, upload, newHolder(registry));
   const target = { repository: upload.repository, principal: upload.principal, id: row.id };
   return toSession(registry, { row, target, askedAt });
-}
-
-const countSessions = prepared((read, { principal }: { readonly principal: string }) =>
-  read
-    .selectFrom("uploads")
-    .select(({ fn }) => [
-      fn.countAll<number>().as("total"),
-      fn.countAll<number>().filterWhere("principal", "=", principal).as("own"),
-    ]),
-);
-
-async function checkSessionCount({ database, settings }: Registry, tx: Writer, principal: string): Promise<void> {
-  const { maxSessions, maxSessionsPerPrincipal } = settings.uploads;
-  const [count] = await countSessions(within(tx, database), { principal });
-  if (count === undefined || count.total >= maxSessions || count.own >= maxSessionsPerPrincipal) {
-    const reason = "too many uploads are open; finish or cancel some, or wait until idle ones expire";
-    fail({ code: "TOO_MANY_REQUESTS", reason, retryAfterSeconds });
-  }
 }

@@ -34,7 +34,7 @@ function scheduledDatabase(database: Database, { turn, onRetry }: Turns): Databa
       return result;
     },
   });
-  return {
+  const scheduled: Database = {
     ...database,
     read: database.read.withPlugin(afterEach("read")),
     async all(query) {
@@ -53,7 +53,9 @@ function scheduledDatabase(database: Database, { turn, onRetry }: Turns): Databa
       await turn("committed");
       return written;
     },
+    writeOne: (query, options) => scheduled.write(async (tx) => (await tx.executeQuery(query)).rows, options),
   };
+  return scheduled;
 }
 
 function scheduledStore(blobs: BlobStore, { turn }: Turns): BlobStore {

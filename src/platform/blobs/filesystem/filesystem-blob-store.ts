@@ -111,9 +111,8 @@ function writeSide(
       await lanes.run(() => trust.require(key));
       const [from, to] = [paths.upload(key), paths.blob(key)];
       return lanes.run(async () => {
-        // An earlier finish may have failed at its sync, which a second one does not make good: the name is made anew.
-        if ((await unlessAbsent(stat(from))) === undefined) await unlessAbsent(rename(to, from));
-        const version = await cutTo(from, sizeBytes, (work) => trust.sync(key, work));
+        const found = await takeBack(from, to);
+        const version = await cutTo({ path: from, found, sizeBytes }, (work) => trust.sync(key, work));
         await rename(from, to);
         await trust.sync(key, () => syncFolder(paths.shard(key)));
         return { key, sizeBytes, version };
@@ -134,6 +133,14 @@ function writeSide(
       for (const shard of changed) await lanes.run(() => syncFolder(shard));
     },
   };
+}
+
+/** An earlier finish may have failed at its sync, which a second one does not make good: the name is made anew. */
+async function takeBack(from: string, to: string): Promise<Stats | undefined> {
+  const found = await unlessAbsent(stat(from));
+  if (found !== undefined) return found;
+  await unlessAbsent(rename(to, from));
+  return unlessAbsent(stat(from));
 }
 
 /** Does nothing while another runs: a disk that hangs gets no more than one thread. */
@@ -229,11 +236,9 @@ const versionOf = ({ ino, mtimeMs }: Stats): string => `${ino}.${mtimeMs}`;
  * @returns the file's version
  */
 async function cutTo(
-  path: string,
-  sizeBytes: number,
+  { path, found, sizeBytes }: { readonly path: string; readonly found: Stats | undefined; readonly sizeBytes: number },
   sync: (work: () => Promise<void>) => Promise<void>,
 ): Promise<string> {
-  const found = await unlessAbsent(stat(path));
   if (found === undefined || found.size < sizeBytes) {
     throw new UploadLostError(`the upload has ${found?.size ?? 0} bytes where ${sizeBytes} were acknowledged`);
   }

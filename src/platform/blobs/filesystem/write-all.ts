@@ -12,8 +12,8 @@ export interface Writing {
   readonly syncAhead: () => Promise<void>;
 }
 
-/** So much is worth a sync of its own. */
-const aheadBytes = 16 * 1024 * 1024;
+/** So much is worth a sync of its own: most layers are smaller, and have the one that they need. */
+const aheadBytes = 64 * 1024 * 1024;
 
 /**
  * One write runs while the caller makes the next chunk: hashing and writing overlap, and memory stays bounded. So does

@@ -33,11 +33,14 @@ export function openPostgres(url: string): Database {
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
   const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  const write: Database["write"] = (work, options) =>
+    writeWithRetry(kysely, withSurvival(work, options?.survives ?? "power"));
   return {
     dialect: "postgres",
     read: kysely,
     all: async (query) => (await kysely.executeQuery(query)).rows,
-    write: (work, options) => writeWithRetry(kysely, withSurvival(work, options?.survives ?? "power")),
+    write,
+    writeOne: (query, options) => write(async (tx) => (await tx.executeQuery(query)).rows, options),
     close: () => kysely.destroy(),
   };
 }

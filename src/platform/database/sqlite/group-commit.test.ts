@@ -1,11 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it, spyOn } from "bun:test";
+import { afterAll, beforeAll, describe, expect, it } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { sql } from "kysely";
+import { CompiledQuery, sql } from "kysely";
 import type { Database } from "../database.ts";
 import { groupCommit } from "./group-commit.ts";
+import { watchLog } from "./log-trust.ts";
 import { openSqlite } from "./open-sqlite.ts";
+import type { Execute } from "./sqlite-dialect.ts";
 import { openWriterConnection } from "./writer-connection.ts";
 import { SqliteError } from "./writer-protocol.ts";
 
@@ -87,99 +89,196 @@ describe("group commit", () => {
   });
 });
 
-/** A writer of its own, and how each of its transactions began. */
-async function openCounted() {
-  const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
-  const begun: string[] = [];
-  const write = groupCommit(async (statement) => {
-    const result = await writer.execute(statement);
-    if (statement.first?.includes("BEGIN IMMEDIATE") !== true) return result;
-    const { rows } = await writer.execute({ sql: "select synchronous from pragma_synchronous", parameters: [] });
-    begun.push(JSON.stringify(rows) === '[{"synchronous":2}]' ? "synced" : "not synced");
-    return result;
+/** A log whose syncs are counted, each of which takes until the test says so, where it does. */
+function countedLog(execute: Execute) {
+  const syncs: PromiseWithResolvers<void>[] = [];
+  const log = watchLog(execute, () => {
+    const sync = Promise.withResolvers<void>();
+    syncs.push(sync);
+    return sync.promise;
   });
-  await write((tx) => sql`create table notes (text text not null unique)`.execute(tx));
-  begun.length = 0;
-  const insertInto = (text: string, survives: "power" | "process") =>
-    write((tx) => sql`insert into notes (text) values (${text})`.execute(tx), { survives });
-  return { begun, insertInto, writer };
+  return { log, syncs };
 }
 
+const noSync = (execute: Execute) => watchLog(execute, async () => undefined);
+
+/** A writer of its own, with a table. */
+async function openCounted() {
+  const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
+  await writer.execute({ sql: "create table notes (text text not null unique)", parameters: [] });
+  const { log, syncs } = countedLog(writer.execute);
+  const { write, writeOne } = groupCommit({ execute: writer.execute, log });
+  const insertInto = (text: string, survives: "power" | "process") =>
+    write((tx) => sql`insert into notes (text) values (${text})`.execute(tx), { survives });
+  const insertAlone = (text: string) =>
+    writeOne(CompiledQuery.raw("insert into notes values (?) returning text", [text]), { survives: "process" });
+  const all = async () => (await writer.execute({ sql: "select text from notes order by text", parameters: [] })).rows;
+  return { syncs, insertInto, insertAlone, all, writer };
+}
+
+const seen = async (isSo: () => boolean): Promise<void> => {
+  while (!isSo()) await Bun.sleep(1);
+};
+
 describe("what survives a loss of power", () => {
-  it("costs writes that are made at once a few syncs for all", async () => {
-    const { begun, insertInto, writer } = await openCounted();
-    await Promise.all(Array.from({ length: 150 }, (_, at) => insertInto(String(at), "power")));
-    expect(begun.length).toBeLessThan(5);
-    expect(new Set(begun)).toEqual(new Set(["synced"]));
+  it("costs writes that are made at once a sync or two for all", async () => {
+    const { syncs, insertInto, writer } = await openCounted();
+    const writes = Promise.all(Array.from({ length: 150 }, (_, at) => insertInto(String(at), "power")));
+    for (let synced = 0; synced < 2; synced++) {
+      await Promise.race([seen(() => syncs.length > synced), writes]);
+      syncs[synced]?.resolve();
+    }
+    await writes;
     await writer.close();
   });
 
-  it("is asked for by one in a group for all of it, and by none costs nothing", async () => {
-    const { begun, insertInto, writer } = await openCounted();
-    await Promise.all([insertInto("a", "process"), insertInto("b", "process")]);
-    await Promise.all([insertInto("c", "process"), insertInto("d", "power"), insertInto("e", "process")]);
-    await insertInto("f", "process");
-    await insertInto("g", "power");
-    // The first of several begins its group alone: the others are not there yet.
-    expect(begun.filter((one, at) => one !== begun[at - 1])).toEqual(["not synced", "synced", "not synced", "synced"]);
-    await writer.close();
-  });
-
-  it("is never given to a write that comes while a group without a sync runs", async () => {
-    const { begun, insertInto, writer } = await openCounted();
-    let isSynced: boolean | undefined;
-    const late = Promise.withResolvers<void>();
-    const first = insertInto("first", "process").then(() => undefined);
-    setTimeout(() => {
-      void insertInto("late", "power").then(() => {
-        isSynced = begun.at(-1) === "synced";
-        late.resolve();
-      });
-    });
+  it("waits for a sync that begins behind its commit, and what survives less for none", async () => {
+    const { syncs, insertInto, writer } = await openCounted();
+    const told: string[] = [];
+    const tell = (text: string, survives: "power" | "process") =>
+      insertInto(text, survives).then(() => told.push(text));
+    const first = tell("first", "power");
+    await seen(() => syncs.length === 1);
+    await tell("process", "process");
+    const second = tell("second", "power");
+    await tell("again", "process");
+    expect([told, syncs.length]).toEqual([["process", "again"], 1]);
+    syncs[0]?.resolve();
     await first;
-    await late.promise;
-    expect(isSynced).toBe(true);
+    await seen(() => syncs.length === 2);
+    expect(told).toEqual(["process", "again", "first"]);
+    syncs[1]?.resolve();
+    await second;
+    await writer.close();
+  });
+
+  it("is told to nobody once a sync has failed, before the log was emptied", async () => {
+    const { syncs, insertInto, writer } = await openCounted();
+    const first = insertInto("first", "power");
+    await seen(() => syncs.length === 1);
+    const second = insertInto("second", "power");
+    await insertInto("third", "process");
+    syncs[0]?.reject(new Error("EIO"));
+    expect([await failureOf(first), await failureOf(second)]).toEqual(["EIO", "EIO"]);
+    const fourth = insertInto("fourth", "power");
+    await seen(() => syncs.length === 2);
+    syncs[1]?.resolve();
+    await fourth;
     await writer.close();
   });
 });
 
-describe("a database that another process keeps busy", () => {
-  it("is waited for, and where that takes too long all that wait for it are told at once", async () => {
-    const busy = new SqliteError("database is locked", "SQLITE_BUSY", true);
-    const asked: string[] = [];
-    let refusals = 2;
-    const write = groupCommit(async (statement) => {
-      asked.push([...(statement.first ?? []), statement.sql].join("; "));
-      if (statement.first?.includes("BEGIN IMMEDIATE") === true && refusals-- > 0) throw busy;
-      return { rows: [], changes: 0 };
-    });
-    const note = (): Promise<unknown> => write((tx) => sql`insert into notes values ('a')`.execute(tx));
-    await note();
-    const whole = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; SAVEPOINT job; insert into notes values ('a')";
-    expect(asked).toEqual([whole, whole, whole, "RELEASE job; COMMIT"]);
+describe("a write of one statement", () => {
+  it("shares a message with others, and where one fails it alone is undone", async () => {
+    const { insertAlone, insertInto, all, writer } = await openCounted();
+    const outcomes = await Promise.allSettled([
+      insertAlone("a"),
+      insertAlone("b"),
+      insertAlone("a"),
+      insertAlone("c"),
+      insertInto("d", "process"),
+      insertAlone("d"),
+      insertAlone("e"),
+      insertAlone("e"),
+    ]);
+    expect(outcomes.map((one) => (one.status === "fulfilled" ? "written" : errorCode(one.reason)))).toEqual([
+      "written",
+      "written",
+      "SQLITE_CONSTRAINT_UNIQUE",
+      "written",
+      "written",
+      "SQLITE_CONSTRAINT_UNIQUE",
+      "written",
+      "SQLITE_CONSTRAINT_UNIQUE",
+    ]);
+    expect(await all()).toEqual(["a", "b", "c", "d", "e"].map((text) => ({ text })));
+    await writer.close();
+  });
+
+  it("goes to the thread with its commit", async () => {
+    const { write, asked, writer } = await openAsked();
+    await write((tx) => sql`create table notes (text text)`.execute(tx));
     asked.length = 0;
-    refusals = Infinity;
-    const now = spyOn(Date, "now").mockReturnValueOnce(0).mockReturnValue(1e9);
-    const outcomes = await Promise.allSettled([note(), note(), note()]);
-    now.mockRestore();
-    expect(outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason)).toEqual([busy, busy, busy]);
-    expect(asked).toEqual([whole, "ROLLBACK"]);
+    await writer.writeOne(CompiledQuery.raw("insert into notes values ('a')"));
+    expect(asked).toEqual(["BEGIN IMMEDIATE; insert into notes values ('a')", "COMMIT"]);
+    await writer.close();
+  });
+
+  it("fails with the commit, and with what takes the transaction along", async () => {
+    const { insertAlone, all, writer } = await openCounted();
+    await writer.execute({
+      sql: "create trigger full before insert on notes when new.text = 'x' begin select raise(rollback, 'gone'); end",
+      parameters: [],
+    });
+    const outcomes = await Promise.allSettled([insertAlone("a"), insertAlone("x"), insertAlone("b")]);
+    // The first has a group of its own.
+    expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+    expect(await all()).toEqual([]);
+    await insertAlone("c");
+    expect(await all()).toEqual([{ text: "c" }]);
+    await writer.close();
+  });
+});
+
+/** What the thread is asked, in order. */
+async function openAsked() {
+  const connection = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
+  const asked: string[] = [];
+  const execute: Execute = (statement) => {
+    asked.push([...(statement.first ?? []), statement.sql].join("; "));
+    return connection.execute(statement);
+  };
+  const { write, writeOne } = groupCommit({ execute, log: noSync(execute) });
+  return { write, asked, writer: { ...connection, writeOne } };
+}
+
+describe("a database that another process keeps busy", () => {
+  it("is waited for", async () => {
+    const path = join(folder, `${crypto.randomUUID()}.sqlite`);
+    const [one, other] = [await openWriterConnection(path), await openWriterConnection(path)];
+    const run = (writer: typeof one, text: string) => writer.execute({ sql: text, parameters: [] });
+    await run(one, "create table notes (text text)");
+    await run(one, "BEGIN IMMEDIATE");
+    await run(one, "insert into notes values ('first')");
+    let isDone = false;
+    const { write } = groupCommit({ execute: other.execute, log: noSync(other.execute) });
+    const waiting = write((tx) => sql`insert into notes values ('second')`.execute(tx)).then(() => (isDone = true));
+    await Bun.sleep(300);
+    expect(isDone).toBe(false);
+    await run(one, "COMMIT");
+    await waiting;
+    expect((await run(one, "select text from notes")).rows).toEqual([{ text: "first" }, { text: "second" }]);
+    await one.close();
+    await other.close();
+  });
+
+  it("for too long is told at once to all that wait for it", async () => {
+    const busy = new SqliteError("database is locked", { code: "SQLITE_BUSY", isOfFirst: true, isOver: true });
+    const asked: string[] = [];
+    const execute: Execute = async (statement) => {
+      asked.push([...(statement.first ?? []), statement.sql].join("; "));
+      if (statement.first?.includes("BEGIN IMMEDIATE") === true) throw busy;
+      return { rows: [], changes: 0 };
+    };
+    const { write, writeOne } = groupCommit({ execute, log: noSync(execute) });
+    const note = (): Promise<unknown> => write((tx) => sql`insert into notes values ('a')`.execute(tx));
+    const noteAlone = () => writeOne(CompiledQuery.raw("insert into notes values ('a')"));
+    const outcomes = await Promise.allSettled([note(), noteAlone(), note(), noteAlone()]);
+    expect(outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason)).toEqual([
+      busy,
+      busy,
+      busy,
+      busy,
+    ]);
+    expect(asked).toEqual(["BEGIN IMMEDIATE; SAVEPOINT job; insert into notes values ('a')", "ROLLBACK"]);
   });
 });
 
 describe("a savepoint", () => {
   it("goes to the thread with the statement behind it: a write of one statement costs two ways there and back", async () => {
-    const writer = await openWriterConnection(join(folder, `${crypto.randomUUID()}.sqlite`));
-    const asked: string[] = [];
-    const write = groupCommit((statement) => {
-      asked.push([...(statement.first ?? []), statement.sql].join("; "));
-      return writer.execute(statement);
-    });
+    const { write, asked, writer } = await openAsked();
     await write((tx) => sql`create table notes (text text)`.execute(tx));
-    expect(asked).toEqual([
-      "PRAGMA synchronous = FULL; BEGIN IMMEDIATE; SAVEPOINT job; create table notes (text text)",
-      "RELEASE job; COMMIT",
-    ]);
+    expect(asked).toEqual(["BEGIN IMMEDIATE; SAVEPOINT job; create table notes (text text)", "RELEASE job; COMMIT"]);
     await writer.close();
   });
 
@@ -188,11 +287,12 @@ describe("a savepoint", () => {
     const run = (text: string, ...first: readonly string[]) => writer.execute({ sql: text, parameters: [], first });
     await run("create table notes (text text)");
     let broken = 0;
-    const write = groupCommit((statement) => {
+    const execute: Execute = (statement) => {
       const isBroken = broken === 0 && statement.first?.[0] === "RELEASE job" && statement.sql !== "COMMIT";
       if (isBroken) broken++;
       return writer.execute(isBroken ? { ...statement, first: ["RELEASE nothing"] } : statement);
-    });
+    };
+    const { write } = groupCommit({ execute, log: noSync(execute) });
     const insertNote = (text: string) =>
       write(async (tx) => {
         await Promise.allSettled([sql`insert into notes values (${text})`.execute(tx)]);
@@ -223,7 +323,7 @@ describe("a full disk", () => {
     const run = (text: string) => writer.execute({ sql: text, parameters: [] });
     await run("create table notes (text text not null, filler blob)");
     await run("pragma max_page_count = 20");
-    const write = groupCommit(writer.execute);
+    const { write } = groupCommit({ execute: writer.execute, log: noSync(writer.execute) });
     const insertSized = (text: string, bytes: number) =>
       write(async (tx) => {
         await sql`insert into notes values (${text}, zeroblob(${bytes}))`.execute(tx);

@@ -1,14 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Kysely, type Transaction } from "kysely";
+import { straightWays } from "../prepared.ts";
 import type { Database, Survives, Tables, WriteOptions, Writer } from "../database.ts";
-import { type Execute, type Statement, sqliteDialect, type TransactionControl } from "./sqlite-dialect.ts";
-import { type LogTrust, watchLog } from "./log-trust.ts";
-import { SqliteError } from "./writer-protocol.ts";
+import {
+  type Execute,
+  type Statement,
+  type StatementResult,
+  sqliteDialect,
+  type TransactionControl,
+} from "./sqlite-dialect.ts";
+import type { Log } from "./log-trust.ts";
+import { skipped, SqliteError } from "./writer-protocol.ts";
 
 type Work<T> = (tx: Writer) => Promise<T>;
 
+/** What is written all or nothing. */
 interface Job {
   readonly survives: Survives;
+  /** Where the job is this one statement, which undoes itself where it fails and so needs no savepoint. */
+  readonly alone?: Statement;
   /** Runs in a savepoint of the group's transaction; never rejects, and resolves to what took the whole group along. */
   readonly run: (execute: Execute) => Promise<Error | undefined>;
   readonly settle: (commit: PromiseSettledResult<void>) => void;
@@ -16,7 +26,6 @@ interface Job {
 
 /** A group this large commits though more is waiting, so that the first in it does not wait for ever. */
 const mostJobsInGroup = 100;
-const busyLimitMs = 10_000;
 
 /** How a process writes beside others; without turns it may write for ever, and who waits elsewhere would starve. */
 export interface Turns {
@@ -24,73 +33,87 @@ export interface Turns {
   readonly longestMs: number;
   /** The pause, in which one who waits elsewhere finds the database free. */
   readonly restMs: number;
-  readonly busyRetryMs: number;
 }
 
 /** Others write now and then: commands of an operator. */
-export const almostAlone: Turns = { longestMs: Infinity, restMs: 0, busyRetryMs: 20 };
+export const almostAlone: Turns = { longestMs: Infinity, restMs: 0 };
 /** Others write all the time. They look so often that none of them misses every pause. */
-export const amongWriters: Turns = { longestMs: 25, restMs: 2, busyRetryMs: 1 };
+export const amongWriters: Turns = { longestMs: 25, restMs: 2 };
 
 const savepoint = { begin: "SAVEPOINT job", release: "RELEASE job", undo: "ROLLBACK TO job" } as const;
+const commitment: Statement = { sql: "COMMIT", parameters: [] };
 const inSavepoint: TransactionControl = {
   begin: savepoint.begin,
   commit: [savepoint.release],
   rollback: [savepoint.undo, savepoint.release],
 };
 
+export type GroupCommit = Pick<Database, "write" | "writeOne">;
+
 /**
- * Concurrent writes share one BEGIN IMMEDIATE, one commit and so one fsync, each in a savepoint of its own: a failure
- * undoes its own changes only. Jobs run one after the other; the next group gathers while this one's fsync runs.
- *
- * A group of writes that need not survive a loss of power commits without one: the log is written and not synced, and
- * the next sync of the log covers all that stands before it.
+ * Concurrent writes share one BEGIN IMMEDIATE and one commit, each in a savepoint of its own: a failure undoes its own
+ * changes only. Jobs run one after the other. Nobody has the database locked while the disk is waited for: what has to
+ * survive a loss of power waits for a sync of the log behind its commit, which it shares with others, and meanwhile the
+ * next group runs.
  */
-export function groupCommit(execute: Execute, turns = almostAlone): Database["write"] {
+export function groupCommit({ execute, log, turns = almostAlone }: Connection): GroupCommit {
   const waiting: Job[] = [];
-  const log = watchLog(execute);
   let running = false;
   const run = async (): Promise<void> => {
     running = true;
     for (let since = performance.now(); waiting.length > 0;) {
-      await runGroup({ execute, log, turns }, waiting);
+      await runGroup({ execute, log }, waiting);
       if (performance.now() - since < turns.longestMs) continue;
       await sleep(turns.restMs);
       since = performance.now();
     }
     running = false;
   };
-  return <T>(work: Work<T>, { survives }: WriteOptions = { survives: "power" }): Promise<T> => {
-    const { promise, job } = makeJob({ work, survives });
+  const add = (job: Job): void => {
     waiting.push(job);
     if (!running) void run();
-    return promise;
+  };
+  return {
+    write<T>(work: Work<T>, { survives }: WriteOptions = { survives: "power" }): Promise<T> {
+      const { promise, job } = makeJob({ work, survives });
+      add(job);
+      return promise;
+    },
+    async writeOne<R>(query: Statement, { survives }: WriteOptions = { survives: "power" }): Promise<readonly R[]> {
+      const { promise, job } = makeAlone({ statement: query, survives });
+      add(job);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
+      return (await promise).rows as readonly R[];
+    },
   };
 }
 
 interface Connection {
   readonly execute: Execute;
-  readonly log: LogTrust;
-  readonly turns: Turns;
+  readonly log: Log;
+  readonly turns?: Turns;
 }
 
-async function runGroup(connection: Connection, waiting: Job[]): Promise<void> {
-  const { execute, log } = connection;
+async function runGroup({ execute, log }: Connection, waiting: Job[]): Promise<void> {
   const group: Job[] = [];
-  const survives = waiting.slice(0, mostJobsInGroup).some((job) => job.survives === "power") ? "power" : "process";
-  const transaction = beginGroup(connection, survives);
+  const transaction = beginGroup(execute);
+  const take = (isWanted: (job: Job) => boolean): Job | undefined => {
+    const [job] = waiting;
+    if (job === undefined || group.length === mostJobsInGroup || !isWanted(job)) return undefined;
+    group.push(job);
+    return waiting.shift();
+  };
   const done = async (): Promise<void> => {
     await log.require();
-    while (group.length < mostJobsInGroup) {
-      const [job] = waiting;
-      // What needs a sync is the next group's: this one can get none any more.
-      if (job === undefined || (survives === "process" && job.survives === "power")) break;
-      waiting.shift();
-      group.push(job);
+    for (;;) {
+      const alone: Job[] = [];
+      for (let job = take(isAlone); job !== undefined; job = take(isAlone)) alone.push(job);
+      const job = take(() => true);
+      await runAlone(transaction.execute, alone, { thenCommit: job === undefined });
+      if (job === undefined) return;
       const undone = await job.run(transaction.execute);
       if (undone !== undefined) throw undone;
     }
-    await transaction.execute({ sql: "COMMIT", parameters: [] });
   };
   const [commit] = await Promise.allSettled([done()]);
   if (commit.status === "rejected") {
@@ -100,8 +123,44 @@ async function runGroup(connection: Connection, waiting: Job[]): Promise<void> {
     // Who came meanwhile would not find the database any freer.
     if (!transaction.hasBegun()) group.push(...waiting.splice(0, mostJobsInGroup));
   }
-  for (const job of group) job.settle(commit);
+  void settleGroup(group, commit, log);
 }
+
+const isAlone = ({ alone }: Job): boolean => alone !== undefined;
+
+async function settleGroup(group: readonly Job[], commit: PromiseSettledResult<void>, log: Log): Promise<void> {
+  for (const job of group) if (commit.status === "rejected" || job.survives === "process") job.settle(commit);
+  const durable = group.filter(({ survives }) => survives === "power");
+  if (commit.status === "rejected" || durable.length === 0) return;
+  const [synced] = await Promise.allSettled([log.sync()]);
+  for (const job of durable) job.settle(synced);
+}
+
+/**
+ * Runs jobs of one statement, and the commit where there are no others: one message for all of them. One that fails
+ * keeps those behind it from running, and they are sent once more.
+ * @throws Error the commit's, or what took the transaction along
+ */
+async function runAlone(
+  execute: Execute,
+  jobs: readonly Job[],
+  { thenCommit }: { readonly thenCommit: boolean },
+): Promise<void> {
+  if (jobs.length === 0 && !thenCommit) return;
+  for (let left = jobs; ;) {
+    const sent = left.map((job) => job.run(execute));
+    const [commit] = await Promise.allSettled(thenCommit ? [execute(commitment)] : []);
+    const undone = await Promise.all(sent);
+    const over = undone.find((error) => error !== undefined && !isSkipped(error));
+    if (over !== undefined) throw over;
+    left = left.filter((_, at) => undone[at] !== undefined);
+    if (left.length > 0 || (commit?.status === "rejected" && isSkipped(commit.reason))) continue;
+    if (commit?.status === "rejected") throw commit.reason;
+    return;
+  }
+}
+
+const isSkipped = (error: unknown): boolean => error instanceof SqliteError && error.code === skipped;
 
 interface GroupTransaction {
   /** Runs nothing more once what had to run before a statement has failed. */
@@ -113,9 +172,8 @@ interface GroupTransaction {
  * What begins a transaction or a savepoint and what releases one has nothing to answer: it goes to the thread with the
  * statement that follows. A write of one statement takes two ways there and back instead of five.
  */
-function beginGroup({ execute, turns }: Connection, survives: Survives): GroupTransaction {
-  const synchronous = survives === "power" ? "FULL" : "NORMAL";
-  let first = [`PRAGMA synchronous = ${synchronous}`, "BEGIN IMMEDIATE"];
+function beginGroup(execute: Execute): GroupTransaction {
+  let first = ["BEGIN IMMEDIATE"];
   let hasBegun = false;
   let failure: SqliteError | undefined;
   return {
@@ -129,7 +187,7 @@ function beginGroup({ execute, turns }: Connection, survives: Survives): GroupTr
       const whole = { ...statement, first };
       first = [];
       try {
-        return await (hasBegun ? execute(whole) : whenFree(() => execute(whole), turns));
+        return await execute(whole);
       } catch (error) {
         if (isOfFirst(error)) failure = error;
         throw error;
@@ -141,20 +199,6 @@ function beginGroup({ execute, turns }: Connection, survives: Survives): GroupTr
 }
 
 const isOfFirst = (error: unknown): error is SqliteError => error instanceof SqliteError && error.isOfFirst;
-
-/** Another process may be writing: waits for it without blocking this one's event loop. */
-async function whenFree<T>(begin: () => Promise<T>, { busyRetryMs }: Turns): Promise<T> {
-  const deadline = Date.now() + busyLimitMs;
-  for (;;) {
-    try {
-      return await begin();
-    } catch (error) {
-      const isBusy = isOfFirst(error) && error.code.startsWith("SQLITE_BUSY");
-      if (!isBusy || Date.now() > deadline) throw error;
-      await sleep(busyRetryMs);
-    }
-  }
-}
 
 interface Order<T> {
   readonly work: Work<T>;
@@ -181,19 +225,57 @@ function makeJob<T>({ work, survives }: Order<T>): { readonly promise: Promise<T
         throw reason;
       };
       const kysely = new Kysely<Tables>({ dialect: sqliteDialect(guardedly, inSavepoint) });
-      const guarded = (tx: Transaction<Tables>): Promise<T> => Promise.race([work(tx), watch.strayed]);
+      const guarded = (tx: Transaction<Tables>): Promise<T> => {
+        straightWays.set(tx, guardedly);
+        return Promise.race([work(tx), watch.strayed]);
+      };
       [outcome] = await Promise.allSettled([kysely.transaction().execute(guarded)]);
       watch.end();
       const reason: unknown = outcome.status === "rejected" ? outcome.reason : undefined;
       return undone && (reason instanceof Error ? reason : undone);
     },
     settle(commit) {
-      if (outcome?.status === "rejected") reject(outcome.reason);
-      else if (commit.status === "rejected") reject(commit.reason);
-      else if (outcome !== undefined) resolve(outcome.value);
+      settleWith({ resolve, reject }, outcome, commit);
     },
   };
   return { promise, job };
+}
+
+interface Alone {
+  readonly statement: Statement;
+  readonly survives: Survives;
+}
+
+function makeAlone({ statement, survives }: Alone): { readonly promise: Promise<StatementResult>; readonly job: Job } {
+  const { promise, resolve, reject } = Promise.withResolvers<StatementResult>();
+  let outcome: PromiseSettledResult<StatementResult> | undefined;
+  const job: Job = {
+    survives,
+    alone: statement,
+    async run(execute) {
+      [outcome] = await Promise.allSettled([execute(statement)]);
+      if (outcome.status === "fulfilled") return undefined;
+      const reason: unknown = outcome.reason;
+      const isUndone = reason instanceof SqliteError && (reason.isOver || reason.isOfFirst || isSkipped(reason));
+      return isUndone ? reason : undefined;
+    },
+    settle(commit) {
+      settleWith({ resolve, reject }, outcome, commit);
+    },
+  };
+  return { promise, job };
+}
+
+type Settling<T> = Pick<PromiseWithResolvers<T>, "resolve" | "reject">;
+
+function settleWith<T>(
+  { resolve, reject }: Settling<T>,
+  outcome: PromiseSettledResult<T> | undefined,
+  commit: PromiseSettledResult<void>,
+): void {
+  if (outcome?.status === "rejected" && !isSkipped(outcome.reason)) reject(outcome.reason);
+  else if (commit.status === "rejected") reject(commit.reason);
+  else if (outcome?.status === "fulfilled") resolve(outcome.value);
 }
 
 interface Watch {

@@ -17,7 +17,7 @@ function checkpoints(...answers: readonly (number | SqliteError)[]) {
   };
 }
 
-const ioError = new SqliteError("disk I/O error", "SQLITE_IOERR_FSYNC");
+const ioError = new SqliteError("disk I/O error", { code: "SQLITE_IOERR_FSYNC" });
 const codeOf = async (promise: Promise<void>): Promise<string> => {
   const [outcome] = await Promise.allSettled([promise]);
   return outcome.status === "fulfilled" ? "well" : (outcome.reason as SqliteError).code;
@@ -25,9 +25,9 @@ const codeOf = async (promise: Promise<void>): Promise<string> => {
 
 test("after an error of the disk nothing counts until the log has been emptied", async () => {
   const database = checkpoints(ioError, 1, 0);
-  const log = watchLog(database.execute);
+  const log = watchLog(database.execute, async () => undefined);
   expect(await codeOf(log.require())).toBe("well");
-  log.noteFailure(new SqliteError("database or disk is full", "SQLITE_FULL"));
+  log.noteFailure(new SqliteError("database or disk is full", { code: "SQLITE_FULL" }));
   log.noteFailure(new Error("something else"));
   expect(await codeOf(log.require())).toBe("well");
   expect(database.asked).toEqual([]);

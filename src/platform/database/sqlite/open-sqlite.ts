@@ -1,7 +1,9 @@
 import { Database as BunSqlite } from "bun:sqlite";
+import { type FileHandle, open } from "node:fs/promises";
 import { Kysely } from "kysely";
 import type { Database, Tables } from "../database.ts";
 import { almostAlone, amongWriters, groupCommit } from "./group-commit.ts";
+import { watchLog } from "./log-trust.ts";
 import { type Statement, sqliteDialect } from "./sqlite-dialect.ts";
 import { statementsOf } from "./statements.ts";
 import { openWriterConnection } from "./writer-connection.ts";
@@ -14,11 +16,16 @@ export async function openSqlite(path: string, writers: "one" | "several" = "one
   const writer = await openWriterConnection(path);
   // SQLite's own waiting looks less and less often, and would miss the others' pauses.
   if (writers === "several") await writer.execute({ sql: "PRAGMA busy_timeout = 0", parameters: [] });
+  const log = openLog(`${path}-wal`);
   const reader = new BunSqlite(path, { readonly: true });
   reader.run("PRAGMA busy_timeout = 200");
   const statements = statementsOf(reader);
   const { revision, expire } = revisionOf(reader);
-  const write = groupCommit(writer.execute, writers === "several" ? amongWriters : almostAlone);
+  const { write, writeOne } = groupCommit({
+    execute: writer.execute,
+    log: watchLog(writer.execute, log.sync),
+    turns: writers === "several" ? amongWriters : almostAlone,
+  });
   return {
     dialect: "sqlite",
     read: new Kysely<Tables>({ dialect: sqliteDialect(async (statement) => statements.run(statement)) }),
@@ -26,11 +33,25 @@ export async function openSqlite(path: string, writers: "one" | "several" = "one
     all: async <R>(statement: Statement) => statements.run(statement).rows as readonly R[],
     revision,
     write: (...given) => write(...given).finally(expire),
+    writeOne: <R>(...given: Parameters<typeof writeOne>) => writeOne<R>(...given).finally(expire),
     async close() {
       statements.finalize();
       reader.close();
       await writer.close();
+      await log.close();
     },
+  };
+}
+
+/** SQLite makes the file with the first commit, and no locks of its own are on it that closing it would give back. */
+function openLog(path: string): { readonly sync: () => Promise<void>; readonly close: () => Promise<void> } {
+  let file: FileHandle | undefined;
+  return {
+    async sync() {
+      file ??= await open(path, "r");
+      await file.datasync();
+    },
+    close: async () => file?.close(),
   };
 }
 

@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { Execute, StatementResult } from "./sqlite-dialect.ts";
 import { type Answer, type Order, SqliteError } from "./writer-protocol.ts";
 
+/** What is asked for in one turn goes in one message; where one fails, those behind it in the message are not run. */
 export interface WriterConnection {
   readonly execute: Execute;
   close(): Promise<void>;
@@ -24,12 +25,19 @@ export async function openWriterConnection(path: string): Promise<WriterConnecti
     for (const { reject } of waiting.values()) reject(failure);
     waiting.clear();
   };
-  worker.on("message", (answer: Answer) => {
-    const deferred = waiting.get(answer.id);
-    waiting.delete(answer.id);
-    if ("message" in answer) deferred?.reject(new SqliteError(answer.message, answer.code, answer.isOfFirst));
-    else deferred?.resolve(answer);
+  worker.on("message", (answers: readonly Answer[]) => {
+    for (const answer of answers) {
+      const deferred = waiting.get(answer.id);
+      waiting.delete(answer.id);
+      if ("message" in answer) deferred?.reject(new SqliteError(answer.message, answer));
+      else deferred?.resolve(answer);
+    }
   });
+  let asked: Order[] = [];
+  const send = (): void => {
+    if (asked.length > 0) worker.postMessage(asked);
+    asked = [];
+  };
   worker.on("error", (error) => failAll(new Error(`cannot open or write the database ${path}`, { cause: error })));
   const exited = new Promise<void>((resolve) => {
     worker.on("exit", () => {
@@ -42,11 +50,12 @@ export async function openWriterConnection(path: string): Promise<WriterConnecti
     execute({ sql, parameters, first = [] }) {
       if (failure !== undefined) return Promise.reject(failure);
       const { id, answer } = expect();
-      worker.postMessage({ id, sql, parameters, first } satisfies Order);
+      if (asked.push({ id, sql, parameters, first }) === 1) queueMicrotask(send);
       return answer;
     },
     async close() {
-      worker.postMessage({ id: -1, sql: "close", parameters: [], first: [] } satisfies Order);
+      send();
+      worker.postMessage([{ id: -1, sql: "close", parameters: [], first: [] }] satisfies readonly Order[]);
       await exited;
     },
   };

@@ -18,7 +18,7 @@ export interface Tracer {
 
 export interface RequestSpan {
   readonly traceId: string;
-  run<T>(work: () => Promise<T>): Promise<T>;
+  run<T>(work: () => T): T;
   end(about: EndedRequest): void;
 }
 
