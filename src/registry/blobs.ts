@@ -1,5 +1,4 @@
 import { type RawBuilder, sql } from "kysely";
-import { LRUCache } from "lru-cache";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { fail } from "../oci/problem.ts";
@@ -9,6 +8,7 @@ import type { Database, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
 import { type Given, prepared, within } from "../platform/database/prepared.ts";
+import { type UntilCommit, untilCommit } from "../platform/database/until-commit.ts";
 import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { isNamed, leaseEnd } from "./edges.ts";
 import { asDigest } from "./manifests.ts";
@@ -41,8 +41,17 @@ interface FoundRow {
   readonly damaged_at: number | null;
 }
 
-const mostRows = 10_000;
-const foundRows = new WeakMap<Database, LRUCache<string, { readonly row: FoundRow; readonly revision: number }>>();
+const rowBytes = 512;
+const mostRowBytes = 4 * 1024 * 1024;
+const foundRows = new WeakMap<Database, UntilCommit<FoundRow>>();
+
+function foundRowsOf(database: Database): UntilCommit<FoundRow> {
+  const known = foundRows.get(database);
+  if (known !== undefined) return known;
+  const rows = untilCommit<FoundRow>(database, { mostBytes: mostRowBytes, bytesOf: () => rowBytes });
+  foundRows.set(database, rows);
+  return rows;
+}
 
 /**
  * The row of a blob that the repository has. Layers are asked for again and again, and until anyone commits a row is
@@ -50,15 +59,13 @@ const foundRows = new WeakMap<Database, LRUCache<string, { readonly row: FoundRo
  * processor's time that 1 MiB takes.
  */
 async function rowInRepository(database: Database, membership: Membership): Promise<FoundRow | undefined> {
-  // Asked for before the row is read.
-  const revision = database.revision?.();
-  const rows = foundRows.get(database) ?? new LRUCache({ max: mostRows });
-  foundRows.set(database, rows);
+  const rows = foundRowsOf(database);
   const name = `${membership.repository}@${membership.digest}`;
+  const moment = rows.moment();
   const known = rows.get(name);
-  if (known !== undefined && known.revision === revision) return known.row;
+  if (known !== undefined) return known;
   const [row] = await inRepository(database, { ...membership });
-  if (row !== undefined && revision !== undefined) rows.set(name, { row, revision });
+  if (row !== undefined) rows.keep(name, row, moment);
   return row;
 }
 

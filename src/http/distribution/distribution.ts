@@ -74,7 +74,7 @@ export function distribution(deps: DistributionDeps) {
   const catalog = getCatalog(deps.registry, (caller) => listedTo(caller, deps.access.policy));
   const remembered = rememberAnswers(deps.registry);
   const answerAnew = async (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> => {
-    const revision = deps.registry.database.revision?.();
+    const moment = remembered.moment();
     const route = parseRoute(request.path);
     if (route === undefined) return undefined;
     const handler = route.kind === "repository" ? route.endpoint : route.kind;
@@ -86,7 +86,7 @@ export function distribution(deps: DistributionDeps) {
     notes.caller = caller;
     if (wanted !== undefined) requireAccess(deps.access.authorize, caller, { ...wanted, scopes });
     const kept = (reply: Reply, repository: RepositoryName | undefined): Reply => {
-      if (revision !== undefined) remembered.keep(request, { reply, caller, handler, repository, revision });
+      remembered.keep(request, { reply, caller, handler, repository }, moment);
       return reply;
     };
     switch (route.kind) {

@@ -41,7 +41,7 @@ function open() {
   if (repository === undefined) throw new Error("no name");
   const answered = { reply, caller: anonymous, handler: "manifest", repository };
   const keep = (asked: Incoming, about: Partial<typeof answered> = {}): void =>
-    remembered.keep(asked, { ...answered, ...about, revision: state.revision });
+    remembered.keep(asked, { ...answered, ...about }, remembered.moment());
   return { state, remembered, keep };
 }
 

@@ -1,8 +1,8 @@
 import { hash, randomBytes } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { Caller } from "../../access/principal.ts";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/names.ts";
+import { untilCommit } from "../../platform/database/until-commit.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import { checkReadGates, type Registry } from "../../registry/registry.ts";
 
@@ -14,8 +14,6 @@ interface Answered {
   readonly handler: string;
   /** Of a path that names one. */
   readonly repository: RepositoryName | undefined;
-  /** The database's, asked for before anything was read for this answer. */
-  readonly revision: number;
 }
 
 interface Answer extends Answered {
@@ -27,8 +25,10 @@ interface Answer extends Answered {
 export interface RememberedAnswers {
   /** @throws RegistryError a read gate's problem */
   find(request: Incoming): Pick<Answer, "reply" | "caller" | "handler"> | undefined;
+  /** To be asked for before anything is read for an answer. */
+  moment(): number | undefined;
   /** Keeps what may be given again. */
-  keep(request: Incoming, answered: Answered): void;
+  keep(request: Incoming, answered: Answered, moment: number | undefined): void;
 }
 
 const mostBytes = 16 * 1024 * 1024;
@@ -43,10 +43,9 @@ const overheadBytes = 1024;
  * of 100 tags. What credentials came with is no key of the memory: a keyed hash of them is.
  */
 export function rememberAnswers(registry: Registry, now = Date.now): RememberedAnswers {
-  const answers = new LRUCache<string, Answer>({
-    maxSize: mostBytes,
-    maxEntrySize: mostBytesOfOne,
-    sizeCalculation: ({ reply }, key) => reply.body.byteLength + key.length + overheadBytes,
+  const answers = untilCommit<Answer>(registry.database, {
+    mostBytes,
+    bytesOf: ({ reply }, key) => reply.body.byteLength + key.length + overheadBytes,
   });
   const processKey = randomBytes(32).toString("base64");
   const keyOf = ({ path, queryText, headers, remoteAddress }: Incoming): string => {
@@ -57,24 +56,20 @@ export function rememberAnswers(registry: Registry, now = Date.now): RememberedA
     return `${hash("sha256", `${processKey} ${remoteAddress} ${credentials}`, "base64")} ${asked}`;
   };
   return {
+    moment: answers.moment,
     find(request) {
       if (!isPlainRead(request)) return undefined;
-      const key = keyOf(request);
-      const answer = answers.get(key);
-      if (answer === undefined) return undefined;
-      if (answer.revision !== registry.database.revision?.() || !isGood(answer.caller, now())) {
-        answers.delete(key);
-        return undefined;
-      }
+      const answer = answers.get(keyOf(request));
+      if (answer === undefined || !isGood(answer.caller, now())) return undefined;
       if (answer.manifest !== undefined) checkReadGates(registry, answer.manifest.repository, answer.manifest.digest);
       return answer;
     },
-    keep(request, answered) {
+    keep(request, answered, moment) {
       const { reply, caller, handler } = answered;
       if (reply.kind !== "bytes" || reply.status !== 200 || !isPlainRead(request) || !isGood(caller, now())) return;
       const manifest = handler === "manifest" ? manifestIn(answered) : undefined;
-      if (manifest === undefined && !lists.has(handler)) return;
-      answers.set(keyOf(request), { ...answered, reply: { ...reply, repeats: true }, manifest });
+      if ((manifest === undefined && !lists.has(handler)) || reply.body.byteLength > mostBytesOfOne) return;
+      answers.keep(keyOf(request), { ...answered, reply: { ...reply, repeats: true }, manifest }, moment);
     },
   };
 }
