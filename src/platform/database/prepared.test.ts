@@ -1,7 +1,7 @@
 import { expect, it } from "bun:test";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
 import { jobMigrations } from "../jobs/migrations.ts";
-import { prepared } from "./prepared.ts";
+import { prepared, within } from "./prepared.ts";
 
 describeEachDatabase("a prepared query", (_dialect, open) => {
   it("is built once, and answers by what it is given each time", async () => {
@@ -31,5 +31,23 @@ describeEachDatabase("a prepared query", (_dialect, open) => {
     // What a client sends stays a value.
     expect(await names(1, "' or 1=1 --")).toEqual(["a", "b", "c"]);
     expect(built).toBe(1);
+  });
+
+  it("leaves nothing behind that was asked for at once with what is refused", async () => {
+    const database = await open([jobMigrations]);
+    const insert = prepared((write, { name }: { readonly name: string }) =>
+      write.insertInto("jobs").values({ name, run_at: 1 }),
+    );
+    for (let round = 0; round < 10; round++) {
+      const [outcome] = await Promise.allSettled([
+        database.write(async (tx) => {
+          const write = within(tx, database);
+          const refused = insert(write, { name: "first" }).then(() => Promise.reject(new Error("refused")));
+          await Promise.all([refused, ...["b", "c", "d"].map((name) => insert(write, { name }))]);
+        }),
+      ]);
+      expect(outcome).toMatchObject({ status: "rejected", reason: { message: "refused" } });
+    }
+    expect(await database.read.selectFrom("jobs").select("name").execute()).toEqual([]);
   });
 });

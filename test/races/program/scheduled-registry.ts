@@ -1,6 +1,7 @@
 import type { KyselyPlugin } from "kysely";
 import type { BlobStore } from "../../../src/platform/blobs/blob-store.ts";
 import type { Database } from "../../../src/platform/database/database.ts";
+import { askInOrder } from "../../../src/platform/database/postgres/ask-in-order.ts";
 import type { Registry } from "../../../src/registry/registry.ts";
 import { verifiedBytes } from "../../../src/registry/sound-blob.ts";
 
@@ -48,7 +49,7 @@ function scheduledDatabase(database: Database, { turn, onRetry }: Turns): Databa
       // SQLite's one writer lets nobody in between, and may not be kept waiting.
       const written = await database.write((tx) => {
         if ((tries += 1) > 1) onRetry?.();
-        return work(database.dialect === "sqlite" ? tx : tx.withPlugin(afterEach("statement")));
+        return database.dialect === "sqlite" ? work(tx) : askInOrder(tx.withPlugin(afterEach("statement")), work);
       }, options);
       await turn("committed");
       return written;

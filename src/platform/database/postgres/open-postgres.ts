@@ -1,6 +1,7 @@
 import { Kysely, PostgresDialect, sql } from "kysely";
 import { Pool, types } from "pg";
 import type { Database, Survives, Tables, Writer } from "../database.ts";
+import { askInOrder } from "./ask-in-order.ts";
 
 const connectionsPerProcess = 10;
 /** Who gets no connection for so long is told to come again. */
@@ -63,7 +64,7 @@ const isConflict = (error: unknown): boolean =>
 async function writeWithRetry<T>(kysely: Kysely<Tables>, work: Work<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      return await kysely.transaction().execute(work);
+      return await kysely.transaction().execute((tx) => askInOrder(tx, work));
     } catch (error) {
       if (!isConflict(error) || tries === mostTries) throw error;
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * tries));
