@@ -31,20 +31,26 @@ interface VersionOfBytes {
   readonly version: string;
 }
 
-const mostRemembered = 10_000;
+const mostRemembered = 4000;
 /** A disk may lose what it had an hour ago. */
 const rememberedMs = 3_600_000;
+
+/** One for all: it would be half of what is remembered of each. */
+const right = Promise.resolve(true);
 
 export function verifiedBytes(): VerifiedBytes {
   const known = new LRUCache<string, Promise<boolean>>({ max: mostRemembered, ttl: rememberedMs });
   return {
-    remember: (bytes) => void known.set(nameOf(bytes), Promise.resolve(true)),
+    remember: (bytes) => void known.set(nameOf(bytes), right),
     async isRight(bytes, read) {
       const name = nameOf(bytes);
       const answer = known.get(name) ?? read();
       known.set(name, answer, { noUpdateTTL: true });
       const [outcome] = await Promise.allSettled([answer]);
-      if (outcome.status === "fulfilled" && outcome.value) return true;
+      if (outcome.status === "fulfilled" && outcome.value) {
+        known.set(name, right, { noUpdateTTL: true });
+        return true;
+      }
       known.delete(name);
       return false;
     },

@@ -22,6 +22,7 @@ export async function cancelUpload(registry: Registry, target: UploadTarget): Pr
     return ended;
   });
   if (rows.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+  registry.hashes.drop(id);
   await dropBytes(registry, rows);
 }
 
@@ -36,6 +37,7 @@ export async function cancelUploadById(registry: Registry, id: string): Promise<
     await doomUploads(registry, tx, ended);
     return ended;
   });
+  registry.hashes.drop(id);
   await dropBytes(registry, rows);
   return rows.length > 0;
 }

@@ -28,9 +28,12 @@ export interface RunningHashes {
   /** The hash that stands at `sizeBytes`, no longer kept; a new one at 0. */
   take(id: string, sizeBytes: number, algorithm: DigestAlgorithm): RunningHash | undefined;
   keep(id: string, sizeBytes: number, hash: RunningHash): void;
+  /** Of an upload that goes on no more. */
+  drop(id: string): void;
 }
 
-const mostKept = 10_000;
+/** Most uploads take a moment from one request to the next; what is left of those that were given up is 1 KB each. */
+const mostKept = 1000;
 
 export function runningHashes(): RunningHashes {
   const kept = new LRUCache<string, { readonly sizeBytes: number; readonly hash: RunningHash }>({ max: mostKept });
@@ -42,5 +45,6 @@ export function runningHashes(): RunningHashes {
       return entry?.sizeBytes === sizeBytes ? entry.hash : undefined;
     },
     keep: (id, sizeBytes, hash) => void kept.set(id, { sizeBytes, hash }),
+    drop: (id) => void kept.delete(id),
   };
 }

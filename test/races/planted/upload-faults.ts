@@ -43,6 +43,7 @@ export const uploadFaults: Readonly<Record<string, (parts: Parts) => Planted>> =
         hashes: {
           take: (id, sizeBytes, algorithm) => (sizeBytes === 0 ? startHash(algorithm) : kept.get(id)),
           keep: (id, _sizeBytes, hash) => void kept.set(id, hash),
+          drop: (id) => void kept.delete(id),
         },
       },
     };
