@@ -1,23 +1,12 @@
 import { expect, it } from "bun:test";
+import { incoming } from "../../test/support/incoming.ts";
 import type { Incoming } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { openMetrics } from "../platform/telemetry/metrics.ts";
 import { entrance } from "./entrance.ts";
 
-const request = (headers: Readonly<Record<string, string>>, about: Partial<Incoming> = {}): Incoming => ({
-  method: "GET",
-  path: "/v2/",
-  hasDotSegments: false,
-  query: new URLSearchParams(),
-  queryText: "",
-  headers: new Map(Object.entries(headers)),
-  body: (async function* () {})(),
-  bodyBytes: 0,
-  scheme: "http",
-  remoteAddress: "192.0.2.1",
-  requestId: "request-1",
-  ...about,
-});
+const request = (headers: Readonly<Record<string, string>>, about: Partial<Incoming> = {}): Incoming =>
+  incoming({ headers: new Map(Object.entries(headers)), ...about });
 
 const nothing = (): void => undefined;
 const unused = { flush: nothing, flushSync: nothing, drain: async () => undefined };

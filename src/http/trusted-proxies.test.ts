@@ -1,4 +1,5 @@
 import { describe, expect, it } from "bun:test";
+import { incoming } from "../../test/support/incoming.ts";
 import type { Incoming } from "../platform/runtime/http.ts";
 import { type ProxySettings, trustedProxies } from "./trusted-proxies.ts";
 
@@ -10,19 +11,8 @@ function seen(
   headers: Readonly<Record<string, string>>,
   header: ProxySettings["header"] = "x-forwarded",
 ): string {
-  const request: Incoming = {
-    method: "GET",
-    path: "/v2/",
-    hasDotSegments: false,
-    query: new URLSearchParams(),
-    queryText: "",
-    headers: new Map(Object.entries({ host: "inner.test:5000", ...headers })),
-    body: (async function* () {})(),
-    bodyBytes: 0,
-    scheme: "http",
-    remoteAddress: from,
-    requestId: "request-1",
-  };
+  const given = new Map(Object.entries({ host: "inner.test:5000", ...headers }));
+  const request = incoming({ headers: given, remoteAddress: from });
   const {
     scheme,
     remoteAddress,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "bun:test";
+import { incoming } from "../../../test/support/incoming.ts";
 import type { Caller } from "../../access/principal.ts";
 import { parseRepositoryName } from "../../oci/names.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
@@ -15,20 +16,8 @@ const reply: Reply = {
 const anonymous: Caller = { principal: { kind: "anonymous" } };
 const account: Caller = { principal: { kind: "account", id: "1", name: "a", administrator: false } };
 
-const request = (about: Partial<Incoming> = {}, headers: Readonly<Record<string, string>> = {}): Incoming => ({
-  method: "GET",
-  path: "/v2/library/app/manifests/latest",
-  hasDotSegments: false,
-  query: new URLSearchParams(),
-  queryText: "",
-  headers: new Map(Object.entries(headers)),
-  body: (async function* () {})(),
-  bodyBytes: 0,
-  scheme: "http",
-  remoteAddress: "192.0.2.1",
-  requestId: "1",
-  ...about,
-});
+const request = (about: Partial<Incoming> = {}, headers: Readonly<Record<string, string>> = {}): Incoming =>
+  incoming({ path: "/v2/library/app/manifests/latest", headers: new Map(Object.entries(headers)), ...about });
 
 function open() {
   const state = { revision: 1, now: 1000, isWithheld: false };

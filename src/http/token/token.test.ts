@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { incoming } from "../../../test/support/incoming.ts";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { openTestAccess, problemOf, type TestAccess } from "../../../test/support/access.ts";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
@@ -26,20 +27,8 @@ const bodyOf = (reply: Reply): Body => {
 
 const basic = (name: string, secret: string): string => `Basic ${Buffer.from(`${name}:${secret}`).toString("base64")}`;
 
-const incoming = (method: string, about: Partial<Incoming>): Incoming => ({
-  method,
-  path: "/token",
-  hasDotSegments: false,
-  query: new URLSearchParams(),
-  queryText: "",
-  headers: new Map(),
-  body: chunksOf(""),
-  bodyBytes: 0,
-  scheme: "http",
-  remoteAddress: home,
-  requestId: "1",
-  ...about,
-});
+const requestOf = (method: string, about: Partial<Incoming>): Incoming =>
+  incoming({ method, path: "/token", remoteAddress: home, ...about });
 
 async function* chunksOf(text: string): AsyncGenerator<Uint8Array> {
   const bytes = new TextEncoder().encode(text);
@@ -54,7 +43,7 @@ interface Asked {
 const client = (access: TestAccess) => ({
   get: async (query: string, { authorization, from = home }: Asked = {}): Promise<Reply> =>
     getToken(access)(
-      incoming("GET", {
+      requestOf("GET", {
         query: new URLSearchParams(query),
         headers: new Map(authorization === undefined ? [] : [["authorization", authorization]]),
         remoteAddress: from,
@@ -62,7 +51,7 @@ const client = (access: TestAccess) => ({
     ),
   post: async (form: string, about: Partial<Incoming> = {}): Promise<Reply> =>
     postToken(access)(
-      incoming("POST", {
+      requestOf("POST", {
         headers: new Map([["content-type", "application/x-www-form-urlencoded"]]),
         body: chunksOf(form),
         bodyBytes: form.length,
@@ -288,14 +277,14 @@ describeEachDatabase("POST /token", (_dialect, open) => {
 describeEachDatabase("GET /token/jwks.json", (_dialect, open) => {
   test("anyone can verify a token with it", async () => {
     const access = await openTestAccess(await open([accessMigrations]));
-    const reply = await getJwks(access)(incoming("GET", { path: "/token/jwks.json" }));
+    const reply = await getJwks(access)(requestOf("GET", { path: "/token/jwks.json" }));
     expect(JSON.stringify(bodyOf(reply))).not.toContain('"d"');
     const keys = createLocalJWKSet(bodyOf(reply) as unknown as Parameters<typeof createLocalJWKSet>[0]);
     const { token } = await access.tokens.issue(undefined, []);
     const { payload } = await jwtVerify(token, keys, { algorithms: ["ES256"], audience: "berth", issuer: "berth" });
     expect(payload.sub).toBe("");
     await access.signingKeys.rotate();
-    const rotated = await getJwks(access)(incoming("GET", { path: "/token/jwks.json" }));
+    const rotated = await getJwks(access)(requestOf("GET", { path: "/token/jwks.json" }));
     expect(bodyOf(rotated)["keys"]).toHaveLength(2);
   });
 });
@@ -304,9 +293,9 @@ describeEachDatabase("tokenSite", (_dialect, open) => {
   test("knows its paths as they are written, and no way around them", async () => {
     const answer = tokenSite(await openTestAccess(await open([accessMigrations])));
     const site = async (request: Incoming): Promise<Reply | undefined> => answer(request, {});
-    expect(await site(incoming("GET", {}))).toMatchObject({ status: 200 });
-    expect(await site(incoming("POST", {}))).toMatchObject({ status: 400 });
-    expect(await site(incoming("GET", { path: "/token/jwks.json" }))).toMatchObject({ status: 200 });
+    expect(await site(requestOf("GET", {}))).toMatchObject({ status: 200 });
+    expect(await site(requestOf("POST", {}))).toMatchObject({ status: 400 });
+    expect(await site(requestOf("GET", { path: "/token/jwks.json" }))).toMatchObject({ status: 200 });
     const beside = ["/", "//", "/.", ";x", "%2f", "%3b", "%5c", "%23", "/x", "/../token", "/jwks.json/", "/JWKS.json"];
     for (const path of [
       ...beside.map((end) => `/token${end}`),
@@ -316,7 +305,7 @@ describeEachDatabase("tokenSite", (_dialect, open) => {
       "/./token",
       "/%74oken",
     ]) {
-      for (const method of ["GET", "POST"]) expect(await site(incoming(method, { path }))).toBeUndefined();
+      for (const method of ["GET", "POST"]) expect(await site(requestOf(method, { path }))).toBeUndefined();
     }
   });
 
@@ -324,7 +313,7 @@ describeEachDatabase("tokenSite", (_dialect, open) => {
     const answer = tokenSite(await openTestAccess(await open([accessMigrations])));
     const site = async (request: Incoming): Promise<Reply | undefined> => answer(request, {});
     for (const method of ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"]) {
-      expect(await problemOf(site(incoming(method, {})))).toMatchObject({
+      expect(await problemOf(site(requestOf(method, {})))).toMatchObject({
         code: "METHOD_UNSUPPORTED",
         allow: ["GET", "HEAD", "POST"],
       });
