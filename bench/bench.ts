@@ -18,7 +18,7 @@ import { describeZb, missingZb } from "./zb.ts";
 const root = resolve(import.meta.dir, "..");
 
 const usage = `usage: npm run bench [-- OPTION...]
-  --quick          small sizes, one round, under two minutes
+  --quick          small sizes, one round, about two minutes
   --only ROW       one row; may be given more than once, and a part of a name does
   --rounds N       how often each is measured (default 5)
   --folder FOLDER  where up to 8 GB are written (default: the temporary folder)
