@@ -81,8 +81,9 @@ function manifestIn({ repository, reply }: Answered): Answer["manifest"] {
   return repository && digest && { repository, digest };
 }
 
-const isPlainRead = ({ method, headers }: Incoming): boolean =>
-  (method === "GET" || method === "HEAD") && !headers.has("if-none-match");
+/** Blobs are never kept: to look for one would only hash the credentials once more. */
+const isPlainRead = ({ method, path, headers }: Incoming): boolean =>
+  (method === "GET" || method === "HEAD") && !path.includes("/blobs/") && !headers.has("if-none-match");
 
 /** Credentials of which nobody has said how long they are good have to be shown again. */
 const isGood = ({ principal, scope, goodUntil }: Caller, now: number): boolean =>
