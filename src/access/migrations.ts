@@ -1,8 +1,12 @@
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
 import type { Writer } from "../platform/database/database.ts";
+import { registryMigrations } from "../registry/migrations.ts";
+import { createModel } from "./model-migration.ts";
 
 export const accessMigrations: Migrations = {
   owner: "access",
+  // Which namespaces are free depends on repositories.
+  needs: [registryMigrations],
   steps: [
     {
       name: "202611210001_accounts",
@@ -18,6 +22,7 @@ export const accessMigrations: Migrations = {
         await createRefreshTokens(schema, columns);
       },
     },
+    { name: "202611282110_model", up: createModel },
   ],
 };
 

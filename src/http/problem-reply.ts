@@ -49,7 +49,11 @@ const rows: Rows = {
     // What may still come of it is nobody's.
     headers: () => ({ connection: "close" }),
   },
-  DENIED: { status: 403, message: "requested access to the resource is denied" },
+  DENIED: {
+    status: 403,
+    message: ({ missing }) =>
+      `requested access to the resource is denied${missing === undefined ? "" : `: ${missing}`}`,
+  },
   DIGEST_INVALID: { status: 400, message: reasonOf, detail: ({ given }) => ({ digest: given }) },
   HOST_INVALID: { status: 400, code: "UNSUPPORTED", message: "the Host header names no host" },
   INSUFFICIENT_STORAGE: {

@@ -17,7 +17,13 @@ export type Problem =
   | { readonly code: "BLOB_UPLOAD_OUT_OF_ORDER"; readonly position: UploadPosition; readonly reason: string }
   | { readonly code: "BLOB_UPLOAD_UNKNOWN" }
   | { readonly code: "BODY_TOO_SLOW" }
-  | { readonly code: "DENIED"; readonly rule: string }
+  | {
+      readonly code: "DENIED";
+      /** For the log. */
+      readonly rule: string;
+      /** What would have to be given, where the one who asks may know of it. */
+      readonly missing?: string;
+    }
   | { readonly code: "DIGEST_INVALID"; readonly given: string; readonly reason: string }
   | { readonly code: "HOST_INVALID" }
   | { readonly code: "INSUFFICIENT_STORAGE" }

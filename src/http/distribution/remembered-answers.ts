@@ -1,4 +1,5 @@
 import { hash, randomBytes } from "node:crypto";
+import type { DependsOn } from "../../access/decide.ts";
 import type { Caller } from "../../access/principal.ts";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/names.ts";
@@ -14,6 +15,8 @@ interface Answered {
   readonly handler: string;
   /** Of a path that names one. */
   readonly repository: RepositoryName | undefined;
+  /** What the decision to give it hangs on beside the database. */
+  readonly dependsOn: DependsOn | undefined;
 }
 
 interface Answer extends Answered {
@@ -60,13 +63,13 @@ export function rememberAnswers(registry: Registry, now = Date.now): RememberedA
     find(request) {
       if (!isPlainRead(request)) return undefined;
       const answer = answers.get(keyOf(request));
-      if (answer === undefined || !isGood(answer.caller, now())) return undefined;
+      if (answer === undefined || !isGood(answer, now())) return undefined;
       if (answer.manifest !== undefined) checkReadGates(registry, answer.manifest.repository, answer.manifest.digest);
       return answer;
     },
     keep(request, answered, moment) {
-      const { reply, caller, handler } = answered;
-      if (reply.kind !== "bytes" || reply.status !== 200 || !isPlainRead(request) || !isGood(caller, now())) return;
+      const { reply, handler } = answered;
+      if (reply.kind !== "bytes" || reply.status !== 200 || !isPlainRead(request) || !isGood(answered, now())) return;
       const manifest = handler === "manifest" ? manifestIn(answered) : undefined;
       if ((manifest === undefined && !lists.has(handler)) || reply.body.byteLength > mostBytesOfOne) return;
       answers.keep(keyOf(request), { ...answered, reply: { ...reply, repeats: true }, manifest }, moment);
@@ -85,6 +88,11 @@ function manifestIn({ repository, reply }: Answered): Answer["manifest"] {
 const isPlainRead = ({ method, path, headers }: Incoming): boolean =>
   (method === "GET" || method === "HEAD") && !path.includes("/blobs/") && !headers.has("if-none-match");
 
-/** Credentials of which nobody has said how long they are good have to be shown again. */
-const isGood = ({ principal, scope, goodUntil }: Caller, now: number): boolean =>
-  goodUntil === undefined ? principal.kind === "anonymous" && scope === undefined : now < goodUntil;
+/**
+ * Credentials of which nobody has said how long they are good have to be shown again, and so has an address on which the
+ * right depends: the answers to those without credentials are kept for everyone.
+ */
+function isGood({ caller: { principal, scope, goodUntil }, dependsOn }: Answered, now: number): boolean {
+  if (dependsOn?.address === true || now >= (dependsOn?.until ?? Infinity)) return false;
+  return goodUntil === undefined ? principal.kind === "anonymous" && scope === undefined : now < goodUntil;
+}
