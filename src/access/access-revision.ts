@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
-import type { Database, Reader, Writer } from "../platform/database/database.ts";
+import type { Database, Writer } from "../platform/database/database.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
 
 /** Also makes changes of rights wait for each other: what one of them finds out first still holds when it writes. */
@@ -10,15 +10,6 @@ export async function countUpRevision(tx: Writer): Promise<void> {
     .set({ revision: sql<number>`revision + 1` })
     .where("id", "=", 1)
     .execute();
-}
-
-export async function readRevision(reader: Reader | Writer): Promise<number> {
-  const row = await reader
-    .selectFrom("access_revision")
-    .select("revision")
-    .where("id", "=", 1)
-    .executeTakeFirstOrThrow();
-  return row.revision;
 }
 
 const stored = prepared((read) => read.selectFrom("access_revision").select("revision").where("id", "=", 1));

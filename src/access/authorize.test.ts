@@ -5,6 +5,7 @@ import { repositoryName } from "../../test/support/registry.ts";
 import { addOrganization, addRepositories, callerOf, grant, scopesOf, withScope } from "../../test/support/rights.ts";
 import type { Policy, Resource } from "./authorize.ts";
 import { grantable } from "./grantable.ts";
+import { deleteGrant } from "./grants/grants.ts";
 import { accessMigrations } from "./migrations.ts";
 import { verbs } from "./permissions.ts";
 import { anonymous, type Caller } from "./principal.ts";
@@ -120,18 +121,12 @@ describeEachDatabase("authorize", (_dialect, open) => {
       ["instance", places.join(" ")],
     ];
     for (const [on, want] of rows) {
-      const id = await grant(access, "developer", ann, on);
+      const id = await grant(access, "developer", { to: ann, on });
       const decisions = await Promise.all(places.map((name) => access.authorize(account, "read", repository(name))));
       expect([on, places.filter((_, at) => decisions[at]?.allowed).join(" ")]).toEqual([on, want]);
       const because = decisions.find((one) => one.allowed)?.because;
       expect(because).toMatchObject({ rule: "grant", role: "developer", grantId: id });
-      await access.database.write((tx) => tx.deleteFrom("grants").where("id", "=", id).execute());
-      await access.database.write((tx) =>
-        tx
-          .updateTable("access_revision")
-          .set((eb) => ({ revision: eb("revision", "+", 1) }))
-          .execute(),
-      );
+      await access.change((changing) => deleteGrant(changing, id));
     }
   });
 });

@@ -2,52 +2,56 @@ import type { Database } from "../platform/database/database.ts";
 import type { Actor, Envelope } from "../platform/events/access-event.ts";
 import { type RecordingWriter, writeEvents } from "../platform/events/record-events.ts";
 import { countUpRevision } from "./access-revision.ts";
-import type { Authorize } from "./authorize.ts";
 import type { Caller } from "./principal.ts";
 
-/** Who changes something: somebody who asked over the network, or an operator with the data folder in hand. */
-export interface By {
-  readonly caller: Caller | "operator";
-  readonly requestId?: string;
+/** Somebody who asked over the network, or an operator with the data folder in hand, who may do everything. */
+export type Changer = Caller | "operator";
+
+/**
+ * A transaction that may give or take rights. Whether its changer may make the change at all, the entrance has asked;
+ * the functions that take it see to what holds beyond that.
+ */
+export interface AccessChange {
+  readonly tx: RecordingWriter;
+  readonly database: Database;
+  readonly by: Changer;
+  /** Milliseconds since 1970. */
+  readonly now: number;
 }
 
-export const operator: By = { caller: "operator" };
+/** Its first step: such changes come one after the other, and what they change counts with the next request. */
+export async function beginChange(change: AccessChange): Promise<AccessChange> {
+  await countUpRevision(change.tx);
+  return change;
+}
 
-/** What changes of rights work on. Whether the caller may make the change at all, the entrance asks before. */
-export interface AccessModel {
+export interface ChangeDeps {
   readonly database: Database;
-  readonly authorize: Authorize;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** A change that can give or take rights: it counts with the next request, and is told with whose doing it was. */
+/** A change in a transaction of its own, told with whose doing it was. @throws AccessRefusal */
 export const changeAccess = <T>(
-  { database }: Pick<AccessModel, "database">,
-  by: By,
-  work: (tx: RecordingWriter) => Promise<T>,
+  { database, now }: ChangeDeps,
+  by: Changer,
+  work: (change: AccessChange) => Promise<T>,
 ): Promise<T> =>
   writeEvents(
     database,
-    async (tx) => {
-      await countUpRevision(tx);
-      return work(tx);
-    },
-    envelopeOf(by),
+    async (tx) => work(await beginChange({ tx, database, by, now: now() })),
+    by === "operator" ? { actor: actorOf(by) } : envelopeOf(by),
   );
 
-function envelopeOf({ caller, requestId }: By): Envelope {
-  const address = caller === "operator" ? undefined : caller.remoteAddress;
-  return {
-    actor: actorOf(caller),
-    ...(address !== undefined && { address }),
-    ...(requestId !== undefined && { requestId }),
-  };
-}
+export const envelopeOf = (caller: Caller, requestId?: string): Envelope => ({
+  actor: actorOf(caller),
+  ...(caller.remoteAddress !== undefined && { address: caller.remoteAddress }),
+  ...(requestId !== undefined && { requestId }),
+});
 
-function actorOf(caller: By["caller"]): Actor {
-  if (caller === "operator") return { kind: "operator", id: "", name: "operator" };
-  const { principal, tokenId } = caller;
+function actorOf(by: Changer): Actor {
+  if (by === "operator") return { kind: "operator", id: "", name: "operator" };
+  const { principal, tokenId } = by;
   if (principal.kind === "anonymous") return { kind: "anonymous", id: "", name: "anonymous" };
   const { kind, id, name } = principal;
   return { kind, id, name, ...(tokenId !== undefined && { tokenId }) };

@@ -1,7 +1,6 @@
 import { parseRepositoryName, parseTag } from "../oci/names.ts";
 import type { Reader } from "../platform/database/database.ts";
-import type { Resource } from "./authorize.ts";
-import type { AccessModel } from "./change-access.ts";
+import type { Authorize, Resource } from "./authorize.ts";
 import type { Decision } from "./decide.ts";
 import { parsePermission, type Verb } from "./permissions.ts";
 import type { Principal } from "./principal.ts";
@@ -26,14 +25,19 @@ export interface Explanation {
   readonly decision: Decision;
 }
 
+interface ExplainDeps {
+  readonly read: Reader;
+  readonly authorize: Authorize;
+}
+
 /** Why somebody may do a thing, or may not: what `authorize` says of it. @throws AccessRefusal */
-export async function explain({ database, authorize }: AccessModel, question: AccessQuestion): Promise<Explanation> {
+export async function explain({ read, authorize }: ExplainDeps, question: AccessQuestion): Promise<Explanation> {
   const { verb, subject } = permissionIn(question.doing);
   const name =
     parseRepositoryName(question.repository) ?? refuse("invalid", `${question.repository} is no name of a repository`);
   const tag = question.tag === undefined ? undefined : parseTag(question.tag);
   if (question.tag !== undefined && tag === undefined) refuse("invalid", `${question.tag} is no tag`);
-  const principal = await principalNamed(database.read, question.account);
+  const principal = await principalNamed(read, question.account);
   const resource: Resource = { kind: "repository", name, subject, tag: tag ?? { some: true } };
   const caller = { principal, ...(question.address !== undefined && { remoteAddress: question.address }) };
   return { principal, verb, resource, decision: await authorize(caller, verb, resource) };

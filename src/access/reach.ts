@@ -124,5 +124,5 @@ export function rangeOfPattern(namespace: string, pattern: string): NameRange {
 const textAfter = (text: string): string =>
   `${text.slice(0, -1)}${String.fromCharCode(text.charCodeAt(text.length - 1) + 1)}`;
 
-/** `_` and `%` mean something to LIKE, and `_` is in names. */
-const likeOf = (glob: string): string => glob.replaceAll(/[\\_%]/g, "\\$&").replaceAll("*", "%");
+/** `_` and `%` mean something to LIKE, and `_` is in names; `!`, which takes that from them, is in none. */
+const likeOf = (glob: string): string => glob.replaceAll(/[_%]/g, "!$&").replaceAll("*", "%");

@@ -117,7 +117,7 @@ const inRanges =
             and not exists (
               select 1 from json_each(area.value -> 'likes') as part
               where coalesce(('["' || replace(one.name, '/', '","') || '"]') ->> part.key, '')
-                not like part.value escape '\'
+                not like part.value escape '!'
             )
         )`
       : sql<SqlBool>`repositories.name in (
@@ -126,7 +126,7 @@ const inRanges =
           join repositories as one on one.name >= area."from" and one.name < area."before"
           where not exists (
             select 1 from json_array_elements_text(area.likes) with ordinality as part(pattern, place)
-            where split_part(one.name, '/', cast(part.place as integer)) not like part.pattern escape '\'
+            where split_part(one.name, '/', cast(part.place as integer)) not like part.pattern escape '!'
           )
         )`;
   };

@@ -1,5 +1,12 @@
 import { Command } from "commander";
 import { addConfig } from "./config.ts";
+import { addAccess } from "./access.ts";
+import { addGrant } from "./grant.ts";
+import { addNamespace } from "./namespace.ts";
+import { addOrg } from "./org.ts";
+import { addRepo } from "./repo.ts";
+import { addRole } from "./role.ts";
+import { addTeam } from "./team.ts";
 import { addCheck } from "./check.ts";
 import { addJobs } from "./jobs.ts";
 import { addRebuild } from "./rebuild.ts";
@@ -26,6 +33,13 @@ export async function runCommandLine(): Promise<void> {
   addRebuild(program);
   addTls(program);
   addUser(program);
+  addAccess(program);
+  addGrant(program);
+  addNamespace(program);
+  addOrg(program);
+  addRepo(program);
+  addRole(program);
+  addTeam(program);
   addVersion(program);
   addWorker(program);
 

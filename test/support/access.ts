@@ -4,7 +4,7 @@ import { type Access, openAccess } from "../../src/access/open-access.ts";
 import { parseAccountName } from "../../src/access/account-name.ts";
 import { type Account, createAccount, findAccountByName } from "../../src/access/accounts.ts";
 import type { Policy } from "../../src/access/authorize.ts";
-import type { AccessModel } from "../../src/access/change-access.ts";
+import { type AccessChange, changeAccess, type Changer } from "../../src/access/change-access.ts";
 import type { Database } from "../../src/platform/database/database.ts";
 import { createPasswords, type Passwords } from "../../src/platform/passwords/passwords.ts";
 
@@ -53,8 +53,8 @@ export const testSecret = (text = "0123456789abcdef0123456789abcdef"): KeyObject
 export const tokenSettings = { issuer: "berth", service: "berth", ttlSeconds: 300 };
 
 export interface TestAccess extends Access {
-  /** What changes of rights work on. */
-  readonly model: AccessModel;
+  /** Changes rights, as an operator where nobody else is said to. */
+  readonly change: <T>(work: (change: AccessChange) => Promise<T>, by?: Changer) => Promise<T>;
   readonly clock: TestClock;
   readonly passwords: CountedPasswords;
   readonly database: Database;
@@ -80,7 +80,7 @@ export async function openTestAccess(
   });
   return {
     ...access,
-    model: { database, authorize: access.authorize, now: clock.now },
+    change: (work, by = "operator") => changeAccess({ database, now: clock.now }, by, work),
     clock,
     passwords,
     database,

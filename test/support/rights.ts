@@ -1,7 +1,6 @@
 import type { Account } from "../../src/access/accounts.ts";
 import { principalOf } from "../../src/access/accounts.ts";
-import { operator } from "../../src/access/change-access.ts";
-import type { GrantScope, NewGrant } from "../../src/access/grants/grant.ts";
+import type { Conditions, GrantScope, NewGrant } from "../../src/access/grants/grant.ts";
 import { createGrant } from "../../src/access/grants/grants.ts";
 import { setMember } from "../../src/access/organizations/members.ts";
 import { createOrganization } from "../../src/access/organizations/organizations.ts";
@@ -43,18 +42,18 @@ export function scopeNamed(text: string): GrantScope {
 
 /** Grants as an operator does. */
 export const grant = (
-  { model }: TestAccess,
+  { change }: TestAccess,
   role: string,
-  to: NewGrant["to"] | Account,
-  on: string,
-  conditions: NewGrant["conditions"] = {},
+  { to, on, ...conditions }: { readonly to: NewGrant["to"] | Account; readonly on: string } & Conditions,
 ): Promise<string> =>
-  createGrant(model, operator, {
-    role,
-    to: "id" in to ? { kind: "account", name: to.name } : to,
-    on: scopeNamed(on),
-    conditions,
-  });
+  change((changing) =>
+    createGrant(changing, {
+      role,
+      to: "id" in to ? { kind: "account", name: to.name } : to,
+      on: scopeNamed(on),
+      conditions,
+    }),
+  );
 
 /** Rows of repositories, without anything in them. */
 export async function addRepositories(
@@ -70,26 +69,25 @@ export interface TestOrganization {
   readonly name: string;
 }
 
-/** With members, and teams of them by name. */
-export async function addOrganization(
-  { model }: TestAccess,
-  name: string,
-  {
-    owners = [],
-    members = [],
-    teams = {},
-  }: {
-    readonly owners?: readonly Account[];
-    readonly members?: readonly Account[];
-    readonly teams?: Readonly<Record<string, readonly Account[]>>;
-  } = {},
-): Promise<TestOrganization> {
-  const organization = await createOrganization(model, operator, { name });
-  for (const account of owners) await setMember(model, operator, { organization, account, role: "owner" });
-  for (const account of members) await setMember(model, operator, { organization, account, role: "member" });
-  for (const [team, accounts] of Object.entries(teams)) {
-    const made = await createTeam(model, operator, { organization, name: team });
-    for (const account of accounts) await addToTeam(model, operator, { team: made, account });
-  }
-  return organization;
+interface Members {
+  readonly owners?: readonly Account[];
+  readonly members?: readonly Account[];
+  readonly teams?: Readonly<Record<string, readonly Account[]>>;
 }
+
+/** With members, and teams of them by name. */
+export const addOrganization = (
+  { change }: TestAccess,
+  name: string,
+  { owners = [], members = [], teams = {} }: Members = {},
+): Promise<TestOrganization> =>
+  change(async (changing) => {
+    const organization = await createOrganization(changing, { name });
+    for (const account of owners) await setMember(changing, { organization, account, role: "owner" });
+    for (const account of members) await setMember(changing, { organization, account, role: "member" });
+    for (const [team, accounts] of Object.entries(teams)) {
+      const made = await createTeam(changing, { organization, name: team });
+      for (const account of accounts) await addToTeam(changing, { team: made, account });
+    }
+    return organization;
+  });

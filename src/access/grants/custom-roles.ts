@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Reader, Writer } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
-import { type AccessModel, type By, changeAccess } from "../change-access.ts";
+import type { AccessChange } from "../change-access.ts";
 import { permissionsIn } from "../held.ts";
 import { parsePermission, type Permission } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
@@ -16,66 +16,58 @@ export interface StoredRole extends Role {
 const roleName = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
 /** A named set of permissions. Roles are the instance's: whoever makes one has all rights. @throws AccessRefusal */
-export function createRole(
-  model: AccessModel,
-  by: By,
+export async function createRole(
+  { tx, now }: AccessChange,
   { name, permissions }: { readonly name: string; readonly permissions: readonly string[] },
 ): Promise<StoredRole> {
   if (!roleName.test(name)) refuse("invalid", "a role's name is in small letters and digits, with - between them");
   if (findBuiltInRole(name) !== undefined) refuse("taken", `${name} is a built-in role`);
   const parsed = parsePermissions(permissions);
   const id = randomUUID();
-  return changeAccess(model, by, async (tx) => {
-    const made = await tx
-      .insertInto("roles")
-      .values({ id, name, permissions: JSON.stringify(parsed), created_at: model.now() })
-      .onConflict((conflict) => conflict.column("name").doNothing())
-      .returning("id")
-      .execute();
-    if (made.length === 0) refuse("taken", `there is a role ${name}`);
-    const target = { id, name };
-    recordEvents(tx, { kind: "access-changed", action: "role-created", target, after: { permissions: parsed } });
-    return { ...roleOf(name, new Set(parsed)), id };
-  });
+  const made = await tx
+    .insertInto("roles")
+    .values({ id, name, permissions: JSON.stringify(parsed), created_at: now })
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .returning("id")
+    .execute();
+  if (made.length === 0) refuse("taken", `there is a role ${name}`);
+  const target = { id, name };
+  recordEvents(tx, { kind: "access-changed", action: "role-created", target, after: { permissions: parsed } });
+  return { ...roleOf(name, new Set(parsed)), id };
 }
 
 /** Counts for everyone who has the role. @throws AccessRefusal */
-export function changeRole(
-  model: AccessModel,
-  by: By,
+export async function changeRole(
+  { tx }: AccessChange,
   { name, permissions }: { readonly name: string; readonly permissions: readonly string[] },
 ): Promise<void> {
   const parsed = parsePermissions(permissions);
-  return changeAccess(model, by, async (tx) => {
-    const before = await requireCustomRole(tx, name);
-    await tx
-      .updateTable("roles")
-      .set({ permissions: JSON.stringify(parsed) })
-      .where("id", "=", before.id)
-      .execute();
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: "role-changed",
-      target: { id: before.id, name },
-      before: { permissions: [...before.permissions] },
-      after: { permissions: parsed },
-    });
+  const before = await requireCustomRole(tx, name);
+  await tx
+    .updateTable("roles")
+    .set({ permissions: JSON.stringify(parsed) })
+    .where("id", "=", before.id)
+    .execute();
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: "role-changed",
+    target: { id: before.id, name },
+    before: { permissions: [...before.permissions] },
+    after: { permissions: parsed },
   });
 }
 
 /** @throws AccessRefusal while anyone has it */
-export function deleteRole(model: AccessModel, by: By, name: string): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    const { id, permissions } = await requireCustomRole(tx, name);
-    const granted = await tx.selectFrom("grants").select("id").where("role", "=", id).limit(1).executeTakeFirst();
-    if (granted !== undefined) refuse("in-the-way", `the role ${name} is granted, for one by ${granted.id}`);
-    await tx.deleteFrom("roles").where("id", "=", id).execute();
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: "role-deleted",
-      target: { id, name },
-      before: { permissions: [...permissions] },
-    });
+export async function deleteRole({ tx }: AccessChange, name: string): Promise<void> {
+  const { id, permissions } = await requireCustomRole(tx, name);
+  const granted = await tx.selectFrom("grants").select("id").where("role", "=", id).limit(1).executeTakeFirst();
+  if (granted !== undefined) refuse("in-the-way", `the role ${name} is granted, for one by ${granted.id}`);
+  await tx.deleteFrom("roles").where("id", "=", id).execute();
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: "role-deleted",
+    target: { id, name },
+    before: { permissions: [...permissions] },
   });
 }
 

@@ -1,12 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { JsonObject } from "../../oci/json.ts";
 import type { Reader, Writer } from "../../platform/database/database.ts";
-import { type RecordingWriter, recordEvents } from "../../platform/events/record-events.ts";
-import { readRevision } from "../access-revision.ts";
-import type { Resource } from "../authorize.ts";
-import { type AccessModel, type By, changeAccess } from "../change-access.ts";
+import { within } from "../../platform/database/prepared.ts";
+import { recordEvents } from "../../platform/events/record-events.ts";
+import { authorizer, type Resource } from "../authorize.ts";
+import type { AccessChange } from "../change-access.ts";
 import { requireAnotherAdministrator } from "../last-one.ts";
 import { findNamespace, namespaceLabel } from "../organizations/namespaces.ts";
+import type { Caller } from "../principal.ts";
 import { subjects, verbs } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
 import { requireAccount, requireOrganization, requireTeam } from "../require-named.ts";
@@ -37,32 +38,19 @@ interface StoredGrantee {
   readonly organizationId?: string;
 }
 
-const mostTries = 5;
-
 /**
  * Gives a role on a place. Nobody gives more than they have there themselves, without conditions.
  * @returns its id
  * @throws AccessRefusal
  */
-export async function createGrant(model: AccessModel, by: By, wanted: NewGrant): Promise<string> {
-  requireConditions(wanted.conditions ?? {}, model.now());
-  const { read } = model.database;
-  for (let tries = 1; tries <= mostTries; tries++) {
-    // Whatever is found out from here on has been so in the transaction too, or it is found out once more.
-    const revision = await readRevision(read);
-    const grant: Resolved = {
-      role: await requireRole(read, wanted.role),
-      scope: await resolveScope(read, wanted.on),
-      to: await resolveGrantee(read, wanted.to),
-    };
-    if (grant.role.permissions.size === 0) refuse("invalid", `the role ${grant.role.name} allows nothing`);
-    await requireAllOf(model, by, grant);
-    const id = await changeAccess(model, by, async (tx) =>
-      (await readRevision(tx)) === revision + 1 ? insertGrant(model, tx, { ...grant, wanted }) : undefined,
-    );
-    if (id !== undefined) return id;
-  }
-  return refuse("in-the-way", "rights are being changed all the time: try again");
+export async function createGrant(change: AccessChange, wanted: NewGrant): Promise<string> {
+  const { tx, now } = change;
+  requireConditions(wanted.conditions ?? {}, now);
+  const role = await requireRole(tx, wanted.role);
+  if (role.permissions.size === 0) refuse("invalid", `the role ${role.name} allows nothing`);
+  const grant = { role, scope: await findScope(tx, wanted.on), to: await findGrantee(tx, wanted.to) };
+  if (change.by !== "operator") await requireAllOf(change, change.by, grant);
+  return insertGrant(change, { ...grant, wanted });
 }
 
 interface Resolved {
@@ -72,8 +60,7 @@ interface Resolved {
 }
 
 async function insertGrant(
-  { now }: AccessModel,
-  tx: RecordingWriter,
+  { tx, now }: AccessChange,
   { role, scope, to, wanted }: Resolved & { readonly wanted: NewGrant },
 ): Promise<string> {
   const { tags, networks, until } = wanted.conditions ?? {};
@@ -91,7 +78,7 @@ async function insertGrant(
       tag_pattern: tags ?? null,
       networks: networks === undefined ? null : JSON.stringify(networks),
       expires_at: until ?? null,
-      created_at: now(),
+      created_at: now,
     })
     .execute();
   await followAdministrator(tx, { to, role: role.id });
@@ -108,19 +95,17 @@ const told = ({ to, role, on, conditions }: NewGrant): JsonObject => ({
 });
 
 /** Where it is, `findGrant` tells. @throws AccessRefusal for the last administrator's */
-export async function deleteGrant(model: AccessModel, by: By, id: string): Promise<void> {
-  await changeAccess(model, by, async (tx) => {
-    const grant = await tx.selectFrom("grants").selectAll().where("id", "=", id).executeTakeFirst();
-    if (grant === undefined) return refuse("unknown", `there is no grant ${id}`);
-    const isAdministrator = grant.role === "administrator" && grant.scope_kind === "instance";
-    if (isAdministrator && grant.principal_kind === "account") {
-      await requireAnotherAdministrator(tx, grant.principal_id, id);
-    }
-    await tx.deleteFrom("grants").where("id", "=", id).execute();
-    await followAdministrator(tx, { to: { kind: grant.principal_kind, id: grant.principal_id }, role: grant.role });
-    const { created_at: _, id: __, ...before } = grant;
-    recordEvents(tx, { kind: "access-changed", action: "grant-deleted", target: { id, name: grant.role }, before });
-  });
+export async function deleteGrant({ tx }: AccessChange, id: string): Promise<void> {
+  const grant = await tx.selectFrom("grants").selectAll().where("id", "=", id).executeTakeFirst();
+  if (grant === undefined) return refuse("unknown", `there is no grant ${id}`);
+  const isAdministrator = grant.role === "administrator" && grant.scope_kind === "instance";
+  if (isAdministrator && grant.principal_kind === "account") {
+    await requireAnotherAdministrator(tx, grant.principal_id, id);
+  }
+  await tx.deleteFrom("grants").where("id", "=", id).execute();
+  await followAdministrator(tx, { to: { kind: grant.principal_kind, id: grant.principal_id }, role: grant.role });
+  const { created_at: _, id: __, ...before } = grant;
+  recordEvents(tx, { kind: "access-changed", action: "grant-deleted", target: { id, name: grant.role }, before });
 }
 
 /** A server of the version before, beside this one, reads the column. */
@@ -144,18 +129,26 @@ async function followAdministrator(
   await tx.updateTable("accounts").set({ administrator: left.length }).where("id", "=", to.id).execute();
 }
 
-/** @throws AccessRefusal */
-async function requireAllOf({ authorize }: AccessModel, { caller }: By, { role, scope, to }: Resolved): Promise<void> {
-  if (caller === "operator") return;
+/** By what is held in this very transaction. @throws AccessRefusal */
+async function requireAllOf(
+  { tx, database, now }: AccessChange,
+  caller: Caller,
+  { role, scope, to }: Resolved,
+): Promise<void> {
+  const { authorize } = authorizer({
+    database: within(tx, database),
+    revision: async () => 0,
+    policy: { mode: "standard" },
+    now: () => now,
+  });
   if (to.organizationId !== undefined && to.organizationId !== scope.organizationId) {
     const decision = await authorize(caller, "create", { kind: "instance", subject: "grant" });
     if (!decision.allowed) refuse("forbidden", "a team is given roles in its own organization");
   }
-  const place = scope.place;
   for (const subject of subjects) {
     for (const verb of verbs) {
       if (!role.permissions.has(`${subject}:${verb}`)) continue;
-      const { allowed, dependsOn } = await authorize(caller, verb, { ...place, subject });
+      const { allowed, dependsOn } = await authorize(caller, verb, { ...scope.place, subject });
       if (!allowed || dependsOn !== undefined) {
         refuse("forbidden", `nobody gives more than they have, and you do not have ${subject}:${verb} there`);
       }
@@ -163,7 +156,8 @@ async function requireAllOf({ authorize }: AccessModel, { caller }: By, { role, 
   }
 }
 
-async function resolveGrantee(reader: Reader, to: Grantee): Promise<StoredGrantee> {
+/** By its name. @throws AccessRefusal */
+export async function findGrantee(reader: Reader, to: Grantee): Promise<StoredGrantee> {
   switch (to.kind) {
     case "account":
       return { kind: "account", id: (await requireAccount(reader, to.name)).id };
@@ -179,7 +173,8 @@ async function resolveGrantee(reader: Reader, to: Grantee): Promise<StoredGrante
   }
 }
 
-async function resolveScope(reader: Reader, on: GrantScope): Promise<StoredScope> {
+/** By its name. @throws AccessRefusal */
+export async function findScope(reader: Reader, on: GrantScope): Promise<StoredScope> {
   switch (on.kind) {
     case "instance":
       return { kind: "instance", id: "", pattern: null, place: { kind: "instance" }, organizationId: undefined };

@@ -1,7 +1,7 @@
 import type { Reader } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
-import { type AccessModel, type By, changeAccess } from "../change-access.ts";
+import type { AccessChange } from "../change-access.ts";
 import { requireOtherOwners } from "../last-one.ts";
 import { refuse } from "../refusal.ts";
 import type { Named } from "../require-named.ts";
@@ -18,60 +18,53 @@ interface Membership {
 }
 
 /** Makes the account a member, or gives it the other role. @throws AccessRefusal for the last owner */
-export function setMember(
-  model: AccessModel,
-  by: By,
+export async function setMember(
+  { tx, now }: AccessChange,
   wanted: Membership & { readonly role: OrganizationRole },
 ): Promise<void> {
   const { organization, account, role } = wanted;
-  return changeAccess(model, by, async (tx) => {
-    const before = await tx
-      .selectFrom("organization_members")
-      .select("role")
-      .where("organization_id", "=", organization.id)
-      .where("account_id", "=", account.id)
-      .executeTakeFirst();
-    if (before?.role === role) return;
-    if (before?.role === "owner") await requireOtherOwners(tx, account.id, organization.id);
-    await tx
-      .insertInto("organization_members")
-      .values({ organization_id: organization.id, account_id: account.id, role, created_at: model.now() })
-      .onConflict((conflict) => conflict.columns(["organization_id", "account_id"]).doUpdateSet({ role }))
-      .execute();
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: before === undefined ? "organization-member-added" : "organization-member-changed",
-      target: { id: organization.id, name: organization.name },
-      ...(before && { before: { account: account.name, role: before.role } }),
-      after: { account: account.name, accountId: account.id, role },
-    });
+  const before = await tx
+    .selectFrom("organization_members")
+    .select("role")
+    .where("organization_id", "=", organization.id)
+    .where("account_id", "=", account.id)
+    .executeTakeFirst();
+  if (before?.role === role) return;
+  if (before?.role === "owner") await requireOtherOwners(tx, account.id, organization.id);
+  await tx
+    .insertInto("organization_members")
+    .values({ organization_id: organization.id, account_id: account.id, role, created_at: now })
+    .onConflict((conflict) => conflict.columns(["organization_id", "account_id"]).doUpdateSet({ role }))
+    .execute();
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: before === undefined ? "organization-member-added" : "organization-member-changed",
+    target: { id: organization.id, name: organization.name },
+    ...(before && { before: { account: account.name, role: before.role } }),
+    after: { account: account.name, accountId: account.id, role },
   });
 }
 
 /** From its teams too. @throws AccessRefusal for the last owner */
-export function removeMember(model: AccessModel, by: By, { organization, account }: Membership): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    await requireOtherOwners(tx, account.id, organization.id);
-    const removed = await tx
-      .deleteFrom("organization_members")
-      .where("organization_id", "=", organization.id)
-      .where("account_id", "=", account.id)
-      .returning("role")
-      .executeTakeFirst();
-    if (removed === undefined) return refuse("unknown", `${account.name} is no member of ${organization.name}`);
-    await tx
-      .deleteFrom("team_members")
-      .where("account_id", "=", account.id)
-      .where("team_id", "in", (eb) =>
-        eb.selectFrom("teams").select("id").where("organization_id", "=", organization.id),
-      )
-      .execute();
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: "organization-member-removed",
-      target: { id: organization.id, name: organization.name },
-      before: { account: account.name, accountId: account.id, role: removed.role },
-    });
+export async function removeMember({ tx }: AccessChange, { organization, account }: Membership): Promise<void> {
+  await requireOtherOwners(tx, account.id, organization.id);
+  const removed = await tx
+    .deleteFrom("organization_members")
+    .where("organization_id", "=", organization.id)
+    .where("account_id", "=", account.id)
+    .returning("role")
+    .executeTakeFirst();
+  if (removed === undefined) return refuse("unknown", `${account.name} is no member of ${organization.name}`);
+  await tx
+    .deleteFrom("team_members")
+    .where("account_id", "=", account.id)
+    .where("team_id", "in", (eb) => eb.selectFrom("teams").select("id").where("organization_id", "=", organization.id))
+    .execute();
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: "organization-member-removed",
+    target: { id: organization.id, name: organization.name },
+    before: { account: account.name, accountId: account.id, role: removed.role },
   });
 }
 

@@ -4,7 +4,7 @@ import type { Visibility } from "../../oci/visibility.ts";
 import type { Reader, Writer } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import { createRepository, type Page, type PageRequest, setVisibility, toPage } from "../../registry/repositories.ts";
-import { type AccessModel, type By, changeAccess } from "../change-access.ts";
+import type { AccessChange } from "../change-access.ts";
 import { refuse } from "../refusal.ts";
 import { visibilityOfNew } from "../rights.ts";
 import type { CreateOnPush, NamespaceOwnerKind } from "../tables.ts";
@@ -31,63 +31,57 @@ export const namespaceLabel = (name: string): string => (name === "" ? "/" : nam
  * One of the instance's, or one below another, whose owner it shares.
  * @throws AccessRefusal
  */
-export function createNamespace(
-  model: AccessModel,
-  by: By,
+export async function createNamespace(
+  { tx, now }: AccessChange,
   wanted: NamespaceRules & { readonly name: string },
 ): Promise<Namespace> {
   const { name, visibility, createOnPush } = wanted;
   if (parseRepositoryName(name) === undefined)
     refuse("invalid", "a namespace's name is the beginning of a repository's");
   const [top = ""] = name.split("/", 1);
-  return changeAccess(model, by, async (tx) => {
-    const isTop = name === top;
-    if (!isTop && (await findNamespace(tx, top)) === undefined) refuse("unknown", `there is no namespace ${top}`);
-    const row = {
-      id: randomUUID(),
-      name,
-      owner_kind: isTop ? ("instance" as const) : ("above" as const),
-      owner_id: "",
-      visibility: visibility ?? null,
-      create_on_push: createOnPush ?? null,
-      created_at: model.now(),
-    };
-    const made = await tx
-      .insertInto("namespaces")
-      .values(row)
-      .onConflict((conflict) => conflict.column("name").doNothing())
-      .returning("id")
-      .execute();
-    if (made.length === 0) refuse("taken", `there is a namespace ${name}`);
-    const target = { id: row.id, name };
-    recordEvents(tx, { kind: "access-changed", action: "namespace-created", target, after: rulesOf(wanted) });
-    return { ...target, ownerKind: row.owner_kind, ownerId: "", ...rulesOf(wanted) };
-  });
+  const isTop = name === top;
+  if (!isTop && (await findNamespace(tx, top)) === undefined) refuse("unknown", `there is no namespace ${top}`);
+  const row = {
+    id: randomUUID(),
+    name,
+    owner_kind: isTop ? ("instance" as const) : ("above" as const),
+    owner_id: "",
+    visibility: visibility ?? null,
+    create_on_push: createOnPush ?? null,
+    created_at: now,
+  };
+  const made = await tx
+    .insertInto("namespaces")
+    .values(row)
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .returning("id")
+    .execute();
+  if (made.length === 0) refuse("taken", `there is a namespace ${name}`);
+  const target = { id: row.id, name };
+  recordEvents(tx, { kind: "access-changed", action: "namespace-created", target, after: rulesOf(wanted) });
+  return { ...target, ownerKind: row.owner_kind, ownerId: "", ...rulesOf(wanted) };
 }
 
 /** What is not given stays. Repositories that exist keep their visibility. @throws AccessRefusal */
-export function changeNamespace(
-  model: AccessModel,
-  by: By,
+export async function changeNamespace(
+  { tx }: AccessChange,
   wanted: NamespaceRules & { readonly name: string },
 ): Promise<void> {
   const { name, visibility, createOnPush } = wanted;
-  return changeAccess(model, by, async (tx) => {
-    const found = await findNamespace(tx, name);
-    if (found === undefined) return refuse("unknown", `there is no namespace ${namespaceLabel(name)}`);
-    const set = {
-      ...(visibility !== undefined && { visibility }),
-      ...(createOnPush !== undefined && { create_on_push: createOnPush }),
-    };
-    if (Object.keys(set).length === 0) return;
-    await tx.updateTable("namespaces").set(set).where("id", "=", found.id).execute();
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: "namespace-changed",
-      target: { id: found.id, name },
-      before: rulesOf(found),
-      after: rulesOf({ ...found, ...wanted }),
-    });
+  const found = await findNamespace(tx, name);
+  if (found === undefined) return refuse("unknown", `there is no namespace ${namespaceLabel(name)}`);
+  const set = {
+    ...(visibility !== undefined && { visibility }),
+    ...(createOnPush !== undefined && { create_on_push: createOnPush }),
+  };
+  if (Object.keys(set).length === 0) return;
+  await tx.updateTable("namespaces").set(set).where("id", "=", found.id).execute();
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: "namespace-changed",
+    target: { id: found.id, name },
+    before: rulesOf(found),
+    after: rulesOf({ ...found, ...wanted }),
   });
 }
 
@@ -101,18 +95,16 @@ const rulesOf = ({ visibility, createOnPush }: NamespaceRules) => ({
  * its repositories to that.
  * @throws AccessRefusal
  */
-export function deleteNamespace(model: AccessModel, by: By, name: string): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    const found = await findNamespace(tx, name);
-    if (found === undefined) return refuse("unknown", `there is no namespace ${namespaceLabel(name)}`);
-    if (name === "" || name === "library") refuse("in-the-way", "this namespace is part of every registry");
-    if (found.ownerKind === "organization" || found.ownerKind === "account") {
-      refuse("in-the-way", `it goes with the ${found.ownerKind} whose it is`);
-    }
-    if (found.ownerKind !== "above") await requireNoRepositories(tx, name);
-    await removeNamespace(tx, name);
-    recordEvents(tx, { kind: "access-changed", action: "namespace-deleted", target: { id: found.id, name } });
-  });
+export async function deleteNamespace({ tx }: AccessChange, name: string): Promise<void> {
+  const found = await findNamespace(tx, name);
+  if (found === undefined) return refuse("unknown", `there is no namespace ${namespaceLabel(name)}`);
+  if (name === "" || name === "library") refuse("in-the-way", "this namespace is part of every registry");
+  if (found.ownerKind === "organization" || found.ownerKind === "account") {
+    refuse("in-the-way", `it goes with the ${found.ownerKind} whose it is`);
+  }
+  if (found.ownerKind !== "above") await requireNoRepositories(tx, name);
+  await removeNamespace(tx, name);
+  recordEvents(tx, { kind: "access-changed", action: "namespace-deleted", target: { id: found.id, name } });
 }
 
 const columns = ["id", "name", "owner_kind", "owner_id", "visibility", "create_on_push"] as const;
@@ -153,27 +145,20 @@ export async function listNamespaces(reader: Reader, { after, limit }: PageReque
 }
 
 /** As visible as its namespace says, unless another visibility is given. @throws AccessRefusal where it exists */
-export function createEmptyRepository(
-  model: AccessModel,
-  by: By,
+export async function createEmptyRepository(
+  { tx, database }: AccessChange,
   { name, visibility }: { readonly name: RepositoryName; readonly visibility?: Visibility },
 ): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    const { database } = model;
-    const found = await tx.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
-    if (found !== undefined) refuse("taken", `there is a repository ${name}`);
-    const shown = visibility ?? (await visibilityOfNew(within(tx, database), name));
-    await createRepository(database, tx, { name, visibility: shown });
-  });
+  const found = await tx.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
+  if (found !== undefined) refuse("taken", `there is a repository ${name}`);
+  const shown = visibility ?? (await visibilityOfNew(within(tx, database), name));
+  await createRepository(database, tx, { name, visibility: shown });
 }
 
 /** @throws AccessRefusal where there is no such repository */
-export function changeVisibility(
-  model: AccessModel,
-  by: By,
+export async function changeVisibility(
+  { tx }: AccessChange,
   { name, visibility }: { readonly name: RepositoryName; readonly visibility: Visibility },
 ): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    if ((await setVisibility(tx, name, visibility)) === undefined) refuse("unknown", `there is no repository ${name}`);
-  });
+  if ((await setVisibility(tx, name, visibility)) === undefined) refuse("unknown", `there is no repository ${name}`);
 }

@@ -3,7 +3,7 @@ import { parseRepositoryName } from "../../oci/names.ts";
 import type { Reader, Writer } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
-import { type AccessModel, type By, changeAccess } from "../change-access.ts";
+import type { AccessChange } from "../change-access.ts";
 import { requireAccount } from "../require-named.ts";
 import { refuse } from "../refusal.ts";
 import { removeNamespacesOf, requireNoRepositories } from "./remove-namespaces.ts";
@@ -27,43 +27,41 @@ export interface NewOrganization {
  * With the namespace of its name.
  * @throws AccessRefusal
  */
-export function createOrganization(model: AccessModel, by: By, wanted: NewOrganization): Promise<Organization> {
+export async function createOrganization({ tx, now }: AccessChange, wanted: NewOrganization): Promise<Organization> {
   const { name } = wanted;
   if (parseRepositoryName(name) === undefined || name.includes("/")) {
     refuse("invalid", "an organization's name is in small letters and digits, with . _ or - between them");
   }
   const organization = { id: randomUUID(), name, displayName: wanted.displayName ?? name };
-  return changeAccess(model, by, async (tx) => {
-    const created_at = model.now();
-    const { id, displayName: display_name } = organization;
-    if (wanted.takesOver !== true) await requireNoRepositories(tx, name);
-    await requireFreeName(tx, name);
-    await tx.insertInto("organizations").values({ id, name, display_name, created_at }).execute();
-    await tx
-      .insertInto("namespaces")
-      .values({
-        id: randomUUID(),
-        name,
-        owner_kind: "organization",
-        owner_id: id,
-        visibility: "private",
-        create_on_push: "developers",
-        created_at,
-      })
-      .execute();
-    const owner = wanted.owner === undefined ? undefined : await requireAccount(tx, wanted.owner);
-    if (owner !== undefined) {
-      const row = { organization_id: id, account_id: owner.id, role: "owner" as const, created_at };
-      await tx.insertInto("organization_members").values(row).execute();
-    }
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: "organization-created",
-      target: organization,
-      after: { displayName: display_name, ...(owner && { owner: owner.name }) },
-    });
-    return organization;
+  const created_at = now;
+  const { id, displayName: display_name } = organization;
+  if (wanted.takesOver !== true) await requireNoRepositories(tx, name);
+  await requireFreeName(tx, name);
+  await tx.insertInto("organizations").values({ id, name, display_name, created_at }).execute();
+  await tx
+    .insertInto("namespaces")
+    .values({
+      id: randomUUID(),
+      name,
+      owner_kind: "organization",
+      owner_id: id,
+      visibility: "private",
+      create_on_push: "developers",
+      created_at,
+    })
+    .execute();
+  const owner = wanted.owner === undefined ? undefined : await requireAccount(tx, wanted.owner);
+  if (owner !== undefined) {
+    const row = { organization_id: id, account_id: owner.id, role: "owner" as const, created_at };
+    await tx.insertInto("organization_members").values(row).execute();
+  }
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: "organization-created",
+    target: organization,
+    after: { displayName: display_name, ...(owner && { owner: owner.name }) },
   });
+  return organization;
 }
 
 async function requireFreeName(tx: Writer, name: string): Promise<void> {
@@ -79,43 +77,34 @@ async function requireFreeName(tx: Writer, name: string): Promise<void> {
 }
 
 /** @throws AccessRefusal */
-export function renameForDisplay(model: AccessModel, by: By, change: Organization): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    const before = await findOrganization(tx, change.name);
-    if (before?.id !== change.id) return refuse("unknown", `there is no organization ${change.name}`);
-    await tx
-      .updateTable("organizations")
-      .set({ display_name: change.displayName })
-      .where("id", "=", change.id)
-      .execute();
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: "organization-changed",
-      target: { id: change.id, name: change.name },
-      before: { displayName: before.displayName },
-      after: { displayName: change.displayName },
-    });
+export async function renameForDisplay({ tx }: AccessChange, change: Organization): Promise<void> {
+  const before = await findOrganization(tx, change.name);
+  if (before?.id !== change.id) return refuse("unknown", `there is no organization ${change.name}`);
+  await tx.updateTable("organizations").set({ display_name: change.displayName }).where("id", "=", change.id).execute();
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: "organization-changed",
+    target: { id: change.id, name: change.name },
+    before: { displayName: before.displayName },
+    after: { displayName: change.displayName },
   });
 }
 
 /** With its teams, namespaces and all that was granted on them. @throws AccessRefusal while it has repositories */
-export function deleteOrganization(
-  model: AccessModel,
-  by: By,
+export async function deleteOrganization(
+  { tx }: AccessChange,
   { id, name }: Pick<Organization, "id" | "name">,
 ): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    await removeNamespacesOf(tx, { kind: "organization", id });
-    const teams = tx.selectFrom("teams").select("id").where("organization_id", "=", id);
-    await tx.deleteFrom("grants").where("principal_kind", "=", "team").where("principal_id", "in", teams).execute();
-    await tx.deleteFrom("grants").where("scope_kind", "=", "organization").where("scope_id", "=", id).execute();
-    await tx.deleteFrom("team_members").where("team_id", "in", teams).execute();
-    await tx.deleteFrom("teams").where("organization_id", "=", id).execute();
-    await tx.deleteFrom("organization_members").where("organization_id", "=", id).execute();
-    const deleted = await tx.deleteFrom("organizations").where("id", "=", id).returning("id").execute();
-    if (deleted.length === 0) refuse("unknown", `there is no organization ${name}`);
-    recordEvents(tx, { kind: "access-changed", action: "organization-deleted", target: { id, name } });
-  });
+  await removeNamespacesOf(tx, { kind: "organization", id });
+  const teams = tx.selectFrom("teams").select("id").where("organization_id", "=", id);
+  await tx.deleteFrom("grants").where("principal_kind", "=", "team").where("principal_id", "in", teams).execute();
+  await tx.deleteFrom("grants").where("scope_kind", "=", "organization").where("scope_id", "=", id).execute();
+  await tx.deleteFrom("team_members").where("team_id", "in", teams).execute();
+  await tx.deleteFrom("teams").where("organization_id", "=", id).execute();
+  await tx.deleteFrom("organization_members").where("organization_id", "=", id).execute();
+  const deleted = await tx.deleteFrom("organizations").where("id", "=", id).returning("id").execute();
+  if (deleted.length === 0) refuse("unknown", `there is no organization ${name}`);
+  recordEvents(tx, { kind: "access-changed", action: "organization-deleted", target: { id, name } });
 }
 
 export async function findOrganization(reader: Reader | Writer, name: string): Promise<Organization | undefined> {

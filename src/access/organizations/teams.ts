@@ -3,43 +3,38 @@ import { parseRepositoryName } from "../../oci/names.ts";
 import type { Reader } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
-import { type AccessModel, type By, changeAccess } from "../change-access.ts";
+import type { AccessChange } from "../change-access.ts";
 import { refuse } from "../refusal.ts";
 import type { Named, NamedTeam } from "../require-named.ts";
 
 /** @throws AccessRefusal */
-export function createTeam(
-  model: AccessModel,
-  by: By,
+export async function createTeam(
+  { tx, now }: AccessChange,
   { organization, name }: { readonly organization: Named; readonly name: string },
 ): Promise<NamedTeam> {
   if (parseRepositoryName(name) === undefined || name.includes("/")) {
     refuse("invalid", "a team's name is in small letters and digits, with . _ or - between them");
   }
   const team = { id: randomUUID(), name, organization };
-  return changeAccess(model, by, async (tx) => {
-    const row = { id: team.id, organization_id: organization.id, name, created_at: model.now() };
-    const made = await tx
-      .insertInto("teams")
-      .values(row)
-      .onConflict((conflict) => conflict.columns(["organization_id", "name"]).doNothing())
-      .returning("id")
-      .execute();
-    if (made.length === 0) refuse("taken", `there is a team ${organization.name}/${name}`);
-    recordEvents(tx, { kind: "access-changed", action: "team-created", target: targetOf(team) });
-    return team;
-  });
+  const row = { id: team.id, organization_id: organization.id, name, created_at: now };
+  const made = await tx
+    .insertInto("teams")
+    .values(row)
+    .onConflict((conflict) => conflict.columns(["organization_id", "name"]).doNothing())
+    .returning("id")
+    .execute();
+  if (made.length === 0) refuse("taken", `there is a team ${organization.name}/${name}`);
+  recordEvents(tx, { kind: "access-changed", action: "team-created", target: targetOf(team) });
+  return team;
 }
 
 /** With what it was granted. @throws AccessRefusal */
-export function deleteTeam(model: AccessModel, by: By, team: NamedTeam): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    await tx.deleteFrom("grants").where("principal_kind", "=", "team").where("principal_id", "=", team.id).execute();
-    await tx.deleteFrom("team_members").where("team_id", "=", team.id).execute();
-    const deleted = await tx.deleteFrom("teams").where("id", "=", team.id).returning("id").execute();
-    if (deleted.length === 0) refuse("unknown", `there is no team ${team.organization.name}/${team.name}`);
-    recordEvents(tx, { kind: "access-changed", action: "team-deleted", target: targetOf(team) });
-  });
+export async function deleteTeam({ tx }: AccessChange, team: NamedTeam): Promise<void> {
+  await tx.deleteFrom("grants").where("principal_kind", "=", "team").where("principal_id", "=", team.id).execute();
+  await tx.deleteFrom("team_members").where("team_id", "=", team.id).execute();
+  const deleted = await tx.deleteFrom("teams").where("id", "=", team.id).returning("id").execute();
+  if (deleted.length === 0) refuse("unknown", `there is no team ${team.organization.name}/${team.name}`);
+  recordEvents(tx, { kind: "access-changed", action: "team-deleted", target: targetOf(team) });
 }
 
 interface TeamMembership {
@@ -48,47 +43,43 @@ interface TeamMembership {
 }
 
 /** Members of the organization alone. @throws AccessRefusal */
-export function addToTeam(model: AccessModel, by: By, { team, account }: TeamMembership): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    const isMember = await tx
-      .selectFrom("organization_members")
-      .select("role")
-      .where("organization_id", "=", team.organization.id)
-      .where("account_id", "=", account.id)
-      .executeTakeFirst();
-    if (isMember === undefined) refuse("in-the-way", `${account.name} is no member of ${team.organization.name}`);
-    const added = await tx
-      .insertInto("team_members")
-      .values({ team_id: team.id, account_id: account.id, created_at: model.now() })
-      .onConflict((conflict) => conflict.columns(["team_id", "account_id"]).doNothing())
-      .returning("team_id")
-      .execute();
-    if (added.length === 0) return;
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: "team-member-added",
-      target: targetOf(team),
-      after: { account: account.name, accountId: account.id },
-    });
+export async function addToTeam({ tx, now }: AccessChange, { team, account }: TeamMembership): Promise<void> {
+  const isMember = await tx
+    .selectFrom("organization_members")
+    .select("role")
+    .where("organization_id", "=", team.organization.id)
+    .where("account_id", "=", account.id)
+    .executeTakeFirst();
+  if (isMember === undefined) refuse("in-the-way", `${account.name} is no member of ${team.organization.name}`);
+  const added = await tx
+    .insertInto("team_members")
+    .values({ team_id: team.id, account_id: account.id, created_at: now })
+    .onConflict((conflict) => conflict.columns(["team_id", "account_id"]).doNothing())
+    .returning("team_id")
+    .execute();
+  if (added.length === 0) return;
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: "team-member-added",
+    target: targetOf(team),
+    after: { account: account.name, accountId: account.id },
   });
 }
 
 /** @throws AccessRefusal */
-export function removeFromTeam(model: AccessModel, by: By, { team, account }: TeamMembership): Promise<void> {
-  return changeAccess(model, by, async (tx) => {
-    const removed = await tx
-      .deleteFrom("team_members")
-      .where("team_id", "=", team.id)
-      .where("account_id", "=", account.id)
-      .returning("team_id")
-      .execute();
-    if (removed.length === 0) refuse("unknown", `${account.name} is not in ${team.organization.name}/${team.name}`);
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: "team-member-removed",
-      target: targetOf(team),
-      before: { account: account.name, accountId: account.id },
-    });
+export async function removeFromTeam({ tx }: AccessChange, { team, account }: TeamMembership): Promise<void> {
+  const removed = await tx
+    .deleteFrom("team_members")
+    .where("team_id", "=", team.id)
+    .where("account_id", "=", account.id)
+    .returning("team_id")
+    .execute();
+  if (removed.length === 0) refuse("unknown", `${account.name} is not in ${team.organization.name}/${team.name}`);
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: "team-member-removed",
+    target: targetOf(team),
+    before: { account: account.name, accountId: account.id },
   });
 }
 
