@@ -12,6 +12,11 @@ async function* bytes(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield Buffer.from(text);
 }
 
+async function* breaking(): AsyncGenerator<Uint8Array> {
+  yield* bytes("one");
+  throw new Error("the sender went away");
+}
+
 const textsOf = async (chunks: AsyncIterable<Uint8Array>): Promise<readonly string[]> =>
   (await Array.fromAsync(chunks)).map((chunk) => Buffer.from(chunk).toString());
 
@@ -39,10 +44,6 @@ test("a piece does not wait for the one behind it, which may take long, and nor 
 });
 
 test("a body that breaks is no whole one", async () => {
-  async function* breaking(): AsyncGenerator<Uint8Array> {
-    yield* bytes("one");
-    throw new Error("the sender went away");
-  }
   const [outcome] = await Promise.allSettled([beginBody(breaking())]);
   expect(outcome.status).toBe("rejected");
 });
