@@ -19,6 +19,8 @@ const account: Caller = { principal: { kind: "account", id: "1", name: "a", admi
 const request = (about: Partial<Incoming> = {}, headers: Readonly<Record<string, string>> = {}): Incoming =>
   incoming({ path: "/v2/library/app/manifests/latest", headers: new Map(Object.entries(headers)), ...about });
 
+const bearer = (token: string): Incoming => request({}, { authorization: `Bearer ${token}` });
+
 function open() {
   const state = { revision: 1, now: 1000, isWithheld: false };
   const refuses: Registry["readGates"][number]["refuses"] = () =>
@@ -122,7 +124,6 @@ describe("an answer to credentials", () => {
   it("is not given to a token that begins or ends like it, however many came between", () => {
     const { remembered, keep } = open();
     const caller = { ...account, goodUntil: 2000 };
-    const bearer = (token: string): Incoming => request({}, { authorization: `Bearer ${token}` });
     for (let at = 0; at < 600; at++) keep(bearer(`token-${at}`), { caller });
     for (const at of [0, 300, 599]) expect(remembered.find(bearer(`token-${at}`))?.caller).toEqual(caller);
     for (const token of ["token-", "token-600", "token-5990", "Token-599", ""]) {
