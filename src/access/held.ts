@@ -1,5 +1,5 @@
 import { type Networks, openNetworks } from "../platform/net/networks.ts";
-import { parsePermission, type Permission, type Verb } from "./permissions.ts";
+import { parsePermission, type Permission } from "./permissions.ts";
 import { matchesGlob } from "./pattern.ts";
 import { builtInRole, findBuiltInRole, type Role, roleOf } from "./roles.ts";
 import type { GrantedKind, GrantScopeKind } from "./tables.ts";
@@ -96,9 +96,7 @@ export function givesPermission(
   tag: string | { readonly some: true } | undefined,
 ): boolean {
   if (!role.permissions.has(permission)) return false;
-  if (tagPattern === undefined || verbIn(permission) === "read") return true;
+  if (tagPattern === undefined || permission.endsWith(":read")) return true;
   if (tag === undefined || !ofTags.has(permission)) return false;
   return typeof tag !== "string" || matchesGlob(tagPattern, tag);
 }
-
-const verbIn = (permission: Permission): Verb | string => permission.slice(permission.indexOf(":") + 1);

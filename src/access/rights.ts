@@ -144,8 +144,11 @@ function heldInRow(row: Row, place: Place): readonly Held[] {
       return row.role === "owner" ? [asOwner, asMember] : [asMember];
     case "grant":
       return row.scope_kind !== "pattern" || coversByPattern(row, place) ? [heldBy(row)] : [];
-    default:
+    case "namespace":
+    case "repository":
       return [];
+    default:
+      return row satisfies never;
   }
 }
 

@@ -54,6 +54,8 @@ async function readable({ authorize }: TestAccess, caller: Caller): Promise<read
   return names.filter((_, at) => decisions[at]?.allowed);
 }
 
+const forCatalog = (caller: Caller): Caller => withScope(caller, "registry:catalog:*");
+
 type Wanted = Parameters<typeof grant>[2];
 
 describeEachDatabase("visibleTo", (_dialect, open) => {
@@ -131,7 +133,6 @@ describeEachDatabase("visibleTo", (_dialect, open) => {
     const count = async (seen: Promise<Seen>): Promise<number> => (await pages(access, await seen)).length;
     const total = Object.keys(repositories).length;
     const [admin, ann] = [callerOf(accounts.root), callerOf(accounts.ann)];
-    const forCatalog = (caller: Caller): Caller => withScope(caller, "registry:catalog:*");
     expect(await count(access.listedTo(forCatalog(admin)))).toBe(total);
     expect(await count(access.listedTo(forCatalog(ann)))).toBe((await readable(access, ann)).length);
     expect([await count(access.visibleTo(forCatalog(admin))), await count(access.visibleTo(forCatalog(ann)))]).toEqual([

@@ -7,7 +7,6 @@ import {
   listTeams,
   removeFromTeam,
 } from "../access/organizations/teams.ts";
-import { refuse } from "../access/refusal.ts";
 import { requireAccount, requireOrganization, requireTeam } from "../access/require-named.ts";
 import { printRow } from "./print-rows.ts";
 import { type AccessOptions, everyOne, withAccess, withAccessOptions } from "./with-access.ts";
@@ -19,8 +18,7 @@ export function addTeam(program: Command): void {
     .description("make a team")
     .action((name: string, options: AccessOptions) =>
       withAccess(options, async ({ read, change }) => {
-        const [organization = "", short] = name.split("/", 2);
-        if (short === undefined) return refuse("invalid", "a team is named organization/team");
+        const [organization = "", short = ""] = name.split("/", 2);
         const found = await requireOrganization(read, organization);
         const { id } = await change((tx) => createTeam(tx, { organization: found, name: short }));
         printRow({ name, id }, options.json);

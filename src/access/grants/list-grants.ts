@@ -74,11 +74,7 @@ const shown = (reader: Reader) =>
     .leftJoin("namespaces", (join) =>
       join.onRef("namespaces.id", "=", "grants.scope_id").on("grants.scope_kind", "in", ["namespace", "pattern"]),
     )
-    .leftJoin("repositories", (join) =>
-      join
-        .on("grants.scope_kind", "=", "repository")
-        .on("repositories.id", "=", sql<number>`cast(grants.scope_id as integer)`),
-    )
+    .leftJoin("repositories", (join) => join.on("repositories.id", "=", repositoryId))
     .select([
       "grants.id",
       "grants.role",
@@ -98,6 +94,9 @@ const shown = (reader: Reader) =>
       "grants.networks",
       "grants.expires_at",
     ]);
+
+/** No repository has the id 0. */
+const repositoryId = sql<number>`cast(case when grants.scope_kind = 'repository' then grants.scope_id else '0' end as bigint)`;
 
 type Row = Awaited<ReturnType<ReturnType<typeof shown>["executeTakeFirstOrThrow"]>>;
 

@@ -85,10 +85,8 @@ export function distribution(deps: DistributionDeps) {
     notes.caller = caller;
     const decision =
       wanted === undefined ? undefined : await requireAccess(deps.access.authorize, caller, { ...wanted, scopes });
-    const kept = (reply: Reply, repository: RepositoryName | undefined, dependsOn: DependsOn | undefined): Reply => {
+    const kept = (reply: Reply, repository: RepositoryName | undefined, dependsOn: DependsOn | undefined): Reply =>
       remembered.keep(request, { reply, caller, handler, repository, dependsOn }, moment);
-      return reply;
-    };
     switch (route.kind) {
       case "base":
         requireMethod(request, reading);
