@@ -12,7 +12,7 @@ import { addToTeam, createTeam, removeFromTeam } from "../src/access/organizatio
 import type { Database } from "../src/platform/database/database.ts";
 import { openDatabase } from "../src/platform/database/open-database.ts";
 import { createPasswords } from "../src/platform/passwords/passwords.ts";
-import { bearerFor } from "./protocol/bearer.ts";
+import { tokenReply } from "./protocol/bearer.ts";
 import { absentDigest, mediaTypes, type PushedImage, pushImage } from "./protocol/content.ts";
 import { type Answer, basic, problemsOf, type Registry, registryOf } from "./protocol/registry-client.ts";
 import { createTestDatabase, describeEachDatabase } from "./support/databases.ts";
@@ -65,6 +65,9 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
     change((tx) => createGrant(tx, { to, role, on: scopeNamed(on), conditions }));
   const asUser = (name: string): Registry => admin().as(basic(name, password));
   const admin = (): Registry => registryOf(servers[0] as TestServer);
+
+  const bearerFor = async (who: Registry, scope: string): Promise<string> =>
+    `Bearer ${tokenReply(await who.send("GET", `/token?service=berth&scope=${scope}`)).token}`;
 
   /** Eight connections to each server: whichever process answers, the answer is the same. */
   async function everywhere(
