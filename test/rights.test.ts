@@ -27,6 +27,24 @@ const otherPush = {
   body: '{"schemaVersion":2,"manifests":[],"annotations":{"a":"b"}}',
 };
 
+const begin = (who: Registry, name: string): Promise<Answer> =>
+  who.send("POST", `/v2/${name}/blobs/uploads/`, { body: "" });
+
+const bearerFor = async (who: Registry, scope: string): Promise<string> =>
+  `Bearer ${tokenReply(await who.send("GET", `/token?service=berth&scope=${scope}`)).token}`;
+
+const comparable = (answer: Answer, of: string): unknown => {
+  const { date: _date, "x-request-id": _id, ...headers } = answer.headers;
+  return JSON.parse(JSON.stringify({ status: answer.status, headers, text: answer.text }).replaceAll(of, "<name>"));
+};
+
+const digestsOf = (who: Registry): Promise<readonly (string | undefined)[]> =>
+  Promise.all(
+    ["latest", "v9"].map(async (tag) =>
+      (await who.send("HEAD", `/v2/acme/tags/manifests/${tag}`)).header("docker-content-digest"),
+    ),
+  );
+
 /** Several processes on one database, and this one, which changes rights as the command line does. */
 describeEachDatabase("rights, on every process of a registry", (dialect) => {
   const used = new AsyncDisposableStack();
@@ -61,34 +79,27 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
     );
     return (await findAccountByName(database, name)) ?? Promise.reject(new Error(`${text} was not made`));
   }
-  const grantTo = (to: Grantee, role: string, on: string, conditions: Conditions = {}): Promise<string> =>
-    change((tx) => createGrant(tx, { to, role, on: scopeNamed(on), conditions }));
+  const grantTo = (
+    to: Grantee,
+    role: string,
+    { on, ...conditions }: { readonly on: string } & Conditions,
+  ): Promise<string> => change((tx) => createGrant(tx, { to, role, on: scopeNamed(on), conditions }));
   const asUser = (name: string): Registry => admin().as(basic(name, password));
   const admin = (): Registry => registryOf(servers[0] as TestServer);
 
-  const bearerFor = async (who: Registry, scope: string): Promise<string> =>
-    `Bearer ${tokenReply(await who.send("GET", `/token?service=berth&scope=${scope}`)).token}`;
-
   /** Eight connections to each server: whichever process answers, the answer is the same. */
-  async function everywhere(
-    authorization: string | undefined,
-    method: string,
-    path: string,
-    body = {},
-  ): Promise<readonly number[]> {
+  const pulls = async (authorization: string | undefined): Promise<readonly number[]> => {
     const asked = servers.flatMap((server) =>
-      Array.from({ length: 8 }, () => registryOf(server).as(authorization).send(method, path, body)),
+      Array.from({ length: 8 }, () => registryOf(server).as(authorization).send("HEAD", "/v2/acme/app/manifests/v1")),
     );
     return [...new Set((await Promise.all(asked)).map(({ status }) => status))];
-  }
-  const pulls = async (authorization: string | undefined): Promise<readonly number[]> =>
-    everywhere(authorization, "HEAD", "/v2/acme/app/manifests/v1");
+  };
 
   test("are given and taken with the next request, to passwords and to tokens that are out already", async () => {
     const ann = await addAccount("ann");
     const credentials = basic("ann", password);
     expect(await pulls(credentials)).toEqual([403]);
-    const id = await grantTo({ kind: "account", name: "ann" }, "developer", "namespace acme");
+    const id = await grantTo({ kind: "account", name: "ann" }, "developer", { on: "namespace acme" });
     const token = await bearerFor(asUser("ann"), "repository:acme/app:pull,push");
     for (let round = 0; round < 3; round += 1)
       expect([await pulls(credentials), await pulls(token)]).toEqual([[200], [200]]);
@@ -114,7 +125,7 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
       await setMember(tx, { organization, account, role: "member" });
       return createTeam(tx, { organization, name: "dev" });
     });
-    await grantTo({ kind: "team", name: "acme/dev" }, "guest", "pattern acme/*");
+    await grantTo({ kind: "team", name: "acme/dev" }, "guest", { on: "pattern acme/*" });
     expect(await pulls(basic("tess", password))).toEqual([403]);
     await change((tx) => addToTeam(tx, { team, account }));
     expect(await pulls(basic("tess", password))).toEqual([200]);
@@ -133,10 +144,6 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
     await change((tx) => changeVisibility(tx, { name, visibility: "private" }));
     expect([await pulls(undefined), await pulls(basic("vera", password))]).toEqual([[401], [403]]);
 
-    const comparable = (answer: Answer, of: string): unknown => {
-      const { date: _date, "x-request-id": _id, ...headers } = answer.headers;
-      return JSON.parse(JSON.stringify({ status: answer.status, headers, text: answer.text }).replaceAll(of, "<name>"));
-    };
     const vera = asUser("vera");
     const requests: readonly (readonly [string, string, object?])[] = [
       ["GET", "manifests/v1"],
@@ -160,16 +167,10 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
     await change(async (tx) => {
       await createRole(tx, { name: "creator", permissions: ["repository:read", "repository:create"] });
     });
-    await grantTo({ kind: "account", name: "cora" }, "creator", "namespace acme");
+    await grantTo({ kind: "account", name: "cora" }, "creator", { on: "namespace acme" });
     const cora = asUser("cora");
     for (const tag of ["latest", "v9"]) await pushImage(admin(), "acme/tags", { tag });
-    const digests = async (): Promise<readonly (string | undefined)[]> =>
-      Promise.all(
-        ["latest", "v9"].map(async (tag) =>
-          (await admin().send("HEAD", `/v2/acme/tags/manifests/${tag}`)).header("docker-content-digest"),
-        ),
-      );
-    const before = await digests();
+    const before = await digestsOf(admin());
     const put = async (reference: string): Promise<number> =>
       (await cora.send("PUT", `/v2/acme/tags/manifests/${reference}`, otherPush)).status;
     expect([await put("latest"), await put("v9"), await put("LATEST")]).toEqual([403, 403, 201]);
@@ -178,13 +179,13 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
     expect((await cora.send("HEAD", "/v2/acme/tags/manifests/new")).status).toBe(404);
     for (const reference of ["v9", made])
       expect((await cora.send("DELETE", `/v2/acme/tags/manifests/${reference}`)).status).toBe(403);
-    expect(await digests()).toEqual(before);
+    expect(await digestsOf(admin())).toEqual(before);
     expect(await put(`${made}?tag=a&tag=b`)).toBe(201);
   }, 60_000);
 
   test("limited to tags move and delete those alone, and nothing by digest", async () => {
     await addAccount("dora");
-    await grantTo({ kind: "account", name: "dora" }, "maintainer", "namespace acme", { tags: "dev-*" });
+    await grantTo({ kind: "account", name: "dora" }, "maintainer", { on: "namespace acme", tags: "dev-*" });
     const dora = asUser("dora");
     const pushed = await pushImage(admin(), "acme/limited", { tag: "prod" });
     const put = async (tag: string): Promise<number> =>
@@ -201,10 +202,8 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
 
   test("to make a repository are the namespace's rule, and what is missing is told to those who may read there", async () => {
     await addAccount("nina");
-    await grantTo({ kind: "account", name: "nina" }, "developer", "namespace acme");
+    await grantTo({ kind: "account", name: "nina" }, "developer", { on: "namespace acme" });
     const [nina, stranger] = [asUser("nina"), asUser("vera")];
-    const begin = (who: Registry, name: string): Promise<Answer> =>
-      who.send("POST", `/v2/${name}/blobs/uploads/`, { body: "" });
     expect((await begin(nina, "acme/first")).status).toBe(202);
     await change((tx) => changeNamespace(tx, { name: "acme", createOnPush: "project-admins" }));
     const refused = await begin(nina, "acme/second");
@@ -225,7 +224,7 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
 
   test("on one repository open no blob of another, and no mount from it", async () => {
     await addAccount("mona");
-    await grantTo({ kind: "account", name: "mona" }, "developer", "pattern acme/mona-*");
+    await grantTo({ kind: "account", name: "mona" }, "developer", { on: "pattern acme/mona-*" });
     const secret = await pushImage(admin(), "acme/secret", { tag: "v1" });
     const mona = asUser("mona");
     await pushImage(mona, "acme/mona-app", { tag: "v1" });

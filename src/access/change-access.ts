@@ -20,7 +20,7 @@ export interface AccessChange {
 }
 
 /** Its first step: such changes come one after the other, and what they change counts with the next request. */
-export async function beginChange(change: AccessChange): Promise<AccessChange> {
+async function beginChange(change: AccessChange): Promise<AccessChange> {
   await countUpRevision(change.tx);
   return change;
 }
@@ -43,7 +43,7 @@ export const changeAccess = <T>(
     by === "operator" ? { actor: actorOf(by) } : envelopeOf(by),
   );
 
-export const envelopeOf = (caller: Caller, requestId?: string): Envelope => ({
+const envelopeOf = (caller: Caller, requestId?: string): Envelope => ({
   actor: actorOf(caller),
   ...(caller.remoteAddress !== undefined && { address: caller.remoteAddress }),
   ...(requestId !== undefined && { requestId }),

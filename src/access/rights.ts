@@ -26,7 +26,7 @@ export interface Rights {
 }
 
 /** The namespaces of a name, the outermost first. */
-export function namespacesOf(name: string): readonly string[] {
+function namespacesOf(name: string): readonly string[] {
   const segments = name.split("/");
   return segments.length === 1 ? [""] : segments.slice(1).map((_, at) => segments.slice(0, at + 1).join("/"));
 }

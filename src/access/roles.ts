@@ -78,9 +78,6 @@ const builtIn: ReadonlyMap<string, Role> = new Map(
 export const builtInRole = (name: BuiltInRole): Role => builtIn.get(name) ?? roleOf(name, new Set());
 export const findBuiltInRole = (name: string): Role | undefined => builtIn.get(name);
 
-export const parseRankedRole = (text: string): RankedRole | undefined => ladder.find((step) => step === text);
-export const rankOf = (role: RankedRole): number => ladder.indexOf(role) + 1;
-
 /** The lowest step that has the permission: what somebody who lacks it would have to be given. */
 export const lowestRoleWith = (permission: Permission): RankedRole =>
   ladder.find((step) => permissionsOf[step].has(permission)) ?? "administrator";

@@ -1,6 +1,11 @@
 import type { Command } from "commander";
 import { listMembers, removeMember, setMember } from "../access/organizations/members.ts";
-import { createOrganization, deleteOrganization, listOrganizations } from "../access/organizations/organizations.ts";
+import {
+  createOrganization,
+  deleteOrganization,
+  listOrganizations,
+  renameForDisplay,
+} from "../access/organizations/organizations.ts";
 import { requireAccount, requireOrganization } from "../access/require-named.ts";
 import { printRow } from "./print-rows.ts";
 import { type AccessOptions, everyOne, withAccess, withAccessOptions } from "./with-access.ts";
@@ -24,6 +29,15 @@ export function addOrg(program: Command): void {
         const wanted = { name, ...(owner && { owner }), ...(displayName && { displayName }) };
         const made = await change((tx) => createOrganization(tx, { ...wanted, takesOver: takeOver === true }));
         printRow({ ...made }, options.json);
+      }),
+    );
+  withAccessOptions(org.command("rename <name> <display-name>"))
+    .description("call an organization something else where people read it; its name stays")
+    .action((name: string, displayName: string, options: AccessOptions) =>
+      withAccess(options, async ({ read, change }) => {
+        const { id } = await requireOrganization(read, name);
+        await change((tx) => renameForDisplay(tx, { id, name, displayName }));
+        printRow({ name, displayName }, options.json);
       }),
     );
   withAccessOptions(org.command("list"))

@@ -104,7 +104,7 @@ function askInTurn(sites: readonly Site[], request: Incoming, notes: RequestNote
 
 function failureReply({ log, challenge }: Answering, request: Incoming, error: unknown): Reply {
   if (error instanceof RegistryError) {
-    logDamage(log, request, error);
+    logProblems(log, request, error);
     const origin = { scheme: request.scheme, host: request.headers.get("host") };
     return problemReply(error.problems, (wanted) => challenge(origin, wanted));
   }
@@ -121,10 +121,13 @@ function failureReply({ log, challenge }: Answering, request: Incoming, error: u
   return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
 }
 
-/** The client is told that it may push again; that bytes are gone is the operator's to know. */
-function logDamage(log: Log, { requestId, path }: Incoming, { problems }: RegistryError): void {
+/** What the client is not told: that bytes are gone is the operator's to know, and by which rule they were denied. */
+function logProblems(log: Log, request: Incoming, { problems }: RegistryError): void {
   for (const problem of problems) {
-    if (problem.code === "BLOB_DAMAGED") log.warn("blob damaged", { digest: problem.digest, requestId, path });
+    if (problem.code === "BLOB_DAMAGED") {
+      log.warn("blob damaged", { digest: problem.digest, requestId: request.requestId, path: request.path });
+    }
+    if (problem.code === "DENIED") log.info("denied", { ...asked(request), rule: problem.rule });
   }
 }
 

@@ -94,7 +94,7 @@ const told = ({ to, role, on, conditions }: NewGrant): JsonObject => ({
   ...(conditions && { conditions: { ...conditions } }),
 });
 
-/** Where it is, `findGrant` tells. @throws AccessRefusal for the last administrator's */
+/** @throws AccessRefusal for the last administrator's */
 export async function deleteGrant({ tx }: AccessChange, id: string): Promise<void> {
   const grant = await tx.selectFrom("grants").selectAll().where("id", "=", id).executeTakeFirst();
   if (grant === undefined) return refuse("unknown", `there is no grant ${id}`);

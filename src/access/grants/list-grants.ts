@@ -1,8 +1,6 @@
 import { sql } from "kysely";
-import { parseRepositoryName } from "../../oci/names.ts";
 import type { Reader } from "../../platform/database/database.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
-import type { Resource } from "../authorize.ts";
 import { listIn } from "../held.ts";
 import { namespaceLabel } from "../organizations/namespaces.ts";
 import type { GrantedKind, GrantScopeKind } from "../tables.ts";
@@ -46,15 +44,6 @@ export async function listGrants(
     .limit(limit + 1)
     .execute();
   return toPage(rows.map(toShown), limit);
-}
-
-/** With the place that it is on, where whoever changes it needs the right to. */
-export async function findGrant(
-  reader: Reader,
-  id: string,
-): Promise<{ readonly grant: GrantShown; readonly place: Resource } | undefined> {
-  const row = await shown(reader).where("grants.id", "=", id).executeTakeFirst();
-  return row && { grant: toShown(row), place: placeOf(row) };
 }
 
 const shown = (reader: Reader) =>
@@ -120,12 +109,4 @@ function nameOfScope({ scope_kind: kind, organization, namespace, repository, pa
   if (kind === "instance") return "";
   if (kind === "pattern") return namespace === "" ? (pattern ?? "") : `${namespace ?? id}/${pattern ?? ""}`;
   return kind === "namespace" ? namespaceLabel(namespace ?? id) : (organization ?? repository ?? id);
-}
-
-function placeOf({ scope_kind: kind, scope_id: id, namespace, repository }: Row): Resource {
-  const name = repository === null ? undefined : parseRepositoryName(repository);
-  if (kind === "organization") return { kind, id, subject: "grant" };
-  if (kind === "repository" && name !== undefined) return { kind, name, subject: "grant" };
-  if (namespace !== null) return { kind: "namespace", name: namespace, subject: "grant" };
-  return { kind: "instance", subject: "grant" };
 }

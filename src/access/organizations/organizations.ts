@@ -107,7 +107,7 @@ export async function deleteOrganization(
   recordEvents(tx, { kind: "access-changed", action: "organization-deleted", target: { id, name } });
 }
 
-export async function findOrganization(reader: Reader | Writer, name: string): Promise<Organization | undefined> {
+async function findOrganization(reader: Reader | Writer, name: string): Promise<Organization | undefined> {
   const row = await reader
     .selectFrom("organizations")
     .select(["id", "name", "display_name"])
