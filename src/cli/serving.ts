@@ -22,6 +22,7 @@ import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
+import { openWantedSources } from "./wanted-sources.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -83,7 +84,7 @@ function measureRoom({ room }: BlobStore, metrics: Metrics): void {
 async function openAccessOf(
   config: Config,
   { database }: Registry,
-  { operation: { log }, guesses }: Around,
+  { operation: { log, metrics }, guesses }: Around,
 ): Promise<Access> {
   const passwords = createPasswords(passwordLimits);
   const now = Date.now;
@@ -96,6 +97,7 @@ async function openAccessOf(
     policy: { mode: config.access.mode },
     tokenSettings: { issuer: "berth", service: config.access.service, ttlSeconds: tokenSeconds },
     guesses,
+    sources: await openWantedSources(config, { database, log, metrics, now }),
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];

@@ -5,6 +5,7 @@ import { parseAccountName } from "../../src/access/account-name.ts";
 import { type Account, createAccount, findAccountByName } from "../../src/access/accounts.ts";
 import type { Policy } from "../../src/access/authorize.ts";
 import type { Database } from "../../src/platform/database/database.ts";
+import { noSources, type Sources } from "../../src/access/sources/sources.ts";
 import { createPasswords, type Passwords } from "../../src/platform/passwords/passwords.ts";
 
 /** A clock that a test moves on. */
@@ -59,10 +60,15 @@ export interface TestAccess extends Access {
   readonly addAccount: (name: string, password: string, administrator?: boolean) => Promise<Account>;
 }
 
+interface TestAccessParts {
+  readonly usedPasswords?: Passwords;
+  readonly sources?: Sources;
+}
+
 export async function openTestAccess(
   database: Database,
   mode: Policy["mode"] = "standard",
-  usedPasswords: Passwords = cheapPasswords,
+  { usedPasswords = cheapPasswords, sources = noSources }: TestAccessParts = {},
 ): Promise<TestAccess> {
   const clock = testClock();
   const passwords = countedPasswords(usedPasswords);
@@ -72,6 +78,7 @@ export async function openTestAccess(
     secret: testSecret(),
     policy: { mode },
     guesses: guessesUnderWay(),
+    sources,
     tokenSettings,
     now: clock.now,
   });
