@@ -90,7 +90,13 @@ export interface NewPassword {
 export async function changePassword(tx: Writer, { id, passwordHash, changedAt }: NewPassword): Promise<void> {
   await tx
     .updateTable("accounts")
-    .set((eb) => ({ password_hash: passwordHash, password_changed_at: changedAt, epoch: eb("epoch", "+", 1) }))
+    // With a password of its own it needs no source that knows it.
+    .set((eb) => ({
+      password_hash: passwordHash,
+      password_changed_at: changedAt,
+      suspended: 0,
+      epoch: eb("epoch", "+", 1),
+    }))
     .where("id", "=", id)
     .execute();
 }

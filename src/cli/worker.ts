@@ -81,7 +81,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
     async lead() {
       // Who led before is no more.
       if (isOurs) await releaseJobs(registry.database);
-      background = startBackground(config, serving.registry, operation);
+      background = startBackground(config, serving, operation);
       ends.push(background.stop);
       const acme = await openWantedAcme(config, operation, server);
       if (acme === undefined) return;

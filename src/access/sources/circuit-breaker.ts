@@ -52,7 +52,8 @@ export function circuitBreaker({ now, onOpen, onClose }: BreakerDeps, settings =
     },
     async run(work) {
       const isTrial = openUntil !== undefined;
-      if (openUntil !== undefined && (trying || now() < openUntil)) throw new SourceUnavailable("it did not answer before");
+      if (openUntil !== undefined && (trying || now() < openUntil))
+        throw new SourceUnavailable("it did not answer before");
       trying = isTrial || trying;
       try {
         const result = await work();

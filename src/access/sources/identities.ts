@@ -1,7 +1,9 @@
 import { createHash, randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { Database, Writer } from "../../platform/database/database.ts";
 import { type AccountName, parseAccountName } from "../account-name.ts";
 import { type Account, createAccount, findAccountById, findAccountByName } from "../accounts.ts";
+import { confirmIdentity, toldBy } from "./resync.ts";
 import type { Identity } from "./source.ts";
 
 export interface Linking {
@@ -37,9 +39,7 @@ export async function accountOfIdentity(database: Database, linking: Linking): P
   const isCurrent =
     known !== undefined &&
     known.active === 1 &&
-    known.name === identity.name &&
-    known.display_name === (identity.displayName ?? null) &&
-    known.email === (identity.email ?? null) &&
+    isDeepStrictEqual(toldBy(identity), { name: known.name, display_name: known.display_name, email: known.email }) &&
     now - known.confirmed_at < confirmedForMs;
   const { id, isNew } = isCurrent
     ? { id: known.account_id, isNew: false }
@@ -50,33 +50,20 @@ export async function accountOfIdentity(database: Database, linking: Linking): P
 
 /** Of two who sign in for the first time at once, one makes the account. */
 async function linkIdentity(tx: Writer, { source, identity, now }: Linking): Promise<{ id: string; isNew: boolean }> {
-  const told = {
-    name: identity.name,
-    display_name: identity.displayName ?? null,
-    email: identity.email ?? null,
-    active: 1,
-    confirmed_at: now,
-  };
-  const known = await tx
-    .updateTable("account_identities")
-    .set(told)
-    .where("source", "=", source)
-    .where("subject", "=", identity.subject)
-    .returning("account_id")
-    .executeTakeFirst();
-  if (known !== undefined) {
-    await tx
-      .updateTable("accounts")
-      .set({ suspended: 0 })
-      .where("id", "=", known.account_id)
-      .where("suspended", "=", 1)
-      .execute();
-    return { id: known.account_id, isNew: false };
-  }
+  const known = await confirmIdentity(tx, source, { identity, now });
+  if (known !== undefined) return { id: known, isNew: false };
   const id = await createAccountFor(tx, { source, identity, now });
   const linked = await tx
     .insertInto("account_identities")
-    .values({ ...told, source, subject: identity.subject, account_id: id, linked_at: now })
+    .values({
+      ...toldBy(identity),
+      source,
+      subject: identity.subject,
+      account_id: id,
+      active: 1,
+      confirmed_at: now,
+      linked_at: now,
+    })
     .onConflict((conflict) => conflict.columns(["source", "subject"]).doNothing())
     .executeTakeFirst();
   if (linked.numInsertedOrUpdatedRows === 1n) return { id, isNew: true };
@@ -116,7 +103,9 @@ function* namesFor(source: string, { name, subject }: Identity): Generator<Accou
     .replaceAll(/^[^a-z0-9]+|[^a-z0-9]+$/g, "");
   const own = plain === name ? parseAccountName(name) : undefined;
   if (own !== undefined) yield own;
-  const hash = createHash("sha256").update(JSON.stringify([source, subject])).digest("hex");
+  const hash = createHash("sha256")
+    .update(JSON.stringify([source, subject]))
+    .digest("hex");
   for (const length of [suffixCharacters, hash.length - 1]) {
     const suffix = hash.slice(0, length);
     const beginning = plain.slice(0, Math.max(0, mostNameCharacters - length - 1));

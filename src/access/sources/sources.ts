@@ -5,6 +5,7 @@ import { loggable } from "../../platform/telemetry/loggable.ts";
 import type { Account } from "../accounts.ts";
 import { type CircuitBreaker, circuitBreaker } from "./circuit-breaker.ts";
 import { accountOfIdentity, sourceOfAccount } from "./identities.ts";
+import { type Confirm, hasIdentities, resyncSource, suspendOthers } from "./resync.ts";
 import { type Identity, type Source, type SourceAnswer, SourceUnavailable } from "./source.ts";
 
 /** An account whose password a source has just confirmed, and for how long its word counts. */
@@ -21,6 +22,10 @@ export interface Sources {
    * @throws RegistryError UNAVAILABLE where a source that may know the name does not answer
    */
   signIn(name: string, password: string | undefined): Promise<SignedIn | undefined>;
+  /** Whether there is any account that `resync` would look at. */
+  hasAccounts(): Promise<boolean>;
+  /** Looks at all accounts of all sources. @returns a few words on how it went */
+  resync(signal: AbortSignal): Promise<string>;
 }
 
 export type SourceOutcome = SourceAnswer["kind"] | "unavailable";
@@ -33,9 +38,6 @@ export interface SourcesDeps {
   readonly count: (source: string, outcome: SourceOutcome) => void;
 }
 
-/** There are none but the accounts of the database. */
-export const noSources: Sources = { signIn: async () => undefined };
-
 interface Guarded {
   readonly source: Source;
   readonly breaker: CircuitBreaker;
@@ -45,6 +47,7 @@ const retryAfterSeconds = 5;
 const longestNameCharacters = 64;
 
 export function openSources(sources: readonly Source[], deps: SourcesDeps): Sources {
+  const names = sources.map(({ name }) => name);
   const guarded = sources.map((source) => ({ source, breaker: breakerOf(source, deps) }));
   const ask = async ({ source, breaker }: Guarded, name: string, password: string | undefined) => {
     try {
@@ -81,6 +84,25 @@ export function openSources(sources: readonly Source[], deps: SourcesDeps): Sour
         return undefined;
       }
       return undefined;
+    },
+    hasAccounts: () => hasIdentities(deps.database, names),
+    async resync(signal) {
+      const words: string[] = [];
+      const others = await suspendOthers(deps.database, names);
+      if (others > 0) deps.log.warn("accounts suspended", { accounts: others, reason: "their source is not enabled" });
+      for (const { source, breaker } of guarded) {
+        const confirm: Confirm = (subjects) => breaker.run(() => source.confirm(subjects));
+        try {
+          const { confirmed, suspended } = await resyncSource(deps.database, source.name, { ...deps, confirm, signal });
+          if (suspended > 0) deps.log.info("accounts suspended", { accounts: suspended, source: source.name });
+          words.push(`${source.name}: ${confirmed} confirmed, ${suspended} suspended`);
+        } catch (error) {
+          if (!(error instanceof SourceUnavailable)) throw error;
+          deps.count(source.name, "unavailable");
+          words.push(`${source.name} does not answer`);
+        }
+      }
+      return words.join("; ");
     },
   };
 }

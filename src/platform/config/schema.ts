@@ -79,6 +79,8 @@ export const configSchema = z
           .default("berth"),
         /** Where people are known beside the accounts of the database. */
         sources: sourcesSchema.optional(),
+        /** The rest between two looks at all accounts that come from them. */
+        resyncSeconds: z.number().int().min(10).max(daySeconds).default(1800),
       })
       .prefault({}),
     manifests: z

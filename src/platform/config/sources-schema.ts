@@ -65,15 +65,12 @@ const ldapSource = z
     operationTimeoutSeconds: seconds(10, 60),
     /** How long a right password is good without asking again. */
     cacheSeconds: z.number().int().min(0).max(300).default(60),
-    /** The rest between two looks at all accounts of the source. */
-    resyncSeconds: z.number().int().min(10).max(86_400).default(1800),
     /** Whether whoever signs in for the first time gets an account. */
     onboard: z.boolean().default(true),
     user: ldapUser,
   })
   .superRefine(({ bindDn, bindPassword, bindPasswordFile }, context) => {
-    const needs = (key: string, message: string): void =>
-      context.addIssue({ code: "custom", path: [key], message });
+    const needs = (key: string, message: string): void => context.addIssue({ code: "custom", path: [key], message });
     const passwords = [bindPassword, bindPasswordFile].filter((given) => given !== undefined).length;
     if (passwords > 1) needs("bindPasswordFile", "is given beside bindPassword: one of them has to go");
     if (bindDn !== undefined && passwords === 0) needs("bindDn", "needs bindPassword or bindPasswordFile too");

@@ -22,7 +22,11 @@ export interface Metrics {
   total(name: string, help: string, read: () => number): void;
   render(): Promise<RenderedMetrics>;
   /** A count of something that is rare. @returns adds one */
-  counter(name: string, help: string, labelNames?: readonly string[]): (labels?: Readonly<Record<string, string>>) => void;
+  counter(
+    name: string,
+    help: string,
+    labelNames?: readonly string[],
+  ): (labels?: Readonly<Record<string, string>>) => void;
   /** The same as data, to be added to those of other processes. */
   snapshot(): Promise<MetricsSnapshot>;
 }

@@ -42,7 +42,8 @@ export function ldapSource(settings: LdapSettings): Source {
     rememberMs: settings.cacheSeconds * 1000,
     authenticate: (name, password) =>
       converse(async (session) => {
-        const found = Buffer.byteLength(name) > longestNameBytes ? undefined : await findPerson(session, settings, name);
+        const found =
+          Buffer.byteLength(name) > longestNameBytes ? undefined : await findPerson(session, settings, name);
         const person = found?.kind === "one" ? found.person : undefined;
         if (person === undefined || password === undefined) {
           await bindAsNobody(session, settings);
@@ -50,8 +51,7 @@ export function ldapSource(settings: LdapSettings): Source {
         }
         return (await session.bind(person.dn, password)) ? { kind: "identity", identity: person.identity } : wrong;
       }),
-    confirm: (subjects) =>
-      converse(async (session) => identitiesOf(await findSubjects(session, settings, subjects))),
+    confirm: (subjects) => converse(async (session) => identitiesOf(await findSubjects(session, settings, subjects))),
     test: (name) => tryDirectory(settings, open, name === undefined ? undefined : canonicalName(name)),
   };
 }

@@ -26,7 +26,11 @@ const mostAddresses = 4;
  * An encrypted connection to a directory, and never another one. Its host may be in a private network: whoever runs the
  * server has named it. @param connectMs for all of it, the name's lookup included. @throws DirectoryError
  */
-export async function openTlsChannel(target: ChannelTarget, trust: ChannelTrust, connectMs: number): Promise<TLSSocket> {
+export async function openTlsChannel(
+  target: ChannelTarget,
+  trust: ChannelTrust,
+  connectMs: number,
+): Promise<TLSSocket> {
   const attempt: Attempt = { step: "name", sockets: [], isOver: false };
   const { promise: late, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
