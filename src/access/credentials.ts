@@ -66,31 +66,34 @@ export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
     const key = createHmac("sha256", processKey)
       .update(JSON.stringify([attempt.name, password]))
       .digest("base64");
-    const known = remembered.get(key);
-    const isFresh = known !== undefined && deps.now() < known.goodUntil;
+    const fresh = (): Proof | undefined => {
+      const proof = remembered.get(key);
+      return proof !== undefined && deps.now() < proof.goodUntil ? proof : undefined;
+    };
+    const known = fresh();
     const [account, counted] = await Promise.all([
-      isFresh ? findAccountById(deps.database, known.accountId) : named(deps.database, attempt.name),
+      known ? findAccountById(deps.database, known.accountId) : named(deps.database, attempt.name),
       deps.failures.count(attempt),
     ]);
     // Before anything that a right guess could be told by, what is remembered included.
     refuseBlocked(counted);
-    if (isFresh && account !== undefined && proves(known, account)) return signedIn(account, known);
-    const proof = await prove({
-      key,
-      attempt,
-      password,
-      account: isFresh ? await named(deps.database, attempt.name) : account,
-    });
-    // As it is now: the answer of a source takes its time.
-    const proven = proof && (await findAccountById(deps.database, proof.accountId));
-    if (proof === undefined || proven === undefined || !proves(proof, proven)) return { kind: "refused" };
+    const succeed = async (owner: Account, { goodUntil }: Proof): Promise<Verified> => {
+      if (counted.pairFailures > 0) await deps.failures.clear(attempt);
+      return { kind: "account", account: owner, goodUntil };
+    };
+    if (known !== undefined && account !== undefined && proves(known, account)) return succeed(account, known);
+    const holder = known === undefined ? account : await named(deps.database, attempt.name);
+    // Somebody else may have sent the same meanwhile.
+    const other = fresh();
+    const proof =
+      other !== known && other !== undefined ? other : await prove({ key, attempt, password, account: holder });
+    if (proof === undefined) return { kind: "refused" };
     remembered.set(key, proof);
-    if (counted.pairFailures > 0) await deps.failures.clear(attempt);
-    return signedIn(proven, proof);
+    // As it is now: a hash, and the answer of a source, take their time.
+    const proven = await findAccountById(deps.database, proof.accountId);
+    return proven !== undefined && proves(proof, proven) ? succeed(proven, proof) : { kind: "refused" };
   };
 }
-
-const signedIn = (account: Account, { goodUntil }: Proof): Verified => ({ kind: "account", account, goodUntil });
 
 async function named(database: Reading, name: string): Promise<Account | undefined> {
   const parsed = parseAccountName(name);

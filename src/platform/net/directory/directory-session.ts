@@ -128,7 +128,8 @@ const longestReason = 200;
 function failure(step: DirectoryStep, error: unknown): DirectoryError {
   if (error instanceof DirectoryError) return error;
   if (error instanceof ResultCodeError) {
-    return new DirectoryError(step, loggable(`code ${error.code}: ${error.message}`, longestReason));
+    const said = error.message.replace(/ ?Code: 0x[0-9a-f]+$/, "");
+    return new DirectoryError(step, loggable(`code ${error.code}${said === "" ? "" : `: ${said}`}`, longestReason));
   }
   return new DirectoryError(step, loggable(error instanceof Error ? error.message : "it failed", longestReason));
 }
