@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -200,6 +200,3 @@ export const person = (uid: string, password: string, more: readonly string[] = 
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const escapeDn = (value: string): string => value.replaceAll(/[,+"\\<>;=# ]/g, (sign) => `\\${sign}`);
-
-/** What slapd has read from its own file; for tests that look for passwords. */
-export const configurationOf = ({ folder }: Slapd): Promise<string> => readFile(join(folder, "slapd.conf"), "utf8");

@@ -39,6 +39,20 @@ interface Person {
   readonly id: string;
 }
 
+const signIn = async (access: TestAccess, name: string, password = right): Promise<Person | string> => {
+  const verified = await access.verifyPassword({ name, password, remoteAddress: home });
+  return verified.kind === "account" ? { name: verified.account.name, id: verified.account.id } : verified.kind;
+};
+
+const idOf = async (access: TestAccess, name: string, password = right): Promise<string> => {
+  const signedIn = await signIn(access, name, password);
+  if (typeof signedIn === "string") throw new Error(`${name} is ${signedIn}`);
+  return signedIn.id;
+};
+
+const accountsIn = (database: Database): Promise<readonly { readonly name: string }[]> =>
+  database.read.selectFrom("accounts").select("name").orderBy("name").execute();
+
 requirement("accounts of a directory", missingSlapd, () => {
   let slapd: Slapd;
   beforeAll(async () => {
@@ -67,17 +81,6 @@ requirement("accounts of a directory", missingSlapd, () => {
   describeEachDatabase("sign-in", (_dialect, open) => {
     const start = async (sources: readonly Source[] = [source("corp")]): Promise<TestAccess> =>
       openTestAccess(await open([accessMigrations]), "standard", { sources });
-    const signIn = async (access: TestAccess, name: string, password = right): Promise<Person | string> => {
-      const verified = await access.verifyPassword({ name, password, remoteAddress: home });
-      return verified.kind === "account" ? { name: verified.account.name, id: verified.account.id } : verified.kind;
-    };
-    const idOf = async (access: TestAccess, name: string, password = right): Promise<string> => {
-      const signedIn = await signIn(access, name, password);
-      if (typeof signedIn === "string") throw new Error(`${name} is ${signedIn}`);
-      return signedIn.id;
-    };
-    const accountsIn = (database: Database): Promise<readonly { readonly name: string }[]> =>
-      database.read.selectFrom("accounts").select("name").orderBy("name").execute();
 
     test("the first one makes the account, all others have the same, under any spelling", async () => {
       const access = await start();

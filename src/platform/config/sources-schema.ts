@@ -11,10 +11,10 @@ const filter = text(4096).refine(isBalanced, "must be one filter in parentheses,
 
 function isBalanced(filterText: string): boolean {
   let depth = 0;
-  for (const [at, sign] of [...filterText].entries()) {
-    if (sign === "(") depth++;
-    if (sign === ")") depth--;
-    if (depth < 1 && at < [...filterText].length - 1) return false;
+  for (let at = 0; at < filterText.length; at++) {
+    if (filterText[at] === "(") depth++;
+    if (filterText[at] === ")") depth--;
+    if (depth < 1 && at < filterText.length - 1) return false;
   }
   return depth === 0 && filterText.endsWith(")");
 }

@@ -81,6 +81,12 @@ const kindOf = async (answer: Promise<SourceAnswer>): Promise<string> =>
     (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : "?"),
   );
 
+const subjectOf = async (corp: Source, name: string): Promise<string> => {
+  const answer = await corp.authenticate(name, right);
+  if (answer.kind !== "identity") throw new Error(`${name} is ${answer.kind}`);
+  return answer.identity.subject;
+};
+
 requirement("an LDAP source", missingSlapd, () => {
   let slapd: Slapd;
   beforeAll(async () => {
@@ -119,11 +125,6 @@ requirement("an LDAP source", missingSlapd, () => {
 
   const open = (more: Readonly<Record<string, unknown>> = {}): Source =>
     source(slapd, { url: slapd.ldapsUrl, ...more });
-  const subjectOf = async (corp: Source, name: string): Promise<string> => {
-    const answer = await corp.authenticate(name, right);
-    if (answer.kind !== "identity") throw new Error(`${name} is ${answer.kind}`);
-    return answer.identity.subject;
-  };
 
   test.each(hostileNames)("takes %j for a name that nobody has", async (name) => {
     expect(await kindOf(open().authenticate(name, right))).toBe("unknown");
