@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { importHtpasswd } from "../access/htpasswd/import-htpasswd.ts";
+import { type ImportedHtpasswd, importHtpasswd } from "../access/htpasswd/import-htpasswd.ts";
 import { type CommonOptions, withCommonOptions } from "./settings.ts";
 import { StartError } from "./start-error.ts";
 import { withRegistry } from "./with-registry.ts";
@@ -17,18 +17,21 @@ export function addImportHtpasswd(user: Command): void {
     .action((file: string, options: ImportOptions) =>
       withRegistry(options, async ({ database }) => {
         const imported = await importHtpasswd(database, await readHtpasswd(file), Date.now());
-        const { created, existing, refused } = imported;
-        if (options.json) return void process.stdout.write(`${JSON.stringify(imported)}\n`);
-        for (const name of created) process.stdout.write(`created   ${name}\n`);
-        for (const name of existing) process.stdout.write(`existing  ${name}, which stays as it is\n`);
-        for (const { line, reason } of refused) process.stderr.write(`berth: ${file}: line ${line}: ${reason}\n`);
-        if (refused.length > 0) process.exitCode = 1;
+        if (options.json) process.stdout.write(`${JSON.stringify(imported)}\n`);
+        else print(file, imported);
+        if (imported.refused.length > 0) process.exitCode = 1;
       }),
     );
 }
 
+function print(file: string, { created, existing, refused }: ImportedHtpasswd): void {
+  for (const name of created) process.stdout.write(`created   ${name}\n`);
+  for (const name of existing) process.stdout.write(`existing  ${name}, which stays as it is\n`);
+  for (const { line, reason } of refused) process.stderr.write(`berth: ${file}: line ${line}: ${reason}\n`);
+}
+
 /** @throws StartError */
-export async function readHtpasswd(file: string): Promise<string> {
+async function readHtpasswd(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch {
