@@ -63,6 +63,18 @@ requirement("a sync that fails", missingForFaults(), () => {
     expect(await readdir(join(faulty.server.data, "blobs", before?.slice(0, 2) ?? ""))).not.toContain(before);
   }, 120_000);
 
+  test("of an upload's first bytes, which are written and synced in one, ends the upload too", async () => {
+    await using faulty = await startFaulty({ env: quiet });
+    const registry = registryOf(faulty.server);
+    const bytes = randomBytes(5000);
+    const location = await startUpload(registry, repository);
+    await faulty.arm({ call: 1, error: "EIO", lasts: "once", calls: syncs, files: "uploads/" });
+    expectProblem(await registry.send("PATCH", location, { body: bytes }), 503, "UNAVAILABLE");
+    expect(await faulty.disarm()).toMatchObject({ failed: 1, first: "write" });
+    expect((await registry.send("PATCH", location, { body: bytes })).status).toBe(404);
+    expect(await readdir(join(faulty.server.data, "uploads"))).toEqual([]);
+  }, 120_000);
+
   test("of the database's log: nothing counts before the log's content is in the database file", async () => {
     await using faulty = await startFaulty({ env: quiet });
     const registry = registryOf(faulty.server);
