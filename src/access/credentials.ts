@@ -1,12 +1,20 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
+import { sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import { fail } from "../oci/problem.ts";
-import type { Reading } from "../platform/database/prepared.ts";
+import { type Given, prepared, type Reading } from "../platform/database/prepared.ts";
 import { isHashablePassword, type Passwords, unmatchableHash } from "../platform/passwords/passwords.ts";
 import { canonicalName, parseAccountName } from "./account-name.ts";
-import { type Account, findAccountByName } from "./accounts.ts";
+import { type Account, accountOf } from "./accounts.ts";
 import type { GuessesUnderWay } from "./guesses-under-way.ts";
-import { type Attempt, type Counted, mostFailuresOfPair, type SignInFailures } from "./sign-in-failures.ts";
+import {
+  type Attempt,
+  type Counted,
+  type CounterNames,
+  mostFailuresOfPair,
+  type SignInFailures,
+} from "./sign-in-failures.ts";
+import type { AccountRow, FailuresRow } from "./tables.ts";
 
 export interface Credentials {
   readonly name: string;
@@ -42,6 +50,7 @@ interface Proof {
 
 const rememberedForMs = 5 * 60_000;
 const mostRemembered = 10_000;
+const mostCounterNames = 1000;
 const retryAfterSeconds = 1;
 
 /**
@@ -49,23 +58,28 @@ const retryAfterSeconds = 1;
  * every request does not pay for argon2id each time; a wrong one always pays, and is counted.
  */
 export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
-  const processKey = randomBytes(32);
+  const processKey = randomBytes(32).toString("base64");
   const prove = prover(deps);
   const remembered = new LRUCache<string, Proof>({ max: mostRemembered });
+  const counters = new LRUCache<string, CounterNames>({ max: mostCounterNames });
 
   return async ({ name: givenName, password, remoteAddress }) => {
     if (!isHashablePassword(password)) return { kind: "malformed" };
     const attempt = { name: canonicalName(givenName), remoteAddress };
-    const accountName = parseAccountName(givenName);
-    const [account, counted] = await Promise.all([
-      accountName && findAccountByName(deps.database, accountName),
-      deps.failures.count(attempt),
-    ]);
+    const key = hash("sha256", `${processKey} ${JSON.stringify([attempt.name, password])}`, "base64");
+    // To make them takes 30 µs, of every request that brings a password.
+    const place = `${key} ${remoteAddress}`;
+    const names = counters.get(place) ?? deps.failures.namesOf(attempt);
+    counters.set(place, names);
+    const found = await signInRows(deps.database, {
+      name: parseAccountName(givenName) ?? "",
+      ...names,
+      now: deps.now(),
+    });
+    const counted = deps.failures.judge(names, found.filter(isCounter));
     // Before anything that a right guess could be told by, what is remembered included.
     refuseBlocked(counted);
-    const key = createHmac("sha256", processKey)
-      .update(JSON.stringify([attempt.name, password]))
-      .digest("base64");
+    const account = accountIn(found);
     const known = remembered.get(key);
     const isFresh = known !== undefined && deps.now() - known.provenAt < rememberedForMs;
     const isCurrent = isFresh && account !== undefined && proves(known, account);
@@ -75,6 +89,29 @@ export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
     if (counted.pairFailures > 0) await deps.failures.clear(attempt);
     return { kind: "account", account, goodUntil: proof.provenAt + rememberedForMs };
   };
+}
+
+type NoRow<Row> = { readonly [Column in keyof Row]: null };
+type FoundRow = (AccountRow | NoRow<AccountRow>) & (FailuresRow | NoRow<FailuresRow>);
+
+/** The account and its attempt's counters as one query: every request that brings a password asks for both. */
+const signInRows = prepared((read, given: CounterNames & Given & { readonly name: string; readonly now: number }) =>
+  read
+    .selectFrom(sql<{ one: number }>`(select 1 as one)`.as("always"))
+    .leftJoin("accounts", (join) => join.on((on) => on("accounts.name", "=", given.name)))
+    .leftJoin("login_failures", (join) =>
+      join
+        .on((on) => on("login_failures.key", "in", [given.pair, given.network]))
+        .on((on) => on("login_failures.expires_at", ">", given.now)),
+    )
+    .selectAll(["accounts", "login_failures"])
+    .$castTo<FoundRow>(),
+);
+
+const isCounter = (row: FoundRow): row is FoundRow & FailuresRow => row.key !== null;
+
+function accountIn([row]: readonly FoundRow[]): Account | undefined {
+  return row === undefined || row.id === null ? undefined : accountOf(row);
 }
 
 interface Guess {
@@ -102,7 +139,7 @@ function prover({ passwords, failures, guesses, now }: CredentialsDeps): Prove {
   };
   /** Guesses under way count as failures, and are looked up before those: one that ends has been counted as such. */
   const withinLimit = async (guess: Guess): Promise<Proof | undefined> => {
-    const pair = failures.pairOf(guess.attempt);
+    const { pair } = failures.namesOf(guess.attempt);
     const others = await guesses.enter(pair);
     try {
       const counted = await failures.count(guess.attempt);
