@@ -5,6 +5,7 @@ import { addJobs } from "./jobs.ts";
 import { addRebuild } from "./rebuild.ts";
 import { addServe } from "./serve.ts";
 import { StartError } from "./start-error.ts";
+import { addSource } from "./source.ts";
 import { addTls } from "./tls.ts";
 import { addUploads } from "./uploads.ts";
 import { addUser } from "./user.ts";
@@ -24,6 +25,7 @@ export async function runCommandLine(): Promise<void> {
   addUploads(program);
   addJobs(program);
   addRebuild(program);
+  addSource(program);
   addTls(program);
   addUser(program);
   addVersion(program);

@@ -2,6 +2,7 @@ import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import type { GuessesUnderWay } from "../access/guesses-under-way.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
+import type { Sources } from "../access/sources/sources.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -22,6 +23,7 @@ import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
+import { wantedSources } from "./wanted-sources.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -31,6 +33,7 @@ const passwordLimits = { concurrent: 2, waiting: 64 };
 export interface Serving {
   readonly registry: Registry;
   readonly handle: Handle;
+  readonly sources: Sources;
 }
 
 /** What serves in one process and what several processes have in common. */
@@ -44,8 +47,10 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const { operation } = around;
   const registry = watched(opened, operation);
   measureRoom(registry.blobs, operation.metrics);
-  const access = await openAccessOf(config, registry, around);
-  return { registry, handle: entranceOf(config, { registry, access, operation }) };
+  const { log, metrics } = operation;
+  const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
+  const access = await openAccessOf(config, registry, { ...around, sources });
+  return { registry, handle: entranceOf(config, { registry, access, operation }), sources };
 }
 
 /** What the server cannot do its work without. */
@@ -83,7 +88,7 @@ function measureRoom({ room }: BlobStore, metrics: Metrics): void {
 async function openAccessOf(
   config: Config,
   { database }: Registry,
-  { operation: { log }, guesses }: Around,
+  { operation: { log }, guesses, sources }: Around & Pick<Serving, "sources">,
 ): Promise<Access> {
   const passwords = createPasswords(passwordLimits);
   const now = Date.now;
@@ -96,6 +101,7 @@ async function openAccessOf(
     policy: { mode: config.access.mode },
     tokenSettings: { issuer: "berth", service: config.access.service, ttlSeconds: tokenSeconds },
     guesses,
+    sources,
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
+import { sourcesSchema } from "./sources-schema.ts";
 import { tlsSchema } from "./tls-schema.ts";
 import { tracingSchema } from "./tracing-schema.ts";
 
@@ -76,6 +77,10 @@ export const configSchema = z
           .string()
           .regex(/^[a-zA-Z0-9._:/-]{1,255}$/, "must be 1 to 255 letters, digits and . _ : / -")
           .default("berth"),
+        /** Where people are known beside the accounts of the database. */
+        sources: sourcesSchema.optional(),
+        /** The rest between two looks at all accounts that come from them. */
+        resyncSeconds: z.number().int().min(10).max(daySeconds).default(1800),
       })
       .prefault({}),
     manifests: z
