@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Writer } from "../platform/database/database.ts";
+import type { Database, Writer } from "../platform/database/database.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
 import type { AccountName } from "./account-name.ts";
 import type { Principal } from "./principal.ts";
@@ -99,6 +99,18 @@ export async function changePassword(tx: Writer, { id, passwordHash, changedAt }
     }))
     .where("id", "=", id)
     .execute();
+}
+
+/** The same password under another hash; nothing that was issued ends. */
+export async function replaceHash(database: Database, account: Account, passwordHash: string): Promise<void> {
+  await database.write((tx) =>
+    tx
+      .updateTable("accounts")
+      .set({ password_hash: passwordHash })
+      .where("id", "=", account.id)
+      .where("password_hash", "=", account.passwordHash)
+      .execute(),
+  );
 }
 
 /** Both ways end what was issued before: an account that is enabled again starts without old tokens. */

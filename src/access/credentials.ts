@@ -1,10 +1,11 @@
 import { hash as hashOnce, randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { fail } from "../oci/problem.ts";
+import type { Database } from "../platform/database/database.ts";
 import type { Reading } from "../platform/database/prepared.ts";
-import { isHashablePassword, type Passwords, unmatchableHash } from "../platform/passwords/passwords.ts";
+import { isHashablePassword, isOwnHash, type Passwords, unmatchableHash } from "../platform/passwords/passwords.ts";
 import { canonicalName, parseAccountName } from "./account-name.ts";
-import { type Account, findAccountById, findAccountByName } from "./accounts.ts";
+import { type Account, findAccountById, findAccountByName, replaceHash } from "./accounts.ts";
 import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import {
   type Attempt,
@@ -37,7 +38,7 @@ export type Verified =
 export type VerifyPassword = (credentials: Credentials) => Promise<Verified>;
 
 export interface CredentialsDeps {
-  readonly database: Reading;
+  readonly database: Database;
   readonly passwords: Passwords;
   readonly failures: SignInFailures;
   readonly guesses: GuessesUnderWay;
@@ -124,7 +125,7 @@ type Prove = (guess: Guess) => Promise<Proof | undefined>;
  * Hashes, once for all who send the same credentials meanwhile, and counts a failure before anyone learns of it. Where
  * there are sources, all who fail have asked them, and only those whose account has no password have shown them theirs.
  */
-function prover({ passwords, failures, guesses, sources, now }: CredentialsDeps): Prove {
+function prover({ database, passwords, failures, guesses, sources, now }: CredentialsDeps): Prove {
   const nobody = unmatchableHash();
   const underWay = new Map<string, Promise<Proof | undefined>>();
 
@@ -137,7 +138,11 @@ function prover({ passwords, failures, guesses, sources, now }: CredentialsDeps)
     const local = account?.passwordHash === "" ? undefined : account;
     const matches = await passwords.verify(password, local?.passwordHash ?? nobody);
     if (local !== undefined) {
-      if (matches && !local.disabled) return proofOf(local, rememberedForMs);
+      if (matches && !local.disabled) {
+        // One that another program has made is replaced while its password is at hand.
+        if (!isOwnHash(local.passwordHash)) await replaceHash(database, local, await passwords.hash(password));
+        return proofOf(local, rememberedForMs);
+      }
       await failures.record(attempt);
       await sources.signIn(attempt.name, undefined);
       return undefined;

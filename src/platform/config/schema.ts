@@ -77,6 +77,8 @@ export const configSchema = z
           .string()
           .regex(/^[a-zA-Z0-9._:/-]{1,255}$/, "must be 1 to 255 letters, digits and . _ : / -")
           .default("berth"),
+        /** Names and bcrypt hashes, of which accounts are made at each start where there are none yet. */
+        htpasswdFile: z.string().min(1).optional(),
         /** Where people are known beside the accounts of the database. */
         sources: sourcesSchema.optional(),
         /** The rest between two looks at all accounts that come from them. */
@@ -132,6 +134,11 @@ export const configSchema = z
       })
       .prefault({}),
     log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
+  })
+  .superRefine(({ access: { mode, htpasswdFile } }, context) => {
+    if (mode !== "open" || htpasswdFile === undefined) return;
+    const message = "is of no use where access.mode is open: everyone comes in without signing in";
+    context.addIssue({ code: "custom", path: ["access", "htpasswdFile"], message });
   })
   .superRefine(({ http, tls: { acme } }, context) => {
     if (http.workers === 1 || acme.hosts === undefined || acme.challenge === "http-01") return;

@@ -26,6 +26,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "blobs.reserveBytes": "Free space that pushes leave to deletes and the database; 0 is none. Without it, a twentieth.",
   "access.mode": "open lets everyone push, pull and delete without signing in.",
   "access.service": "Name of this registry in tokens.",
+  "access.htpasswdFile": "Names and bcrypt hashes, of which accounts are made at each start where there are none yet.",
   "access.sources": "Where people are known beside the accounts of the database, in the order in which they are asked.",
   "access.resyncSeconds": "The rest between two looks at all accounts that come from them.",
   "manifests.sparseIndexes": "Whether an index may name manifests that are not in the repository.",
