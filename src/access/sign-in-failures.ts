@@ -86,7 +86,8 @@ export function createSignInFailures({ database, key, now, mostRows }: SignInFai
       return judge(names, await counters(database, { ...names, now: now() }));
     },
     async record(attempt) {
-      const keys = Object.values(namesOf(attempt)).toSorted();
+      const { pair, network } = namesOf(attempt);
+      const keys = [pair, network].toSorted();
       const trim = recorded % recordsBetweenTrims === 0;
       recorded += 1;
       await database.write(async (tx) => {
