@@ -42,7 +42,7 @@ export async function findAccountById(database: Reading, id: string): Promise<Ac
   return row && accountOf(row);
 }
 
-const accountOf = (row: AccountRow): Account => ({
+export const accountOf = (row: AccountRow): Account => ({
   id: row.id,
   name: row.name,
   passwordHash: row.password_hash,
