@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Writer } from "../platform/database/database.ts";
+import type { Database, Writer } from "../platform/database/database.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
 import { countUpRevision } from "./access-revision.ts";
 import type { AccountName } from "./account-name.ts";
@@ -13,7 +13,9 @@ import type { AccountRow } from "./tables.ts";
 export interface Account {
   readonly id: string;
   readonly name: string;
+  /** Empty where it has none of its own: a source of identity knows it. */
   readonly passwordHash: string;
+  /** By an administrator, or because no source of identity knows it any more. */
   readonly disabled: boolean;
   /** What was issued under another epoch is void. */
   readonly epoch: number;
@@ -39,15 +41,17 @@ export async function findAccountById(database: Reading, id: string): Promise<Ac
   return row && accountOf(row);
 }
 
-const accountOf = (row: AccountRow): Account => ({
+export const accountOf = (row: AccountRow): Account => ({
   id: row.id,
   name: row.name,
   passwordHash: row.password_hash,
-  disabled: row.disabled === 1,
+  disabled: row.disabled === 1 || row.suspended === 1,
   epoch: row.epoch,
 });
 
 export interface NewAccount {
+  /** Random, where it is not given. */
+  readonly id?: string;
   readonly name: AccountName;
   readonly passwordHash: string;
   readonly administrator: boolean;
@@ -57,7 +61,7 @@ export interface NewAccount {
 /** `false`: the name is taken, also by another server a moment ago. */
 export async function createAccount(tx: Writer, account: NewAccount): Promise<boolean> {
   if (account.administrator) await countUpRevision(tx);
-  const id = randomUUID();
+  const id = account.id ?? randomUUID();
   const { createdAt } = account;
   const result = await tx
     .insertInto("accounts")
@@ -67,6 +71,7 @@ export async function createAccount(tx: Writer, account: NewAccount): Promise<bo
       password_hash: account.passwordHash,
       administrator: account.administrator ? 1 : 0,
       disabled: 0,
+      suspended: 0,
       epoch: 1,
       created_at: createdAt,
       password_changed_at: createdAt,
@@ -89,9 +94,27 @@ export interface NewPassword {
 export async function changePassword(tx: Writer, { id, passwordHash, changedAt }: NewPassword): Promise<void> {
   await tx
     .updateTable("accounts")
-    .set((eb) => ({ password_hash: passwordHash, password_changed_at: changedAt, epoch: eb("epoch", "+", 1) }))
+    // With a password of its own it needs no source that knows it.
+    .set((eb) => ({
+      password_hash: passwordHash,
+      password_changed_at: changedAt,
+      suspended: 0,
+      epoch: eb("epoch", "+", 1),
+    }))
     .where("id", "=", id)
     .execute();
+}
+
+/** The same password under another hash; nothing that was issued ends. */
+export async function replaceHash(database: Database, account: Account, passwordHash: string): Promise<void> {
+  await database.write((tx) =>
+    tx
+      .updateTable("accounts")
+      .set({ password_hash: passwordHash })
+      .where("id", "=", account.id)
+      .where("password_hash", "=", account.passwordHash)
+      .execute(),
+  );
 }
 
 /**
@@ -118,7 +141,7 @@ export async function deleteAccount(tx: Writer, id: string): Promise<void> {
   await requireOtherOwners(tx, id);
   await removeNamespacesOf(tx, { kind: "account", id });
   await tx.deleteFrom("grants").where("principal_kind", "=", "account").where("principal_id", "=", id).execute();
-  for (const table of ["team_members", "organization_members", "refresh_tokens"] as const) {
+  for (const table of ["team_members", "organization_members", "refresh_tokens", "account_identities"] as const) {
     await tx.deleteFrom(table).where("account_id", "=", id).execute();
   }
   await tx.deleteFrom("accounts").where("id", "=", id).execute();

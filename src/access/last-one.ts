@@ -18,6 +18,7 @@ export async function requireAnotherAdministrator(tx: Writer, accountId: string,
     .where("grants.networks", "is", null)
     .where("grants.expires_at", "is", null)
     .where("accounts.disabled", "=", 0)
+    .where("accounts.suspended", "=", 0)
     .execute();
   const loses = ({ id, account }: { readonly id: string; readonly account: string }): boolean =>
     grantId === undefined ? account === accountId : id === grantId;

@@ -9,6 +9,7 @@ import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
+import type { Sources } from "./sources/sources.ts";
 import { visibilities, type Visibilities } from "./visible-to.ts";
 import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
 
@@ -19,6 +20,8 @@ export interface AccessDeps {
   readonly policy: Policy;
   readonly tokenSettings: TokenSettings;
   readonly guesses: GuessesUnderWay;
+  /** Where people are known beside the database. */
+  readonly sources: Sources;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -36,7 +39,7 @@ export interface Access extends Authorization, Visibilities {
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { database, passwords, secret, policy, tokenSettings: settings, guesses, now } = deps;
+  const { database, passwords, secret, policy, tokenSettings: settings, guesses, sources, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
@@ -50,7 +53,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     ...visibilities(deciding),
     service: settings.service,
     policy,
-    verifyPassword: passwordVerifier({ database, passwords, failures, guesses, now }),
+    verifyPassword: passwordVerifier({ database, passwords, failures, guesses, sources, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, now }),
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
     signingKeys,

@@ -12,6 +12,8 @@ export interface SetPasswordDeps {
   readonly dataFolder: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Also for an account whose password a source of identity knows: from then on it is the database's. */
+  readonly takesOver?: boolean;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface SetPasswordDeps {
  * @returns what stands against it, or `undefined` when it is done
  */
 export async function setPassword(
-  { database, passwords, dataFolder, now }: SetPasswordDeps,
+  { database, passwords, dataFolder, now, takesOver = false }: SetPasswordDeps,
   name: string,
   password: string,
 ): Promise<string | undefined> {
@@ -29,6 +31,9 @@ export async function setPassword(
   const parsed = parseAccountName(name);
   const account = parsed && (await findAccountByName(database, parsed));
   if (account === undefined) return `there is no account ${name}`;
+  if (account.passwordHash === "" && !takesOver) {
+    return `${name} has the password that its source of identity knows; --local gives it one of its own in place of that`;
+  }
   const passwordHash = await passwords.hash(password);
   await database.write((tx) => changePassword(tx, { id: account.id, passwordHash, changedAt: now() }));
   if (account.name === "admin") await removePrivateFile(initialPasswordPath(dataFolder));

@@ -6,10 +6,14 @@ interface AccountsTable {
   readonly id: string;
   /** As `parseAccountName` spells it. */
   readonly name: string;
+  /** Empty where a source of identity knows the account, and it has no password of its own. */
   readonly password_hash: string;
   /** For servers of the version before, beside this one: what counts is a grant on the instance. */
   readonly administrator: number;
+  /** By an administrator; nothing else ends it. */
   readonly disabled: number;
+  /** No source of identity knows it any more; ends when one does again. */
+  readonly suspended: number;
   /** Counts up with every change after which nothing that was issued before may work. */
   readonly epoch: number;
   readonly created_at: number;
@@ -130,6 +134,22 @@ export type GrantScopeKind = "instance" | "organization" | "namespace" | "reposi
 /** Who makes a repository by pushing to it. */
 export type CreateOnPush = "project-admins" | "developers" | "nobody";
 
+interface AccountIdentitiesTable {
+  /** The source's name. */
+  readonly source: string;
+  /** The source's own, which it never changes and never gives to another. */
+  readonly subject: string;
+  readonly account_id: string;
+  /** As the source tells them; nobody is found by these. */
+  readonly name: string;
+  readonly display_name: string | null;
+  readonly email: string | null;
+  /** Whether the source knew them when it was asked last. */
+  readonly active: number;
+  readonly confirmed_at: number;
+  readonly linked_at: number;
+}
+
 declare module "../platform/database/database.ts" {
   interface Tables {
     accounts: AccountsTable;
@@ -144,8 +164,10 @@ declare module "../platform/database/database.ts" {
     namespaces: NamespacesTable;
     roles: RolesTable;
     grants: GrantsTable;
+    account_identities: AccountIdentitiesTable;
   }
 }
 
 export type AccountRow = Selectable<AccountsTable>;
+export type FailuresRow = Selectable<LoginFailuresTable>;
 export type SigningKeyRow = Insertable<SigningKeysTable> & { readonly expires_at: number | null };

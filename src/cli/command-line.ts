@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   rebuild: async () => (await import("./rebuild.ts")).addRebuild,
   repo: async () => (await import("./repo.ts")).addRepo,
   role: async () => (await import("./role.ts")).addRole,
+  source: async () => (await import("./source.ts")).addSource,
   team: async () => (await import("./team.ts")).addTeam,
   tls: async () => (await import("./tls.ts")).addTls,
   user: async () => (await import("./user.ts")).addUser,

@@ -1,7 +1,9 @@
+import { readFile } from "node:fs/promises";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import type { GuessesUnderWay } from "../access/guesses-under-way.ts";
 import { loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
+import type { Sources } from "../access/sources/sources.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -11,17 +13,20 @@ import { tokenSite } from "../http/token/token-site.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
+import { ConfigError } from "../platform/config/load-config.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Database } from "../platform/database/database.ts";
 import { databaseProblem } from "../platform/database/database-problem.ts";
 import { measuredDatabase } from "../platform/database/measured-database.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
+import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
+import { wantedSources } from "./wanted-sources.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -31,6 +36,7 @@ const passwordLimits = { concurrent: 2, waiting: 64 };
 export interface Serving {
   readonly registry: Registry;
   readonly handle: Handle;
+  readonly sources: Sources;
 }
 
 /** What serves in one process and what several processes have in common. */
@@ -44,8 +50,10 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const { operation } = around;
   const registry = watched(opened, operation);
   measureRoom(registry.blobs, operation.metrics);
-  const access = await openAccessOf(config, registry, around);
-  return { registry, handle: entranceOf(config, { registry, access, operation }) };
+  const { log, metrics } = operation;
+  const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
+  const access = await openAccessOf(config, registry, { ...around, sources });
+  return { registry, handle: entranceOf(config, { registry, access, operation }), sources };
 }
 
 /** What the server cannot do its work without. */
@@ -83,7 +91,7 @@ function measureRoom({ room }: BlobStore, metrics: Metrics): void {
 async function openAccessOf(
   config: Config,
   { database }: Registry,
-  { operation: { log }, guesses }: Around,
+  { operation: { log }, guesses, sources }: Around & Pick<Serving, "sources">,
 ): Promise<Access> {
   const passwords = createPasswords(passwordLimits);
   const now = Date.now;
@@ -96,6 +104,7 @@ async function openAccessOf(
     policy: { mode: config.access.mode },
     tokenSettings: { issuer: "berth", service: config.access.service, ttlSeconds: tokenSeconds },
     guesses,
+    sources,
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];
@@ -107,7 +116,20 @@ async function openAccessOf(
         `It is kept in ${first.path} until you change it, and will not be shown again.\n\n`,
     );
   }
+  await importWantedAccounts(config, database, log);
   return access;
+}
+
+/** What distribution's users have is theirs here from the first start on, but no rights that nobody has given them. */
+async function importWantedAccounts({ access: { htpasswdFile } }: Config, database: Database, log: Log): Promise<void> {
+  if (htpasswdFile === undefined) return;
+  const { importHtpasswd } = await import("../access/htpasswd/import-htpasswd.ts");
+  const text = await readFile(htpasswdFile, "utf8").catch(() => {
+    throw new ConfigError([`access.htpasswdFile: ${htpasswdFile} cannot be read`]);
+  });
+  const { created, refused } = await importHtpasswd(database, text, Date.now());
+  for (const account of created) log.info("account created", { account, file: htpasswdFile });
+  for (const { line, reason } of refused) log.warn("account not created", { file: htpasswdFile, line, reason });
 }
 
 interface Parts {

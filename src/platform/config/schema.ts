@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
+import { sourcesSchema } from "./sources-schema.ts";
 import { tlsSchema } from "./tls-schema.ts";
 import { tracingSchema } from "./tracing-schema.ts";
 
@@ -76,6 +77,12 @@ export const configSchema = z
           .string()
           .regex(/^[a-zA-Z0-9._:/-]{1,255}$/, "must be 1 to 255 letters, digits and . _ : / -")
           .default("berth"),
+        /** Names and bcrypt hashes, of which accounts are made at each start where there are none yet. */
+        htpasswdFile: z.string().min(1).optional(),
+        /** Where people are known beside the accounts of the database. */
+        sources: sourcesSchema.optional(),
+        /** The rest between two looks at all accounts that come from them. */
+        resyncSeconds: z.number().int().min(10).max(daySeconds).default(1800),
       })
       .prefault({}),
     manifests: z
@@ -127,6 +134,11 @@ export const configSchema = z
       })
       .prefault({}),
     log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
+  })
+  .superRefine(({ access: { mode, htpasswdFile } }, context) => {
+    if (mode !== "open" || htpasswdFile === undefined) return;
+    const message = "is of no use where access.mode is open: everyone comes in without signing in";
+    context.addIssue({ code: "custom", path: ["access", "htpasswdFile"], message });
   })
   .superRefine(({ http, tls: { acme } }, context) => {
     if (http.workers === 1 || acme.hosts === undefined || acme.challenge === "http-01") return;
