@@ -2,6 +2,7 @@ import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts
 import type { Writer } from "../platform/database/database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
 import { createModel } from "./model-migration.ts";
+import { tokensMigration } from "./tokens/migration.ts";
 
 export const accessMigrations: Migrations = {
   owner: "access",
@@ -24,6 +25,7 @@ export const accessMigrations: Migrations = {
     },
     { name: "202611280001_identities", up: createIdentities },
     { name: "202611282110_model", up: createModel },
+    tokensMigration,
   ],
 };
 

@@ -5,12 +5,14 @@ import { revisionWatch } from "./access-revision.ts";
 import { type Authorization, authorizer, type Policy } from "./authorize.ts";
 import { passwordVerifier, type VerifyPassword } from "./credentials.ts";
 import type { GuessesUnderWay } from "./guesses-under-way.ts";
+import { identifier, type Identify, type TokenRefusalReason } from "./identify.ts";
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
 import { visibilities, type Visibilities } from "./visible-to.ts";
+import { type TokenUses, tokenUses } from "./tokens/token-uses.ts";
 import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
 
 export interface AccessDeps {
@@ -22,6 +24,8 @@ export interface AccessDeps {
   readonly guesses: GuessesUnderWay;
   /** Where people are known beside the database. */
   readonly sources: Sources;
+  /** Told of each personal token and robot secret that was not good. */
+  readonly tokenRefused: (reason: TokenRefusalReason) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -32,29 +36,36 @@ export interface Access extends Authorization, Visibilities {
   readonly service: string;
   readonly policy: Policy;
   readonly verifyPassword: VerifyPassword;
+  /** The same for personal tokens and the secrets of robots too. */
+  readonly identify: Identify;
   readonly tokens: Tokens;
+  readonly tokenUses: TokenUses;
   readonly refreshTokens: RefreshTokens;
   readonly signingKeys: SigningKeys;
 }
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { database, passwords, secret, policy, tokenSettings: settings, guesses, sources, now } = deps;
+  const { database, passwords, secret, policy, tokenSettings: settings, guesses, sources, tokenRefused, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
     now,
     tokenLifetimeMs: (settings.ttlSeconds + clockToleranceSeconds) * 1000,
   });
+  const uses = tokenUses({ database, now });
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
+  const verifyPassword = passwordVerifier({ database, passwords, failures, guesses, sources, now });
   const deciding = { database, revision: revisionWatch(database), policy, now };
   return {
     ...authorizer(deciding),
     ...visibilities(deciding),
     service: settings.service,
     policy,
-    verifyPassword: passwordVerifier({ database, passwords, failures, guesses, sources, now }),
-    tokens: createTokens({ database, keys: signingKeys, settings, now }),
+    verifyPassword,
+    identify: identifier({ database, verifyPassword, failures, uses, tokenRefused, now }),
+    tokens: createTokens({ database, keys: signingKeys, settings, uses, now }),
+    tokenUses: uses,
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
     signingKeys,
   };

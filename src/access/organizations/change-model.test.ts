@@ -261,10 +261,10 @@ describeEachDatabase("a grant", (_dialect, open) => {
     for (const role of ["administrator", "auditor"]) expect(await give(role, "organization acme")).toBe("forbidden");
     await access.change((tx) => createRole(tx, { name: "hirer", permissions: ["account:create"] }));
     expect(await give("hirer", "organization acme")).toBe("forbidden");
-    expect(await give("guest", "namespace acme", { tokenScope: [{ pattern: "acme/**", verbs: ["read"] }] })).toBe(
+    expect(await give("guest", "namespace acme", { tokenScope: [{ pattern: "acme/**", permissions: ["repository:read"] }] })).toBe(
       "done",
     );
-    expect(await give("developer", "namespace acme", { tokenScope: [{ pattern: "acme/**", verbs: ["read"] }] })).toBe(
+    expect(await give("developer", "namespace acme", { tokenScope: [{ pattern: "acme/**", permissions: ["repository:read"] }] })).toBe(
       "forbidden",
     );
     expect(

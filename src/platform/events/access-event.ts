@@ -27,5 +27,6 @@ export interface AccessEvent {
 }
 
 export type AccessAction =
-  | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection"}-${"created" | "changed" | "deleted"}`
-  | `${"organization" | "team"}-member-${"added" | "changed" | "removed"}`;
+  | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection" | "token" | "robot"}-${"created" | "changed" | "deleted"}`
+  | `${"organization" | "team"}-member-${"added" | "changed" | "removed"}`
+  | "token-rotated";
