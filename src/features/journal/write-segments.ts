@@ -3,11 +3,12 @@ import { inChunks } from "../../platform/database/in-chunks.ts";
 import {
   advanceConsumer,
   boundEvents,
-  type Change,
+  type Change as AnyChange,
   consumerPosition,
   hasUnread,
-  readChanges,
+  readRegistryChanges,
 } from "../../platform/events/consume-events.ts";
+import type { RegistryEvent } from "../../platform/events/registry-event.ts";
 import { sequenceEvents } from "../../platform/events/positions.ts";
 import type { CompleteEvent } from "../../registry/stored-events.ts";
 import { checkStore } from "./check-store.ts";
@@ -16,6 +17,8 @@ import { encodeFrame } from "./frame.ts";
 import { consumerName, DamagedDocumentError, type Journal, readDocument } from "./journal.ts";
 import { decodeLines, encodeLine, withoutBytes } from "./journal-lines.ts";
 import { beginEpoch, ensureState, type JournalState } from "./journal-state.ts";
+
+type Change = AnyChange<RegistryEvent>;
 
 const changesAtOnce = 500;
 
@@ -56,7 +59,7 @@ async function writeSegment(journal: Journal): Promise<boolean> {
     await beginEpoch(journal, { from: state.epoch, to: state.epoch + 1, because: "there was none" });
     return true;
   }
-  const changes = await readChanges(database, { after: position, limit: changesAtOnce });
+  const changes = await readRegistryChanges(database, { after: position, limit: changesAtOnce });
   const [first] = changes;
   if (first === undefined) return false;
   const from = position + 1;
@@ -126,7 +129,7 @@ async function reachedByOther(
     const { header, raw } = await readDocument(documents, registry, { kind: "segment", epoch, from });
     const lines = [...decodeLines(raw)];
     if (lines.length === 0 || lines.length > settings.mostPending) return undefined;
-    const changes = await readChanges(database, { after: from - 1, limit: lines.length });
+    const changes = await readRegistryChanges(database, { after: from - 1, limit: lines.length });
     // Another process may have moved on and what it wrote be trimmed: then it is not ours to judge.
     if ((await consumerPosition(database.read, consumerName)) !== from - 1) return header.to;
     const isSame = isDeepStrictEqual(

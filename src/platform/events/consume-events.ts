@@ -3,13 +3,13 @@ import { clock } from "../database/clock.ts";
 import type { Database, Reader, Writer } from "../database/database.ts";
 import { prepared } from "../database/prepared.ts";
 import { lastPosition, positionColumn } from "./positions.ts";
-import type { RegistryEvent } from "./registry-event.ts";
+import type { RecordedEvent, RegistryEvent } from "./registry-event.ts";
 
 /** The events of one transaction, or a part of them where they are very many. */
-export interface Change {
+export interface Change<Event = RecordedEvent> {
   readonly position: number;
   readonly at: number;
-  readonly events: readonly RegistryEvent[];
+  readonly events: readonly Event[];
 }
 
 /** What comes after a position, in order; call `sequenceEvents` first. Fewer than asked for is all there is by now. */
@@ -29,7 +29,19 @@ export async function readChanges(
     position: row.at_position ?? 0,
     at: row.recorded_at,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as writeEvents wrote it
-    events: JSON.parse(row.events) as RegistryEvent[],
+    events: JSON.parse(row.events) as RecordedEvent[],
+  }));
+}
+
+/** The same, of each change what happened to the registry's tables alone, which may be nothing. */
+export async function readRegistryChanges(
+  database: Database,
+  range: { readonly after: number; readonly limit: number },
+): Promise<readonly Change<RegistryEvent>[]> {
+  const changes = await readChanges(database, range);
+  return changes.map((change) => ({
+    ...change,
+    events: change.events.filter((event) => event.kind !== "administered"),
   }));
 }
 

@@ -3,12 +3,12 @@ import { clock } from "../database/clock.ts";
 import type { Database, Writer } from "../database/database.ts";
 import { prepared, within } from "../database/prepared.ts";
 import { inChunks } from "../database/in-chunks.ts";
-import type { RegistryEvent } from "./registry-event.ts";
+import type { RecordedEvent } from "./registry-event.ts";
 
 /** A transaction that records events: only `writeEvents` makes one. */
 export type RecordingWriter = Brand<Writer, "RecordingWriter">;
 
-const recorded = new WeakMap<Writer, RegistryEvent[]>();
+const recorded = new WeakMap<Writer, RecordedEvent[]>();
 
 /**
  * Runs a transaction and appends what it recorded as its last statement: a change and its events are there together or
@@ -16,7 +16,7 @@ const recorded = new WeakMap<Writer, RegistryEvent[]>();
  */
 export function writeEvents<T>(database: Database, work: (tx: RecordingWriter) => Promise<T>): Promise<T> {
   return database.write(async (tx) => {
-    const events: RegistryEvent[] = [];
+    const events: RecordedEvent[] = [];
     recorded.set(tx, events);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it has its list from here on
     const result = await work(tx as RecordingWriter);
@@ -32,6 +32,6 @@ const append = prepared((write, { events }: { readonly events: string }, dialect
 );
 
 /** In an order of which every beginning makes sense: whoever applies the events may stop after any of them. */
-export function recordEvents(tx: RecordingWriter, ...events: readonly RegistryEvent[]): void {
+export function recordEvents(tx: RecordingWriter, ...events: readonly RecordedEvent[]): void {
   recorded.get(tx)?.push(...events);
 }

@@ -1,0 +1,42 @@
+import type { Actor } from "../../platform/events/actor.ts";
+import type { RecordingWriter } from "../../platform/events/record-events.ts";
+import type { Caller } from "../principal.ts";
+import type { Body, Contract, Params, Query, Value } from "./contract.ts";
+
+/** A request that was let through, with all that it says read and checked. */
+export interface Call<C extends Contract> {
+  readonly params: Params<C>;
+  readonly query: Query<C>;
+  readonly body: Body<C>;
+  readonly caller: Caller;
+  /** For the events of what it changes. */
+  readonly by: Actor;
+  readonly remoteAddress: string;
+  /** The revision that a change means; `undefined`: whichever it is. */
+  readonly expected: number | undefined;
+  /**
+   * The one transaction of a change: with it goes what the answer to the same request once more is made of, and of a dry
+   * run it leaves nothing.
+   */
+  readonly commit: (work: (tx: RecordingWriter) => Promise<Value<C>>) => Promise<Value<C>>;
+  readonly session: KeptSession;
+}
+
+/** What the client keeps of a session: its secret, which no other answer ever holds. */
+export interface KeptSession {
+  readonly secret: string | undefined;
+  keep(secret: string): void;
+  drop(): void;
+}
+
+export interface Route {
+  readonly contract: Contract;
+  readonly run: (call: Call<Contract>) => Promise<unknown>;
+}
+
+/** Puts a contract together with what it does; of the one, the other's types are those. */
+export const route = <C extends Contract>(
+  contract: C,
+  run: (call: Call<NoInfer<C>>) => Promise<Value<NoInfer<C>>>,
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- whoever calls it has read the request by this contract
+): Route => ({ contract, run: run as unknown as Route["run"] });
