@@ -54,6 +54,8 @@ export interface NewAccount {
   readonly passwordHash: string;
   readonly administrator: boolean;
   readonly createdAt: number;
+  readonly displayName?: string;
+  readonly email?: string | undefined;
 }
 
 /** `false`: the name is taken, also by another server a moment ago. */
@@ -69,6 +71,8 @@ export async function createAccount(tx: Writer, account: NewAccount): Promise<bo
       epoch: 1,
       created_at: account.createdAt,
       password_changed_at: account.createdAt,
+      display_name: account.displayName ?? "",
+      email: account.email ?? null,
     })
     .onConflict((conflict) => conflict.column("name").doNothing())
     .executeTakeFirst();
@@ -85,7 +89,12 @@ export interface NewPassword {
 export async function changePassword(tx: Writer, { id, passwordHash, changedAt }: NewPassword): Promise<void> {
   await tx
     .updateTable("accounts")
-    .set((eb) => ({ password_hash: passwordHash, password_changed_at: changedAt, epoch: eb("epoch", "+", 1) }))
+    .set((eb) => ({
+      password_hash: passwordHash,
+      password_changed_at: changedAt,
+      epoch: eb("epoch", "+", 1),
+      revision: eb("revision", "+", 1),
+    }))
     .where("id", "=", id)
     .execute();
 }
@@ -94,12 +103,13 @@ export async function changePassword(tx: Writer, { id, passwordHash, changedAt }
 export async function setDisabled(tx: Writer, id: string, disabled: boolean): Promise<void> {
   await tx
     .updateTable("accounts")
-    .set((eb) => ({ disabled: disabled ? 1 : 0, epoch: eb("epoch", "+", 1) }))
+    .set((eb) => ({ disabled: disabled ? 1 : 0, epoch: eb("epoch", "+", 1), revision: eb("revision", "+", 1) }))
     .where("id", "=", id)
     .execute();
 }
 
 export async function deleteAccount(tx: Writer, id: string): Promise<void> {
   await tx.deleteFrom("refresh_tokens").where("account_id", "=", id).execute();
+  await tx.deleteFrom("sessions").where("account_id", "=", id).execute();
   await tx.deleteFrom("accounts").where("id", "=", id).execute();
 }

@@ -1,5 +1,7 @@
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
 import type { Writer } from "../platform/database/database.ts";
+import { profilesMigration } from "./accounts/migration.ts";
+import { sessionsMigration } from "./sessions/migration.ts";
 
 export const accessMigrations: Migrations = {
   owner: "access",
@@ -18,6 +20,8 @@ export const accessMigrations: Migrations = {
         await createRefreshTokens(schema, columns);
       },
     },
+    sessionsMigration,
+    profilesMigration,
   ],
 };
 

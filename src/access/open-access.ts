@@ -7,6 +7,7 @@ import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
+import { createSessions, type Sessions, type SessionSettings } from "./sessions/sessions.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
 
@@ -16,6 +17,7 @@ export interface AccessDeps {
   readonly secret: KeyObject;
   readonly policy: Policy;
   readonly tokenSettings: TokenSettings;
+  readonly sessionSettings: SessionSettings;
   readonly guesses: GuessesUnderWay;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -30,12 +32,13 @@ export interface Access {
   readonly verifyPassword: VerifyPassword;
   readonly tokens: Tokens;
   readonly refreshTokens: RefreshTokens;
+  readonly sessions: Sessions;
   readonly signingKeys: SigningKeys;
 }
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { database, passwords, secret, policy, tokenSettings: settings, guesses, now } = deps;
+  const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings, guesses, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
@@ -50,6 +53,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     verifyPassword: passwordVerifier({ database, passwords, failures, guesses, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, now }),
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
+    sessions: createSessions({ database, settings: sessionSettings, now }),
     signingKeys,
   };
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { accessMigrations } from "../access/migrations.ts";
+import { apiMigrations } from "../http/api/migrations.ts";
 import { journalMigrations } from "../features/journal/migrations.ts";
 import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
@@ -34,7 +35,7 @@ export async function openRegistry(config: Config, use: RegistryUse = alone()): 
   const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
   const database = await startStep(setting, async () => {
     const opened = await openDatabase({ url, writers: use.writers });
-    await migrate(opened, [jobMigrations, registryMigrations, accessMigrations, journalMigrations]);
+    await migrate(opened, [jobMigrations, registryMigrations, accessMigrations, journalMigrations, apiMigrations]);
     return opened;
   });
   return {

@@ -73,6 +73,7 @@ export async function openTestAccess(
     policy: { mode },
     guesses: guessesUnderWay(),
     tokenSettings,
+    sessionSettings: { idleMs: 3_600_000, longestMs: 12 * 3_600_000 },
     now: clock.now,
   });
   return {

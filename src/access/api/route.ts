@@ -12,6 +12,7 @@ export interface Call<C extends Contract> {
   /** For the events of what it changes. */
   readonly by: Actor;
   readonly remoteAddress: string;
+  readonly dryRun: boolean;
   /** The revision that a change means; `undefined`: whichever it is. */
   readonly expected: number | undefined;
   /**

@@ -1,0 +1,138 @@
+import { fail } from "../../oci/problem.ts";
+import type { Database, Writer } from "../../platform/database/database.ts";
+import type { Actor } from "../../platform/events/actor.ts";
+import { type RecordingWriter, recordEvents } from "../../platform/events/record-events.ts";
+import type { AccountName } from "../account-name.ts";
+import { changePassword, createAccount, deleteAccount, setDisabled } from "../accounts.ts";
+import { one, type Removed, some } from "../api/removal.ts";
+import { findShownAccount, type ShownAccount } from "./find-accounts.ts";
+
+interface NewAccount {
+  readonly name: AccountName;
+  readonly passwordHash: string;
+  readonly displayName?: string | undefined;
+  readonly email?: string | undefined;
+  readonly createdAt: number;
+}
+
+/** @throws RegistryError CONFLICT where the name is taken */
+export async function addAccount(tx: RecordingWriter, given: NewAccount, by: Actor): Promise<ShownAccount> {
+  const { displayName = "", ...rest } = given;
+  const isNew = await createAccount(tx, { ...rest, displayName, administrator: false });
+  if (!isNew) fail({ code: "CONFLICT", reasons: [`there is an account ${given.name} already`] });
+  const made = await requireAccount(tx, given.name);
+  recordEvents(tx, { kind: "administered", subject: "account", change: "created", id: made.id, name: made.name, by });
+  return made;
+}
+
+interface AccountChange {
+  readonly name: AccountName;
+  readonly expected: number | undefined;
+  readonly displayName?: string | undefined;
+  readonly email?: string | null | undefined;
+  readonly disabled?: boolean | undefined;
+}
+
+interface Changing {
+  readonly database: Database;
+  readonly by: Actor;
+}
+
+/** @throws RegistryError OBJECT_UNKNOWN, REVISION_STALE, CONFLICT where it is the last administrator */
+export async function editAccount(
+  tx: RecordingWriter,
+  change: AccountChange,
+  { database, by }: Changing,
+): Promise<ShownAccount> {
+  await lockAccounts(tx, database);
+  const before = await requireAccount(tx, change.name);
+  const { id, name } = before;
+  if (change.expected !== undefined && change.expected !== before.revision) {
+    fail({ code: "REVISION_STALE", current: before.revision });
+  }
+  const email = change.email === undefined ? before.email : (change.email ?? undefined);
+  const { displayName = before.displayName, disabled = before.disabled } = change;
+  if (displayName !== before.displayName || email !== before.email) {
+    await tx
+      .updateTable("accounts")
+      .set((eb) => ({ display_name: displayName, email: email ?? null, revision: eb("revision", "+", 1) }))
+      .where("id", "=", id)
+      .execute();
+  }
+  if (disabled !== before.disabled) {
+    if (disabled) await requireAnotherAdministrator(tx, id);
+    await setDisabled(tx, id, disabled);
+  }
+  const after = await requireAccount(tx, change.name);
+  if (after.revision === before.revision) return after;
+  const told = { subject: "account", change: "changed", id, name, by } as const;
+  recordEvents(tx, { kind: "administered", ...told, before: profileOf(before), after: profileOf(after) });
+  return after;
+}
+
+const profileOf = ({ displayName, email, disabled }: ShownAccount) => ({ displayName, email, disabled });
+
+interface NewPassword {
+  readonly name: AccountName;
+  readonly passwordHash: string;
+  readonly changedAt: number;
+}
+
+/** @throws RegistryError OBJECT_UNKNOWN */
+export async function replacePassword(tx: RecordingWriter, given: NewPassword, by: Actor): Promise<void> {
+  const { id, name } = await requireAccount(tx, given.name);
+  await changePassword(tx, { id, passwordHash: given.passwordHash, changedAt: given.changedAt });
+  recordEvents(tx, { kind: "administered", subject: "password", change: "changed", id, name, by });
+}
+
+/** @throws RegistryError OBJECT_UNKNOWN, CONFLICT where it is the last administrator */
+export async function removeAccount(
+  tx: RecordingWriter,
+  name: AccountName,
+  { database, by }: Changing,
+): Promise<Removed[]> {
+  await lockAccounts(tx, database);
+  const { id } = await requireAccount(tx, name);
+  await requireAnotherAdministrator(tx, id);
+  const removes = [
+    one("account", name),
+    ...some("session", await countOf(tx, "sessions", id)),
+    ...some("refresh token", await countOf(tx, "refresh_tokens", id)),
+  ];
+  await deleteAccount(tx, id);
+  recordEvents(tx, { kind: "administered", subject: "account", change: "deleted", id, name, by });
+  return removes;
+}
+
+async function requireAccount(tx: Writer, name: AccountName): Promise<ShownAccount> {
+  return (await findShownAccount(tx, name)) ?? fail({ code: "OBJECT_UNKNOWN", what: "account" });
+}
+
+/** One change at a time: of two that would each leave one administrator, one comes second and sees that. */
+async function lockAccounts(tx: Writer, { dialect }: Database): Promise<void> {
+  if (dialect === "sqlite") return;
+  await tx.selectFrom("accounts").select("id").where("administrator", "=", 1).orderBy("id").forUpdate().execute();
+}
+
+/** Whoever is left must be able to let the others in again. */
+async function requireAnotherAdministrator(tx: Writer, id: string): Promise<void> {
+  const rows = await tx
+    .selectFrom("accounts")
+    .select("id")
+    .where("administrator", "=", 1)
+    .where("disabled", "=", 0)
+    .limit(2)
+    .execute();
+  if (rows.length === 1 && rows[0]?.id === id) {
+    fail({ code: "CONFLICT", reasons: ["it is the last administrator that is not disabled"] });
+  }
+}
+
+async function countOf(tx: Writer, table: "sessions" | "refresh_tokens", id: string): Promise<number> {
+  const { count } = await tx
+    .selectFrom(table)
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("account_id", "=", id)
+    .executeTakeFirstOrThrow();
+  return count;
+}
