@@ -5,7 +5,7 @@ import { administrationRoutes } from "../http/api/api-routes.ts";
 import { callLocally } from "../http/api/call-locally.ts";
 import { tellProblems } from "../http/problem-reply.ts";
 import { RegistryError } from "../oci/problem.ts";
-import type { Actor } from "../platform/events/actor.ts";
+import type { Envelope } from "../platform/events/access-event.ts";
 import { OutboundError } from "../platform/net/outbound.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
 import { remoteApi, serverOf } from "./remote-api.ts";
@@ -66,10 +66,10 @@ const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<v
   withRegistry(options, async ({ database }, { data }) => {
     const passwords = createPasswords(oneAtATime);
     const routes = administrationRoutes({ database, passwords, dataFolder: data, now: Date.now });
-    await work(callLocally({ database, routes, by: operator() }));
+    await work(callLocally({ database, routes, envelope: operator() }));
   });
 
-const operator = (): Actor => ({ kind: "operator", name: userInfo().username });
+const operator = (): Envelope => ({ actor: { kind: "operator", id: "", name: userInfo().username } });
 
 /** What the operator can set right, told in one line; anything else is a bug. */
 function toStartError(error: unknown): unknown {

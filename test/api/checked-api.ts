@@ -90,7 +90,7 @@ export function useApi(options: ServedOptions = {}): Api {
 /** What holds for every answer, whatever a test asks for. */
 function checker({ paths, components }: OpenApi): (method: string, path: string, answer: Answer) => void {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
-  addFormats.default(ajv);
+  addFormats(ajv);
   ajv.addSchema({ $id: "berth:", components });
   const compiled = new Map<string, ValidateFunction>();
   const validate = (schema: object, value: unknown, what: string): void => {
@@ -132,9 +132,10 @@ function operationAt(paths: OpenApi["paths"], path: string) {
     return new RegExp(`^${pattern}$`).test(path);
   });
   // The one with the most words, as the server takes it.
-  const words = (template: string): number => template.split("/").filter((segment) => !segment.startsWith("{")).length;
-  return found.toSorted(([one], [other]) => words(other) - words(one))[0]?.[1];
+  return found.toSorted(([one], [other]) => wordsIn(other) - wordsIn(one))[0]?.[1];
 }
+
+const wordsIn = (template: string): number => template.split("/").filter((segment) => !segment.startsWith("{")).length;
 
 export interface Problem {
   readonly status: number;

@@ -3,14 +3,14 @@ import type { Answer } from "../protocol/registry-client.ts";
 import { describeEachDatabase } from "../support/databases.ts";
 import { type Api, expectRefused, freshName, password, useApi } from "./checked-api.ts";
 
-const signIn = (api: Api, name: string, secret: string, headers = {}): Promise<Answer> =>
+const signIn = (api: Api, [name, secret]: readonly [string, string], headers = {}): Promise<Answer> =>
   api.ask("POST", "/session", { as: null, json: { name, password: secret }, headers });
 
 const cookieOf = (answer: Answer): string => answer.header("set-cookie")?.split(";", 1)[0] ?? "";
 
 async function session(api: Api, name = freshName()) {
   await api.ask("POST", "/accounts", { json: { name, password } });
-  const cookie = cookieOf(await signIn(api, name, password));
+  const cookie = cookieOf(await signIn(api, [name, password]));
   const origin = api.registry.server().url;
   return { name, cookie, origin };
 }
@@ -21,7 +21,7 @@ describeEachDatabase("sessions of the API", (dialect) => {
   it("begin with a password, are shown by a cookie, and end when they are told to", async () => {
     const name = freshName();
     await api.ask("POST", "/accounts", { json: { name, password } });
-    const answer = await signIn(api, name.toUpperCase(), password);
+    const answer = await signIn(api, [name.toUpperCase(), password]);
     expect(answer.status).toBe(200);
     expect(answer.header("set-cookie")).toMatch(
       /^berth_session=berth_session_\w{54}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=43200$/,
@@ -77,7 +77,7 @@ describeEachDatabase("sessions of the API", (dialect) => {
     expectRefused(await change(form), 415, "BODY_TYPE_UNSUPPORTED");
     expectRefused(await change({ "content-type": "text/plain", origin }), 415, "BODY_TYPE_UNSUPPORTED");
     // Nor does anybody's page sign its reader in or out.
-    expectRefused(await signIn(api, "x", password, { origin: "https://evil.example" }), 403, "FOREIGN_ORIGIN");
+    expectRefused(await signIn(api, ["x", password], { origin: "https://evil.example" }), 403, "FOREIGN_ORIGIN");
     const signOut = { as: null, headers: { cookie, origin: "https://evil.example" } };
     expectRefused(await api.ask("DELETE", "/session", signOut), 403, "FOREIGN_ORIGIN");
     expect((await change({ origin, "sec-fetch-site": "same-origin" })).status).toBe(204);
@@ -85,7 +85,7 @@ describeEachDatabase("sessions of the API", (dialect) => {
 
   it("are one when somebody signs in anew", async () => {
     const { name, cookie } = await session(api);
-    const again = await signIn(api, name, password, { cookie });
+    const again = await signIn(api, [name, password], { cookie });
     expect(cookieOf(again)).not.toBe(cookie);
     expectRefused(await api.ask("GET", "/me", { as: null, headers: { cookie } }), 401, "UNAUTHORIZED");
     // Of two cookies one is somebody else's.
@@ -110,7 +110,7 @@ describe("signing in", () => {
       ["no name \u0001", password],
       [name, ""],
     ] as const;
-    const answers = await Promise.all(tries.map(([given, secret]) => signIn(api, given, secret)));
+    const answers = await Promise.all(tries.map(([given, secret]) => signIn(api, [given, secret])));
     const seen = answers.map((answer) => {
       const { requestId: _, ...problem } = answer.json() as { readonly requestId: string };
       const { "x-request-id": __, date: ___, ...headers } = answer.headers;
@@ -127,7 +127,7 @@ describe("signing in", () => {
     for (let count = 0; count < 9; count++) {
       const given = spellings[count % 3] ?? name;
       const wrong = `wrong-password-${String(count)}`;
-      if (count % 3 === 0) expectRefused(await signIn(api, given, wrong), 401, "UNAUTHORIZED");
+      if (count % 3 === 0) expectRefused(await signIn(api, [given, wrong]), 401, "UNAUTHORIZED");
       else if (count % 3 === 1) expectRefused(await api.ask("GET", "/me", { as: [given, wrong] }), 401, "UNAUTHORIZED");
       else {
         const form = `grant_type=password&service=berth&username=${encodeURIComponent(given)}&password=${wrong}`;
@@ -135,8 +135,8 @@ describe("signing in", () => {
         expect((await api.registry.as(undefined).send("POST", "/token", { headers, body: form })).status).toBe(401);
       }
     }
-    expectRefused(await signIn(api, name, "wrong-password-10"), 401, "UNAUTHORIZED");
-    const limited = await signIn(api, name, password);
+    expectRefused(await signIn(api, [name, "wrong-password-10"]), 401, "UNAUTHORIZED");
+    const limited = await signIn(api, [name, password]);
     expectRefused(limited, 429, "TOO_MANY_REQUESTS");
     expect(Number(limited.header("retry-after"))).toBeWithin(1, 901);
     expectRefused(await api.ask("GET", "/me", { as: [name, password] }), 429, "TOO_MANY_REQUESTS");
@@ -166,7 +166,7 @@ describe("sessions that are left alone", () => {
   });
 
   it("are told how long they live", async () => {
-    const answer = await signIn(api, "admin", api.registry.server().admin.password);
+    const answer = await signIn(api, ["admin", api.registry.server().admin.password]);
     expect(answer.header("set-cookie")).toEndWith("Max-Age=90");
     expect(answer.json()).toMatchObject({ idleSeconds: 60 });
   });

@@ -1,9 +1,10 @@
 import { fail } from "../../oci/problem.ts";
 import type { Database, Writer } from "../../platform/database/database.ts";
-import type { Actor } from "../../platform/events/actor.ts";
+import type { AccessEvent } from "../../platform/events/access-event.ts";
 import { type RecordingWriter, recordEvents } from "../../platform/events/record-events.ts";
 import type { AccountName } from "../account-name.ts";
 import { changePassword, createAccount, deleteAccount, setDisabled } from "../accounts.ts";
+import { toTime } from "../api/parameters.ts";
 import { one, type Removed, some } from "../api/removal.ts";
 import { findShownAccount, type ShownAccount } from "./find-accounts.ts";
 
@@ -16,12 +17,12 @@ interface NewAccount {
 }
 
 /** @throws RegistryError CONFLICT where the name is taken */
-export async function addAccount(tx: RecordingWriter, given: NewAccount, by: Actor): Promise<ShownAccount> {
+export async function addAccount(tx: RecordingWriter, given: NewAccount): Promise<ShownAccount> {
   const { displayName = "", ...rest } = given;
   const isNew = await createAccount(tx, { ...rest, displayName, administrator: false });
   if (!isNew) fail({ code: "CONFLICT", reasons: [`there is an account ${given.name} already`] });
   const made = await requireAccount(tx, given.name);
-  recordEvents(tx, { kind: "administered", subject: "account", change: "created", id: made.id, name: made.name, by });
+  recordEvents(tx, { ...changed("account-created", made), after: profileOf(made) });
   return made;
 }
 
@@ -33,20 +34,15 @@ interface AccountChange {
   readonly disabled?: boolean | undefined;
 }
 
-interface Changing {
-  readonly database: Database;
-  readonly by: Actor;
-}
-
 /** @throws RegistryError OBJECT_UNKNOWN, REVISION_STALE, CONFLICT where it is the last administrator */
 export async function editAccount(
   tx: RecordingWriter,
+  database: Database,
   change: AccountChange,
-  { database, by }: Changing,
 ): Promise<ShownAccount> {
   await lockAccounts(tx, database);
   const before = await requireAccount(tx, change.name);
-  const { id, name } = before;
+  const { id } = before;
   if (change.expected !== undefined && change.expected !== before.revision) {
     fail({ code: "REVISION_STALE", current: before.revision });
   }
@@ -65,10 +61,15 @@ export async function editAccount(
   }
   const after = await requireAccount(tx, change.name);
   if (after.revision === before.revision) return after;
-  const told = { subject: "account", change: "changed", id, name, by } as const;
-  recordEvents(tx, { kind: "administered", ...told, before: profileOf(before), after: profileOf(after) });
+  recordEvents(tx, { ...changed("account-changed", after), before: profileOf(before), after: profileOf(after) });
   return after;
 }
+
+const changed = (action: AccessEvent["action"], { id, name }: Pick<ShownAccount, "id" | "name">): AccessEvent => ({
+  kind: "access-changed",
+  action,
+  target: { id, name },
+});
 
 const profileOf = ({ displayName, email, disabled }: ShownAccount) => ({ displayName, email, disabled });
 
@@ -79,20 +80,18 @@ interface NewPassword {
 }
 
 /** @throws RegistryError OBJECT_UNKNOWN */
-export async function replacePassword(tx: RecordingWriter, given: NewPassword, by: Actor): Promise<void> {
-  const { id, name } = await requireAccount(tx, given.name);
+export async function replacePassword(tx: RecordingWriter, given: NewPassword): Promise<void> {
+  const { id, name, passwordChangedAt } = await requireAccount(tx, given.name);
   await changePassword(tx, { id, passwordHash: given.passwordHash, changedAt: given.changedAt });
-  recordEvents(tx, { kind: "administered", subject: "password", change: "changed", id, name, by });
+  const after = { passwordChangedAt: toTime(given.changedAt) };
+  recordEvents(tx, { ...changed("account-changed", { id, name }), before: { passwordChangedAt }, after });
 }
 
 /** @throws RegistryError OBJECT_UNKNOWN, CONFLICT where it is the last administrator */
-export async function removeAccount(
-  tx: RecordingWriter,
-  name: AccountName,
-  { database, by }: Changing,
-): Promise<Removed[]> {
+export async function removeAccount(tx: RecordingWriter, database: Database, name: AccountName): Promise<Removed[]> {
   await lockAccounts(tx, database);
-  const { id } = await requireAccount(tx, name);
+  const before = await requireAccount(tx, name);
+  const { id } = before;
   await requireAnotherAdministrator(tx, id);
   const removes = [
     one("account", name),
@@ -100,7 +99,7 @@ export async function removeAccount(
     ...some("refresh token", await countOf(tx, "refresh_tokens", id)),
   ];
   await deleteAccount(tx, id);
-  recordEvents(tx, { kind: "administered", subject: "account", change: "deleted", id, name, by });
+  recordEvents(tx, { ...changed("account-deleted", before), before: profileOf(before) });
   return removes;
 }
 

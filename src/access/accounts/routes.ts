@@ -33,26 +33,26 @@ export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
       const last = page.items.at(-1);
       return { items: [...page.items], ...(!page.isLast && last !== undefined && { next: last.name }) };
     }),
-    route(contracts.createAccount, async ({ body: { password, ...given }, by, commit }) => {
+    route(contracts.createAccount, async ({ body: { password, ...given }, commit }) => {
       const passwordHash = await passwords.hash(password);
-      return commit((tx) => addAccount(tx, { ...given, passwordHash, createdAt: now() }, by));
+      return commit((tx) => addAccount(tx, { ...given, passwordHash, createdAt: now() }));
     }),
     route(contracts.showAccount, async ({ params }) => {
       return (await findShownAccount(database.read, params.account)) ?? failUnknown();
     }),
-    route(contracts.changeAccount, ({ params, body, expected, by, commit }) =>
-      commit((tx) => editAccount(tx, { name: params.account, expected, ...body }, { database, by })),
+    route(contracts.changeAccount, ({ params, body, expected, commit }) =>
+      commit((tx) => editAccount(tx, database, { name: params.account, expected, ...body })),
     ),
-    route(contracts.setPassword, async ({ params, body: { password }, by, commit }) => {
+    route(contracts.setPassword, async ({ params, body: { password }, commit }) => {
       const name = params.account;
       if ((await findShownAccount(database.read, name)) === undefined) failUnknown();
       const passwordHash = await passwords.hash(password);
-      await commit((tx) => replacePassword(tx, { name, passwordHash, changedAt: now() }, by).then(() => undefined));
+      await commit((tx) => replacePassword(tx, { name, passwordHash, changedAt: now() }).then(() => undefined));
       await forgetFirstPassword(deps, name);
       return undefined;
     }),
-    route(contracts.deleteAccount, async ({ params, by, dryRun, commit }) =>
-      commit(async (tx) => ({ dryRun, removes: await removeAccount(tx, params.account, { database, by }) })),
+    route(contracts.deleteAccount, async ({ params, dryRun, commit }) =>
+      commit(async (tx) => ({ dryRun, removes: await removeAccount(tx, database, params.account) })),
     ),
   ];
 }
@@ -67,7 +67,7 @@ export function ownRoutes(deps: OwnRoutesDeps): readonly Route[] {
       const decision = deps.authorize(caller, "admin", { kind: "instance" });
       return { ...shown, administrator: decision.allowed };
     }),
-    route(contracts.changeOwnPassword, async ({ caller, body: { current, password }, by, remoteAddress, commit }) => {
+    route(contracts.changeOwnPassword, async ({ caller, body: { current, password }, remoteAddress, commit }) => {
       const name = nameOf(caller);
       // Counted as any other guess: a session that was left open must not be one that passwords are tried on.
       const verified = await deps.verifyPassword({ name, password: current, remoteAddress });
@@ -75,7 +75,7 @@ export function ownRoutes(deps: OwnRoutesDeps): readonly Route[] {
         return fail({ code: "INPUT_INVALID", faults: [{ at: "current", reason: "it is not the password" }] });
       }
       const passwordHash = await passwords.hash(password);
-      await commit((tx) => replacePassword(tx, { name, passwordHash, changedAt: now() }, by).then(() => undefined));
+      await commit((tx) => replacePassword(tx, { name, passwordHash, changedAt: now() }).then(() => undefined));
       await forgetFirstPassword(deps, name);
       return undefined;
     }),

@@ -32,10 +32,12 @@ export class ApiRefusal extends Error {
 /** Calls routes by their contracts: what is given and what comes back has the contract's types. @throws ApiRefusal */
 export type CallApi = <C extends Contract>(contract: C, asked: Asked<C>) => Promise<Value<C>>;
 
+type Texts = Readonly<Record<string, string | undefined>>;
+
 /** What is the same of every contract's input. */
 interface AnyAsked {
-  readonly params?: Readonly<Record<string, unknown>>;
-  readonly query?: Readonly<Record<string, unknown>>;
+  readonly params?: Texts;
+  readonly query?: Texts;
   readonly body?: unknown;
   readonly ifMatch?: string;
   readonly dryRun?: boolean;
@@ -53,9 +55,9 @@ function requestOf(
   { method, path }: Contract,
   { params = {}, query = {}, body, ifMatch, dryRun }: AnyAsked,
 ): ApiRequest {
-  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(params[name])));
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ""));
   const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, String(value));
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) parameters.set(name, value);
   if (dryRun === true) parameters.set("dryRun", "true");
   const search = parameters.size === 0 ? "" : `?${parameters.toString()}`;
   return {

@@ -41,8 +41,9 @@ export interface Contract {
 }
 
 type OutputOfSchema<S> = S extends z.ZodType ? z.output<S> : Nothing;
-type InputOfSchema<S> = S extends z.ZodType ? z.input<S> : Nothing;
-export type Nothing = Readonly<Record<never, never>>;
+type InputOfSchema<S> = S extends z.ZodType ? z.input<S> : never;
+/** Of a part that the contract does not have. */
+export type Nothing = Readonly<Record<string, never>>;
 
 export type Params<C extends Contract> = OutputOfSchema<C["params"]>;
 export type Query<C extends Contract> = OutputOfSchema<C["query"]>;
@@ -53,7 +54,12 @@ export type Value<C extends Contract> = C["output"] extends z.ZodType ? z.output
 /** What a client gives. */
 export type Asked<C extends Contract> = {
   readonly [K in "params" | "query" | "body" as C[K] extends z.ZodType ? K : never]: InputOfSchema<C[K]>;
-} & { readonly ifMatch?: string; readonly dryRun?: boolean };
+} & AskedOfAll;
+
+interface AskedOfAll {
+  readonly ifMatch?: string;
+  readonly dryRun?: boolean;
+}
 
 /** Keeps the types of what is written down. */
 export const contract = <const C extends Contract>(written: C): C => written;

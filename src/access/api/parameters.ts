@@ -16,7 +16,7 @@ export const word = (mostCharacters: number) =>
   z.string().min(1).max(mostCharacters).refine(isStorable, "must be text without a NUL");
 
 /** A whole number in a query. */
-export const wholeNumber = (least: number, most: number) =>
+const wholeNumber = (least: number, most: number) =>
   z
     .string()
     .transform((text, context) => {
@@ -38,7 +38,7 @@ export const flag = () =>
     })
     .meta({ type: "boolean" });
 
-export const mostItems = 1000;
+const mostItems = 1000;
 export const usualItems = 100;
 
 /** Of every list: how many, and behind which one. */

@@ -1,4 +1,3 @@
-import type { Actor } from "../../platform/events/actor.ts";
 import type { RecordingWriter } from "../../platform/events/record-events.ts";
 import type { Caller } from "../principal.ts";
 import type { Body, Contract, Params, Query, Value } from "./contract.ts";
@@ -9,15 +8,13 @@ export interface Call<C extends Contract> {
   readonly query: Query<C>;
   readonly body: Body<C>;
   readonly caller: Caller;
-  /** For the events of what it changes. */
-  readonly by: Actor;
   readonly remoteAddress: string;
   readonly dryRun: boolean;
   /** The revision that a change means; `undefined`: whichever it is. */
   readonly expected: number | undefined;
   /**
-   * The one transaction of a change: with it goes what the answer to the same request once more is made of, and of a dry
-   * run it leaves nothing.
+   * The one transaction of a change, whose events tell who has made it. With it goes what the answer to the same request
+   * once more is made of; a dry run leaves nothing of it.
    */
   readonly commit: (work: (tx: RecordingWriter) => Promise<Value<C>>) => Promise<Value<C>>;
   readonly session: KeptSession;
@@ -39,5 +36,7 @@ export interface Route {
 export const route = <C extends Contract>(
   contract: C,
   run: (call: Call<NoInfer<C>>) => Promise<Value<NoInfer<C>>>,
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- whoever calls it has read the request by this contract
-): Route => ({ contract, run: run as unknown as Route["run"] });
+): Route => ({
+  contract,
+  run,
+});

@@ -1,3 +1,6 @@
+import type { Selectable } from "kysely";
+import type { Tables } from "../../platform/database/database.ts";
+
 declare module "../../platform/database/database.ts" {
   interface Tables {
     /** Who has signed in to the API and its pages, by a cookie. */
@@ -16,4 +19,4 @@ declare module "../../platform/database/database.ts" {
   }
 }
 
-export {};
+export type SessionRow = Selectable<Tables["sessions"]>;

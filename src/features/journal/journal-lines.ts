@@ -64,7 +64,9 @@ const eventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("tag-deleted"), repository, tag, from: digest }),
 ]);
 
-const lineSchema = z.object({ position: whole, at: whole, events: z.array(eventSchema) });
+/** A version that does not know changes of rights from those of images, beside a newer one, copied both. */
+const foreign = z.object({ kind: z.literal("access-changed") });
+const lineSchema = z.object({ position: whole, at: whole, events: z.array(z.union([eventSchema, foreign])) });
 
 /** The lines of a document. @throws FrameError */
 export function* decodeLines(raw: Buffer): Generator<JournalLine> {
@@ -84,7 +86,8 @@ function decodeLine(text: string): JournalLine {
   }
   return {
     ...line.data,
-    events: line.data.events.map((event): CompleteEvent => {
+    events: line.data.events.flatMap((event): CompleteEvent | [] => {
+      if (event.kind === "access-changed") return [];
       if (event.kind === "bytes-doomed") {
         const { state, ...doomed } = event;
         return state === undefined ? doomed : { ...doomed, state };

@@ -4,7 +4,7 @@ import type { Call, Route } from "../../access/api/route.ts";
 import { anonymous } from "../../access/principal.ts";
 import { fail } from "../../oci/problem.ts";
 import type { Database } from "../../platform/database/database.ts";
-import type { Actor } from "../../platform/events/actor.ts";
+import type { Envelope } from "../../platform/events/access-event.ts";
 import { encoder } from "./answer-call.ts";
 import { committer } from "./commit-once.ts";
 import { parseInput } from "./read-input.ts";
@@ -12,7 +12,7 @@ import { parseInput } from "./read-input.ts";
 interface LocalDeps {
   readonly database: Database;
   readonly routes: readonly Route[];
-  readonly by: Actor;
+  readonly envelope: Envelope;
 }
 
 /**
@@ -20,7 +20,7 @@ interface LocalDeps {
  * HTTP.
  * @throws RegistryError
  */
-export function callLocally({ database, routes, by }: LocalDeps): CallApi {
+export function callLocally({ database, routes, envelope }: LocalDeps): CallApi {
   const byId = new Map(routes.map((one) => [one.contract.id, one]));
   const call = async (contract: Contract, asked: Readonly<Record<string, unknown>>): Promise<unknown> => {
     const route = byId.get(contract.id) ?? fail({ code: "ROUTE_UNKNOWN" });
@@ -28,15 +28,15 @@ export function callLocally({ database, routes, by }: LocalDeps): CallApi {
     const value = await route.run({
       ...parseInput(contract, asked),
       caller: anonymous,
-      by,
       remoteAddress: "",
       dryRun,
       expected: undefined,
-      commit: committer({ database, dryRun, once: undefined }) as Call<Contract>["commit"],
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the work of this route gives is what it gets
+      commit: committer({ database, envelope, dryRun, once: undefined }) as Call<Contract>["commit"],
       session: { secret: undefined, keep: () => {}, drop: () => {} },
     });
     return encoder(contract)(value);
   };
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- each route gives what its contract says
-  return call as CallApi;
+  return call as unknown as CallApi;
 }

@@ -16,6 +16,7 @@ import { idempotentAnswers, keyedRequest } from "./idempotent-answers.ts";
 import { apiMigrations } from "./migrations.ts";
 
 const owners = [eventMigrations, accessMigrations, apiMigrations];
+const envelope = { actor: { kind: "operator", id: "", name: "root" } } as const;
 const key = createSecretKey(Buffer.alloc(32, 7));
 
 /** Makes an account, as the routes do, and tells a secret with it. */
@@ -23,14 +24,7 @@ const make = (text: string) => async (tx: RecordingWriter) => {
   const name = parseAccountName(text) ?? fail({ code: "NAME_INVALID", given: text });
   const isNew = await createAccount(tx, { name, passwordHash: "", administrator: false, createdAt: 1 });
   if (!isNew) fail({ code: "CONFLICT", reasons: ["it is taken"] });
-  recordEvents(tx, {
-    kind: "administered",
-    subject: "account",
-    change: "created",
-    id: name,
-    name,
-    by: { kind: "server" },
-  });
+  recordEvents(tx, { kind: "access-changed", action: "account-created", target: { id: name, name } });
   return { name, secret: "shown-once", internal: "never sent" };
 };
 const encode = (value: unknown): unknown => {
@@ -49,19 +43,19 @@ describeEachDatabase("the transaction of a route", (_dialect, open) => {
     const ask = (name: string, given: { readonly key: string; readonly principal?: string }) => {
       const keyed = keyedRequest({ key: given.key, principal: given.principal ?? "one", parts: ["POST", "/x", name] });
       if (keyed === undefined) throw new Error("there is a key");
-      return committer({ database, dryRun: false, once: { answers, keyed, encode } })(make(name));
+      return committer({ database, envelope, dryRun: false, once: { answers, keyed, encode } })(make(name));
     };
     return { database, clock, answers, ask };
   };
 
   it("leaves nothing of a dry run, and tells what it would have done", async () => {
     const { database } = await begin();
-    const dry = committer({ database, dryRun: true, once: undefined });
+    const dry = committer({ database, envelope, dryRun: true, once: undefined });
     expect(await dry(make("bob"))).toMatchObject({ name: "bob" });
     expect(await namesIn(database)).toEqual([]);
     await sequenceEvents(database);
     expect(await readChanges(database, { after: 0, limit: 10 })).toEqual([]);
-    await committer({ database, dryRun: false, once: undefined })(make("bob"));
+    await committer({ database, envelope, dryRun: false, once: undefined })(make("bob"));
     expect(await problemOf(dry(make("bob")))).toMatchObject({ code: "CONFLICT" });
   });
 
@@ -70,6 +64,9 @@ describeEachDatabase("the transaction of a route", (_dialect, open) => {
     const asked = await Promise.all(Array.from({ length: 8 }, () => ask("bob", { key: "k" })));
     expect(new Set(asked.map((value) => JSON.stringify(encode(value)))).size).toBe(1);
     expect(await namesIn(database)).toEqual(["bob"]);
+    await sequenceEvents(database);
+    const changes = await readChanges(database, { after: 0, limit: 10 });
+    expect(changes.map((change) => [change.envelope, change.events.length])).toEqual([[envelope, 1]]);
     const rows = await database.read.selectFrom("idempotent_answers").selectAll().execute();
     expect(rows).toHaveLength(1);
     // What it keeps of a secret that is shown once, nobody reads out of the database.

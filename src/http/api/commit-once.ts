@@ -1,5 +1,6 @@
 import { fail } from "../../oci/problem.ts";
 import type { Database } from "../../platform/database/database.ts";
+import type { Envelope } from "../../platform/events/access-event.ts";
 import { type RecordingWriter, writeEvents } from "../../platform/events/record-events.ts";
 import type { IdempotentAnswers, Keyed } from "./idempotent-answers.ts";
 
@@ -7,6 +8,8 @@ type Work = (tx: RecordingWriter) => Promise<unknown>;
 
 interface Committing {
   readonly database: Database;
+  /** Whose doing it is, for its events. */
+  readonly envelope: Envelope;
   /** Nothing may be left of it. */
   readonly dryRun: boolean;
   /** With the answer that is sent, not with what else the value has. */
@@ -17,17 +20,21 @@ interface Committing {
 
 /** The transaction of a route's change: for a dry run undone at its end, and with a key only ever made once. */
 export const committer =
-  ({ database, dryRun, once }: Committing) =>
+  ({ database, envelope, dryRun, once }: Committing) =>
   async (work: Work): Promise<unknown> => {
     if (dryRun) return rehearse(database, work);
-    if (once === undefined) return writeEvents(database, work);
+    if (once === undefined) return writeEvents(database, work, envelope);
     const { answers, keyed, encode } = once;
     try {
-      return await writeEvents(database, async (tx) => {
-        const value = await work(tx);
-        if (!(await answers.store(tx, keyed, encode(value)))) throw new TakenError();
-        return value;
-      });
+      return await writeEvents(
+        database,
+        async (tx) => {
+          const value = await work(tx);
+          if (!(await answers.store(tx, keyed, encode(value)))) throw new TakenError();
+          return value;
+        },
+        envelope,
+      );
     } catch (error) {
       // Whoever was quicker has also taken what this one wanted to make.
       const other = await answers.find(keyed);

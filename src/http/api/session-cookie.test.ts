@@ -35,16 +35,17 @@ describe("the cookie of a session", () => {
   });
 });
 
+function isOwn(headers: Readonly<Record<string, string>>, publicUrl?: string): boolean {
+  const given = { host: "registry.example.org", ...headers };
+  try {
+    requireOwnPage(incoming({ scheme: "https", headers: new Map(Object.entries(given)) }), publicUrl);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 describe("a page of this server", () => {
-  const isOwn = (headers: Readonly<Record<string, string>>, publicUrl?: string): boolean => {
-    const given = { host: "registry.example.org", ...headers };
-    try {
-      requireOwnPage(incoming({ scheme: "https", headers: new Map(Object.entries(given)) }), publicUrl);
-      return true;
-    } catch {
-      return false;
-    }
-  };
   const own = "https://registry.example.org";
 
   test.each([

@@ -1,3 +1,6 @@
+import type { Selectable } from "kysely";
+import type { Tables } from "../../platform/database/database.ts";
+
 declare module "../../platform/database/database.ts" {
   interface Tables {
     /** What creations with an `Idempotency-Key` were answered, for the same request once more. */
@@ -14,4 +17,4 @@ declare module "../../platform/database/database.ts" {
   }
 }
 
-export {};
+export type IdempotentAnswerRow = Selectable<Tables["idempotent_answers"]>;

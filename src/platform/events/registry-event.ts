@@ -1,29 +1,6 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
-import type { JsonObject } from "../../oci/json.ts";
 import type { BlobKey } from "../blobs/blob-store.ts";
-import type { Actor } from "./actor.ts";
-
-/**
- * Somebody has changed what the registry's tables do not hold: accounts, rights, settings of a repository. The journal leaves
- * it out, for whoever gives the others their effect needs nothing of it; an audit tells it.
- */
-export interface Administered {
-  readonly kind: "administered";
-  /** What it is: account, password, grant, ... A word of the program. */
-  readonly subject: string;
-  readonly change: "created" | "changed" | "deleted";
-  /** Never used again, while the name may be. */
-  readonly id: string;
-  readonly name: string;
-  /** Of what has changed; never a secret, nor what is derived of one. */
-  readonly before?: JsonObject;
-  readonly after?: JsonObject;
-  readonly by: Actor;
-}
-
-/** All that a transaction may record. */
-export type RecordedEvent = RegistryEvent | Administered;
 
 /**
  * Something that happened, as its effect on one row: whoever applies the events in their order, each once or more than
