@@ -163,6 +163,39 @@ const planted: readonly Planted[] = [
     "src/http/a.ts: WebSocket: the only way out is platform/net",
   ],
   [
+    "a directory that a test plays",
+    {
+      "src/access/sources/ldap/a.test.ts":
+        "const fake: DirectorySession = { bind: async () => true, close: () => undefined };",
+    },
+    "src/access/sources/ldap/a.test.ts: bind: tests of sources of identity talk to real ones",
+  ],
+  [
+    "a source that a test plays",
+    { "src/access/sources/a.test.ts": "const fake = { async authenticate(name: string) { return known(name); } };" },
+    "src/access/sources/a.test.ts: authenticate: tests of sources of identity talk to real ones",
+  ],
+  [
+    "a directory that a test makes of a mock",
+    { "src/access/sources/a.test.ts": 'import { mock } from "bun:test";' },
+    "src/access/sources/a.test.ts: mock: tests of sources of identity talk to real ones",
+  ],
+  [
+    "a directory that a test makes of a socket",
+    { "src/access/sources/a.test.ts": 'import { connect } from "node:net";' },
+    "src/access/sources/a.test.ts: node:net: tests of sources of identity talk to real ones",
+  ],
+  [
+    "a directory that a test serves",
+    { "src/access/sources/a.test.ts": "Bun.listen({ port: 0 });" },
+    "src/access/sources/a.test.ts: a server: tests of sources of identity talk to real ones",
+  ],
+  [
+    "LDAP past the one way out",
+    { "src/access/sources/a.ts": 'import { Client } from "ldapts";' },
+    "src/access/sources/a.ts: only platform/net may import ldapts",
+  ],
+  [
     "a lookup of a name",
     { "src/http/a.ts": 'import { lookup } from "node:dns/promises";' },
     "src/http/a.ts: only platform/net may import node:dns/promises",
@@ -274,6 +307,7 @@ it("no rule sees what is allowed", () => {
       'db.selectFrom("tags").innerJoin("accounts", "a", "b"); sql`select * from blobs join accounts`;',
     ].join("\n"),
     "src/features/search/a.test.ts": 'import { b } from "../../../test/support/b.ts"; await fetch("x"); Bun.gc();',
+    "src/access/sources/ldap/a.test.ts": 'const answer = await source.authenticate("bind: ann", right);',
     "src/http/api/mount.ts": 'import { Hono } from "hono";\nimport { search } from "../../features/search/a.ts";',
     "scripts/proof/run.ts": 'export { run } from "./a.ts";\nexport const b = 1;',
   };

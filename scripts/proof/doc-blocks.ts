@@ -74,7 +74,7 @@ function promptedLines(body: readonly string[]): readonly string[] {
 }
 
 const tools =
-  /(?:^|[|;&(]|\$\()\s*(?:sudo\s+|[A-Z_]+=\S*\s+)*(docker|podman|skopeo|buildah|ctr|nerdctl|crane|oras|helm|regctl|cosign|kubectl|curl|jq|openssl|htpasswd|psql|go|git)\s/gm;
+  /(?:^|[|;&(]|\$\()\s*(?:sudo\s+|[A-Z_]+=\S*\s+)*(?:\/usr\/sbin\/)?(docker|podman|skopeo|buildah|ctr|nerdctl|crane|oras|helm|regctl|cosign|kubectl|curl|jq|openssl|htpasswd|psql|go|git|slapd|slapadd)\s/gm;
 
 /** The programs from elsewhere that a block calls. */
 export function toolsOf({ commands }: DocBlock): readonly string[] {

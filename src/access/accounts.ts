@@ -8,8 +8,10 @@ import type { AccountRow } from "./tables.ts";
 export interface Account {
   readonly id: string;
   readonly name: string;
+  /** Empty where it has none of its own: a source of identity knows it. */
   readonly passwordHash: string;
   readonly administrator: boolean;
+  /** By an administrator, or because no source of identity knows it any more. */
   readonly disabled: boolean;
   /** What was issued under another epoch is void. */
   readonly epoch: number;
@@ -45,11 +47,13 @@ const accountOf = (row: AccountRow): Account => ({
   name: row.name,
   passwordHash: row.password_hash,
   administrator: row.administrator === 1,
-  disabled: row.disabled === 1,
+  disabled: row.disabled === 1 || row.suspended === 1,
   epoch: row.epoch,
 });
 
 export interface NewAccount {
+  /** Random, where it is not given. */
+  readonly id?: string;
   readonly name: AccountName;
   readonly passwordHash: string;
   readonly administrator: boolean;
@@ -63,11 +67,12 @@ export async function createAccount(tx: Writer, account: NewAccount): Promise<bo
   const result = await tx
     .insertInto("accounts")
     .values({
-      id: randomUUID(),
+      id: account.id ?? randomUUID(),
       name: account.name,
       password_hash: account.passwordHash,
       administrator: account.administrator ? 1 : 0,
       disabled: 0,
+      suspended: 0,
       epoch: 1,
       created_at: account.createdAt,
       password_changed_at: account.createdAt,
@@ -89,9 +94,11 @@ export interface NewPassword {
 export async function changePassword(tx: Writer, { id, passwordHash, changedAt }: NewPassword): Promise<void> {
   await tx
     .updateTable("accounts")
+    // With a password of its own it needs no source that knows it.
     .set((eb) => ({
       password_hash: passwordHash,
       password_changed_at: changedAt,
+      suspended: 0,
       epoch: eb("epoch", "+", 1),
       revision: eb("revision", "+", 1),
     }))
@@ -111,5 +118,6 @@ export async function setDisabled(tx: Writer, id: string, disabled: boolean): Pr
 export async function deleteAccount(tx: Writer, id: string): Promise<void> {
   await tx.deleteFrom("refresh_tokens").where("account_id", "=", id).execute();
   await tx.deleteFrom("sessions").where("account_id", "=", id).execute();
+  await tx.deleteFrom("account_identities").where("account_id", "=", id).execute();
   await tx.deleteFrom("accounts").where("id", "=", id).execute();
 }

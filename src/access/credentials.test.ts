@@ -139,7 +139,7 @@ describeEachDatabase("passwordVerifier", (_dialect, open) => {
   });
 
   test("an account that does not exist takes as long as one that does", async () => {
-    const access = await openTestAccess(await open([accessMigrations]), "standard", realPasswords());
+    const access = await openTestAccess(await open([accessMigrations]), "standard", { usedPasswords: realPasswords() });
     await access.addAccount("ann", right);
     const times = { known: [] as number[], unknown: [] as number[] };
     for (let round = 0; round < 20; round += 1) {

@@ -4,9 +4,10 @@ import { fail } from "../oci/problem.ts";
 import type { Reading } from "../platform/database/prepared.ts";
 import { isHashablePassword, type Passwords, unmatchableHash } from "../platform/passwords/passwords.ts";
 import { canonicalName, parseAccountName } from "./account-name.ts";
-import { type Account, findAccountByName } from "./accounts.ts";
+import { type Account, findAccountById, findAccountByName } from "./accounts.ts";
 import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { type Attempt, type Counted, mostFailuresOfPair, type SignInFailures } from "./sign-in-failures.ts";
+import type { Sources } from "./sources/sources.ts";
 
 export interface Credentials {
   readonly name: string;
@@ -22,7 +23,10 @@ export type Verified =
   /** An empty or oversized password, refused before any account is looked at. */
   | { readonly kind: "malformed" };
 
-/** @throws RegistryError TOO_MANY_REQUESTS after too many failures, or when too many sign in at once */
+/**
+ * @throws RegistryError TOO_MANY_REQUESTS after too many failures, or when too many sign in at once; UNAVAILABLE where
+ * only a source of identity can tell, and it does not answer
+ */
 export type VerifyPassword = (credentials: Credentials) => Promise<Verified>;
 
 export interface CredentialsDeps {
@@ -30,6 +34,8 @@ export interface CredentialsDeps {
   readonly passwords: Passwords;
   readonly failures: SignInFailures;
   readonly guesses: GuessesUnderWay;
+  /** Asked for whoever has no password in the database. */
+  readonly sources: Sources;
   readonly now: () => number;
 }
 
@@ -37,7 +43,8 @@ export interface CredentialsDeps {
 interface Proof {
   readonly accountId: string;
   readonly epoch: number;
-  readonly provenAt: number;
+  /** Milliseconds since 1970. */
+  readonly goodUntil: number;
 }
 
 const rememberedForMs = 5 * 60_000;
@@ -56,25 +63,41 @@ export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
   return async ({ name: givenName, password, remoteAddress }) => {
     if (!isHashablePassword(password)) return { kind: "malformed" };
     const attempt = { name: canonicalName(givenName), remoteAddress };
-    const accountName = parseAccountName(givenName);
+    const key = createHmac("sha256", processKey)
+      .update(JSON.stringify([attempt.name, password]))
+      .digest("base64");
+    const fresh = (): Proof | undefined => {
+      const proof = remembered.get(key);
+      return proof !== undefined && deps.now() < proof.goodUntil ? proof : undefined;
+    };
+    const known = fresh();
     const [account, counted] = await Promise.all([
-      accountName && findAccountByName(deps.database, accountName),
+      known ? findAccountById(deps.database, known.accountId) : named(deps.database, attempt.name),
       deps.failures.count(attempt),
     ]);
     // Before anything that a right guess could be told by, what is remembered included.
     refuseBlocked(counted);
-    const key = createHmac("sha256", processKey)
-      .update(JSON.stringify([attempt.name, password]))
-      .digest("base64");
-    const known = remembered.get(key);
-    const isFresh = known !== undefined && deps.now() - known.provenAt < rememberedForMs;
-    const isCurrent = isFresh && account !== undefined && proves(known, account);
-    const proof = isCurrent ? known : await prove({ key, attempt, password, account });
-    if (proof === undefined || account === undefined || !proves(proof, account)) return { kind: "refused" };
+    const succeed = async (owner: Account, { goodUntil }: Proof): Promise<Verified> => {
+      if (counted.pairFailures > 0) await deps.failures.clear(attempt);
+      return { kind: "account", account: owner, goodUntil };
+    };
+    if (known !== undefined && account !== undefined && proves(known, account)) return succeed(account, known);
+    const holder = known === undefined ? account : await named(deps.database, attempt.name);
+    // Somebody else may have sent the same meanwhile.
+    const other = fresh();
+    const proof =
+      other !== known && other !== undefined ? other : await prove({ key, attempt, password, account: holder });
+    if (proof === undefined) return { kind: "refused" };
     remembered.set(key, proof);
-    if (counted.pairFailures > 0) await deps.failures.clear(attempt);
-    return { kind: "account", account, goodUntil: proof.provenAt + rememberedForMs };
+    // As it is now: a hash, and the answer of a source, take their time.
+    const proven = await findAccountById(deps.database, proof.accountId);
+    return proven !== undefined && proves(proof, proven) ? succeed(proven, proof) : { kind: "refused" };
   };
+}
+
+async function named(database: Reading, name: string): Promise<Account | undefined> {
+  const parsed = parseAccountName(name);
+  return parsed && findAccountByName(database, parsed);
 }
 
 interface Guess {
@@ -87,16 +110,30 @@ interface Guess {
 
 type Prove = (guess: Guess) => Promise<Proof | undefined>;
 
-/** Hashes, once for all who send the same credentials meanwhile, and counts a failure before anyone learns of it. */
-function prover({ passwords, failures, guesses, now }: CredentialsDeps): Prove {
+/**
+ * Hashes, once for all who send the same credentials meanwhile, and counts a failure before anyone learns of it. Where
+ * there are sources, all who fail have asked them, and only those whose account has no password have shown them theirs.
+ */
+function prover({ passwords, failures, guesses, sources, now }: CredentialsDeps): Prove {
   const nobody = unmatchableHash();
   const underWay = new Map<string, Promise<Proof | undefined>>();
 
+  const proofOf = ({ id, epoch }: Account, forMs: number): Proof => ({
+    accountId: id,
+    epoch,
+    goodUntil: now() + forMs,
+  });
   const hash = async ({ attempt, password, account }: Guess): Promise<Proof | undefined> => {
-    const matches = await passwords.verify(password, account?.passwordHash ?? nobody);
-    if (matches && account !== undefined && !account.disabled) {
-      return { accountId: account.id, epoch: account.epoch, provenAt: now() };
+    const local = account?.passwordHash === "" ? undefined : account;
+    const matches = await passwords.verify(password, local?.passwordHash ?? nobody);
+    if (local !== undefined) {
+      if (matches && !local.disabled) return proofOf(local, rememberedForMs);
+      await failures.record(attempt);
+      await sources.signIn(attempt.name, undefined);
+      return undefined;
     }
+    const found = await sources.signIn(attempt.name, password);
+    if (found !== undefined && !found.account.disabled) return proofOf(found.account, found.rememberMs);
     await failures.record(attempt);
     return undefined;
   };

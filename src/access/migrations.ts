@@ -20,6 +20,7 @@ export const accessMigrations: Migrations = {
         await createRefreshTokens(schema, columns);
       },
     },
+    { name: "202611280001_identities", up: createIdentities },
     sessionsMigration,
     profilesMigration,
   ],
@@ -83,4 +84,29 @@ async function createRefreshTokens(schema: Writer, { text, integer }: ColumnType
     .columns(["account_id", "created_at", "id"])
     .execute();
   await schema.schema.createIndex("refresh_tokens_by_expiry").on("refresh_tokens").column("expires_at").execute();
+}
+
+async function createIdentities(schema: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema.schema
+    .alterTable("accounts")
+    .addColumn("suspended", integer, (column) => column.notNull().defaultTo(0))
+    .execute();
+  await schema.schema
+    .createTable("account_identities")
+    .addColumn("source", text, (column) => column.notNull())
+    .addColumn("subject", text, (column) => column.notNull())
+    .addColumn("account_id", text, (column) => column.notNull().references("accounts.id").onDelete("cascade"))
+    .addColumn("name", text, (column) => column.notNull())
+    .addColumn("display_name", text)
+    .addColumn("email", text)
+    .addColumn("active", integer, (column) => column.notNull())
+    .addColumn("confirmed_at", integer, (column) => column.notNull())
+    .addColumn("linked_at", integer, (column) => column.notNull())
+    .addPrimaryKeyConstraint("account_identities_key", ["source", "subject"])
+    .execute();
+  await schema.schema
+    .createIndex("account_identities_by_account")
+    .on("account_identities")
+    .columns(["account_id", "linked_at"])
+    .execute();
 }

@@ -9,6 +9,7 @@ import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
 import { createSessions, type Sessions, type SessionSettings } from "./sessions/sessions.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
+import type { Sources } from "./sources/sources.ts";
 import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
 
 export interface AccessDeps {
@@ -19,6 +20,8 @@ export interface AccessDeps {
   readonly tokenSettings: TokenSettings;
   readonly sessionSettings: SessionSettings;
   readonly guesses: GuessesUnderWay;
+  /** Where people are known beside the database. */
+  readonly sources: Sources;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -38,7 +41,7 @@ export interface Access {
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings, guesses, now } = deps;
+  const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings, guesses, sources, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
@@ -50,7 +53,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     authorize: authorizer(policy),
     service: settings.service,
     policy,
-    verifyPassword: passwordVerifier({ database, passwords, failures, guesses, now }),
+    verifyPassword: passwordVerifier({ database, passwords, failures, guesses, sources, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, now }),
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
     sessions: createSessions({ database, settings: sessionSettings, now }),

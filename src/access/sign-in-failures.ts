@@ -76,7 +76,7 @@ export function createSignInFailures({ database, key, now, mostRows }: SignInFai
       const trim = recorded % recordsBetweenTrims === 0;
       recorded += 1;
       await database.write(async (tx) => {
-        await tx.deleteFrom("login_failures").where("expires_at", "<=", now()).execute();
+        await dropExpired(tx, keys, now());
         for (const one of keys) await countUp(tx, one, now() + windowMs);
         if (trim) await dropOldest(tx, mostRows ?? mostRowsByDefault);
       });
@@ -95,6 +95,19 @@ async function countUp(tx: Writer, key: string, expiresAt: number): Promise<void
     .values({ key, failures: 1, expires_at: expiresAt })
     .onConflict((conflict) =>
       conflict.column("key").doUpdateSet({ failures: sql<number>`login_failures.failures + 1` }),
+    )
+    .execute();
+}
+
+/** Two come in with each attempt, so that it is not long before none is left. */
+const mostDroppedAtOnce = 500;
+
+async function dropExpired(tx: Writer, own: readonly string[], now: number): Promise<void> {
+  await tx.deleteFrom("login_failures").where("key", "in", own).where("expires_at", "<=", now).execute();
+  await tx
+    .deleteFrom("login_failures")
+    .where("key", "in", (expression) =>
+      expression.selectFrom("login_failures").select("key").where("expires_at", "<=", now).limit(mostDroppedAtOnce),
     )
     .execute();
 }

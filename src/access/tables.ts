@@ -5,9 +5,13 @@ interface AccountsTable {
   readonly id: string;
   /** As `parseAccountName` spells it. */
   readonly name: string;
+  /** Empty where a source of identity knows the account, and it has no password of its own. */
   readonly password_hash: string;
   readonly administrator: number;
+  /** By an administrator; nothing else ends it. */
   readonly disabled: number;
+  /** No source of identity knows it any more; ends when one does again. */
+  readonly suspended: number;
   /** Counts up with every change after which nothing that was issued before may work. */
   readonly epoch: number;
   readonly created_at: number;
@@ -50,12 +54,29 @@ interface RefreshTokensTable {
   readonly expires_at: number;
 }
 
+interface AccountIdentitiesTable {
+  /** The source's name. */
+  readonly source: string;
+  /** The source's own, which it never changes and never gives to another. */
+  readonly subject: string;
+  readonly account_id: string;
+  /** As the source tells them; nobody is found by these. */
+  readonly name: string;
+  readonly display_name: string | null;
+  readonly email: string | null;
+  /** Whether the source knew them when it was asked last. */
+  readonly active: number;
+  readonly confirmed_at: number;
+  readonly linked_at: number;
+}
+
 declare module "../platform/database/database.ts" {
   interface Tables {
     accounts: AccountsTable;
     login_failures: LoginFailuresTable;
     signing_keys: SigningKeysTable;
     refresh_tokens: RefreshTokensTable;
+    account_identities: AccountIdentitiesTable;
   }
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Sources } from "../access/sources/sources.ts";
 import { consumerName, type Journal, type JournalSettings } from "../features/journal/journal.ts";
 import { journalJobs } from "../features/journal/journal-jobs.ts";
 import { readState } from "../features/journal/journal-state.ts";
@@ -14,6 +15,7 @@ import type { Metrics } from "../platform/telemetry/metrics.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
+import type { Serving } from "./serving.ts";
 
 export interface Background {
   /** Begins nothing more; resolves when what runs has come to its end. */
@@ -23,11 +25,15 @@ export interface Background {
 }
 
 /** What a server does beside its requests, in one of its processes alone. */
-export function startBackground(config: Config, registry: Registry, { log, metrics }: Operation): Background {
+export function startBackground(
+  config: Config,
+  { registry, sources }: Pick<Serving, "registry" | "sources">,
+  { log, metrics }: Operation,
+): Background {
   const { database } = registry;
   const journal: Journal = { database, documents: registry.blobs.documents, log, settings: journalSettings(config) };
   const segments = segmentWriter(journal);
-  const jobs = [collectJob(registry, config, log), ...journalJobs(journal, segments)];
+  const jobs = [collectJob(registry, config, log), ...journalJobs(journal, segments), sourcesJob(sources, config)];
   measureJobs(database, jobs, metrics);
   measureJournal(database, metrics);
   const stop = runJobs({ database, log }, jobs);
@@ -68,6 +74,15 @@ function collectJob(registry: Registry, { collect: { intervalSeconds } }: Config
     },
   };
 }
+
+const sourcesJob = (sources: Sources, { access: { resyncSeconds } }: Config): Job => ({
+  name: "sources",
+  everyMs: resyncSeconds * 1000,
+  hasWork: () => sources.hasAccounts(),
+  async run({ signal, progress }) {
+    progress(await sources.resync(signal));
+  },
+});
 
 /** Of jobs that wait for work, only those count that have some, and their rest is none of the waiting. */
 function measureJobs(database: Database, jobs: readonly Job[], metrics: Metrics): void {

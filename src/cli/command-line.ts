@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   login: async () => (await import("./login.ts")).addLogin,
   logout: async () => (await import("./logout.ts")).addLogout,
   rebuild: async () => (await import("./rebuild.ts")).addRebuild,
+  source: async () => (await import("./source.ts")).addSource,
   tls: async () => (await import("./tls.ts")).addTls,
   user: async () => (await import("./user.ts")).addUser,
   version: async () => (await import("./version.ts")).addVersion,

@@ -23,23 +23,20 @@ const uploadHoldMs = 30_000;
 /** The embedded database; another is named by `database.url`. */
 export const databasePath = ({ data }: Config): string => join(data, "berth.sqlite");
 
-export interface RegistryUse {
-  /** Names this process among a server's. */
-  readonly process: string;
-  readonly writers: "one" | "several";
-}
-
-/** Opens the registry of a data folder, which is there, brought up to this build's schema. */
-export async function openRegistry(config: Config, use: RegistryUse = alone()): Promise<Registry> {
+/**
+ * Opens the registry of a data folder, which is there, brought up to this build's schema.
+ * @param process its name among a server's
+ */
+export async function openRegistry(config: Config, process: string = crypto.randomUUID()): Promise<Registry> {
   const url = config.database.url ?? `sqlite:${databasePath(config)}`;
   const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
   const database = await startStep(setting, async () => {
-    const opened = await openDatabase({ url, writers: use.writers });
+    const opened = await openDatabase({ url });
     await migrate(opened, [jobMigrations, registryMigrations, accessMigrations, journalMigrations, apiMigrations]);
     return opened;
   });
   return {
-    process: use.process,
+    process,
     database,
     blobs: await startStep(`data: ${config.data}`, () => openFilesystemBlobStore(config.data, config.blobs)),
     writeRules: [],
@@ -61,5 +58,3 @@ export async function openRegistry(config: Config, use: RegistryUse = alone()): 
     },
   };
 }
-
-const alone = (): RegistryUse => ({ process: crypto.randomUUID(), writers: "one" });

@@ -67,7 +67,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   const serving = await openServing(config, registry, { operation, guesses: guessesUnderWay() });
   handle = serving.handle;
   open(handle);
-  const background = startBackground(config, serving.registry, operation);
+  const background = startBackground(config, serving, operation);
   readiness.enter("running", [...readinessChecks(serving.registry), ...(acme?.checks ?? [])]);
   acme?.start();
   // Before anyone learns that it listens: who stops it then must not cut it off.

@@ -4,6 +4,7 @@ import type { GuessesUnderWay } from "../access/guesses-under-way.ts";
 import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
+import type { Sources } from "../access/sources/sources.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -25,6 +26,7 @@ import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
+import { wantedSources } from "./wanted-sources.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -34,6 +36,7 @@ const passwordLimits = { concurrent: 2, waiting: 64 };
 export interface Serving {
   readonly registry: Registry;
   readonly handle: Handle;
+  readonly sources: Sources;
 }
 
 /** What serves in one process and what several processes have in common. */
@@ -47,10 +50,12 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const { operation } = around;
   const registry = watched(opened, operation);
   measureRoom(registry.blobs, operation.metrics);
+  const { log, metrics } = operation;
+  const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
   const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
   const passwords = createPasswords(passwordLimits);
-  const access = await openAccessOf(config, registry, { ...around, secret, passwords });
-  return { registry, handle: entranceOf(config, { registry, access, secret, passwords, operation }) };
+  const access = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
+  return { registry, handle: entranceOf(config, { registry, access, secret, passwords, operation }), sources };
 }
 
 /** What the server cannot do its work without. */
@@ -94,7 +99,7 @@ interface Checks {
 async function openAccessOf(
   config: Config,
   { database }: Registry,
-  { operation: { log }, guesses, secret, passwords }: Around & Checks,
+  { operation: { log }, guesses, secret, passwords, sources }: Around & Checks & Pick<Serving, "sources">,
 ): Promise<Access> {
   const now = Date.now;
   const dataFolder = config.data;
@@ -107,6 +112,7 @@ async function openAccessOf(
     tokenSettings: { issuer: "berth", service: config.access.service, ttlSeconds: tokenSeconds },
     sessionSettings: { idleMs: idleSeconds * 1000, longestMs: longestSeconds * 1000 },
     guesses,
+    sources,
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];

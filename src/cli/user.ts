@@ -76,10 +76,11 @@ function addWriting(user: Command): void {
     .action((name: string, options: ApiOptions) => change(name, { disabled: false }, options));
   withApiOptions(user.command("password <name>"))
     .description("give an account the password that stands on the first line of standard input")
-    .action((name: string, options: ApiOptions) =>
+    .option("--local", "also an account whose password a source of identity knows, in place of that")
+    .action((name: string, { local, ...options }: ApiOptions & { readonly local?: true }) =>
       withApi(options, async (call) => {
         const password = await readPassword(`New password of ${name}: `);
-        await call(accounts.setPassword, { params: { account: name }, body: { password } });
+        await call(accounts.setPassword, { params: { account: name }, body: { password, takeOver: local === true } });
         if (options.json) printOne({ name }, true);
         else process.stdout.write(`the password of ${name} is changed\n`);
       }),

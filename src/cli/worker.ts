@@ -66,7 +66,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
   const early = isFirst ? await listen(config, operation, { handle: answer, socket }) : undefined;
   const lock = joinFolderLock(config.data);
   if (lock === undefined) throw new StartError(`${config.data}: another server is running on this data folder`);
-  const registry = await openRegistry(config, { process: id, writers: "several" });
+  const registry = await openRegistry(config, id);
   if (isFirst) await requireWholeRegistry(registry);
   const isOurs = registry.database.dialect === "sqlite";
   if (isFirst && isOurs) await releaseHolds(registry);
@@ -81,7 +81,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
     async lead() {
       // Who led before is no more.
       if (isOurs) await releaseJobs(registry.database);
-      background = startBackground(config, serving.registry, operation);
+      background = startBackground(config, serving, operation);
       ends.push(background.stop);
       const acme = await openWantedAcme(config, operation, server);
       if (acme === undefined) return;

@@ -97,16 +97,28 @@ async function removeTags(registry: Registry, tx: RecordingWriter, remove: TagsT
     // In the order in which a push of several tags takes them.
     await tx.selectFrom("tags").select("name").where(areMeant).orderBy("name").forUpdate().execute();
   }
-  const rows = await tx.deleteFrom("tags").where(areMeant).returning(["name", "digest"]).execute();
-  for (const { name, digest } of rows) {
-    const tag = parseTag(name);
-    if (tag === undefined) throw new Error(`the database holds a tag that is none: ${name}`);
-    const from = asDigest(digest);
-    recordEvents(tx, { kind: "tag-deleted", repository, tag, from });
-    await checkWriteRules(registry, tx, { repository, tag, from, to: undefined });
+  for (let removed = 0; ; removed += mostTagsAtOnce) {
+    const rows = await tx
+      .deleteFrom("tags")
+      .where("repository_id", "=", repositoryId)
+      .where("name", "in", (expression) =>
+        expression.selectFrom("tags").select("name").where(areMeant).limit(mostTagsAtOnce),
+      )
+      .returning(["name", "digest"])
+      .execute();
+    for (const { name, digest } of rows) {
+      const tag = parseTag(name);
+      if (tag === undefined) throw new Error(`the database holds a tag that is none: ${name}`);
+      const from = asDigest(digest);
+      recordEvents(tx, { kind: "tag-deleted", repository, tag, from });
+      await checkWriteRules(registry, tx, { repository, tag, from, to: undefined });
+    }
+    if (rows.length < mostTagsAtOnce) return removed + rows.length > 0;
   }
-  return rows.length > 0;
 }
+
+/** In one statement: others are answered between two of them, also where a hundred thousand tags name a manifest. */
+const mostTagsAtOnce = 500;
 
 /** The bytes go with the last repository that has the manifest; its row is locked, so no push can miss that. */
 async function dropUnusedManifest(tx: RecordingWriter, digest: Digest): Promise<void> {

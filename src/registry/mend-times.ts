@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import { clock } from "../platform/database/clock.ts";
 import type { Writer } from "../platform/database/database.ts";
+import { inChunks } from "../platform/database/in-chunks.ts";
 import { neverMs } from "./edges.ts";
 import type { Registry } from "./registry.ts";
 
@@ -15,8 +16,7 @@ export async function mendTimes(registry: Registry): Promise<void> {
   const { database, clockWatch } = registry;
   const { rows } = await sql<{ now: number }>`select ${clock(database.dialect)} as now`.execute(database.read);
   clockWatch.look(rows[0]?.now ?? 0);
-  if (!(await isAnythingFarAhead(registry))) return;
-  await database.write((tx) => pullBack(registry, tx));
+  while (await isAnythingFarAhead(registry)) await database.write((tx) => pullBack(registry, tx));
 }
 
 /** The latest that each kind of time can rightly be. */
@@ -47,14 +47,34 @@ async function isAnythingFarAhead(registry: Registry): Promise<boolean> {
   return found.some((rows) => rows.length > 0);
 }
 
+/** Of very many leases: nobody waits long for a step. */
+const mostInOneStep = 1000;
+
 async function pullBack(registry: Registry, tx: Writer): Promise<void> {
   const { lease, hold, activity } = latest(registry);
-  await tx
-    .updateTable("repository_blobs")
-    .set({ leased_until: lease.mended })
+  const far = await tx
+    .selectFrom("repository_blobs")
+    .select(["repository_id", "digest"])
     .where("leased_until", ">", lease.limit)
     .where("leased_until", "<", neverMs)
+    .limit(mostInOneStep)
     .execute();
+  for (const [repositoryId, rows] of Map.groupBy(far, (row) => row.repository_id)) {
+    for (const some of inChunks(rows)) {
+      await tx
+        .updateTable("repository_blobs")
+        .set({ leased_until: lease.mended })
+        .where("repository_id", "=", repositoryId)
+        .where(
+          "digest",
+          "in",
+          some.map(({ digest }) => digest),
+        )
+        .where("leased_until", ">", lease.limit)
+        .where("leased_until", "<", neverMs)
+        .execute();
+    }
+  }
   await tx.updateTable("uploads").set({ held_until: hold.mended }).where("held_until", ">", hold.limit).execute();
   await tx.updateTable("uploads").set({ active_at: activity.mended }).where("active_at", ">", activity.limit).execute();
 }

@@ -1,8 +1,8 @@
-import { LRUCache } from "lru-cache";
 import { algorithmOf, type Digest } from "../oci/digest.ts";
 import { fail } from "../oci/problem.ts";
 import { chunksOf } from "../platform/blobs/blob-body.ts";
 import type { BlobKey, BlobStore } from "../platform/blobs/blob-store.ts";
+import { recent } from "../platform/caches/recent.ts";
 import { clock } from "../platform/database/clock.ts";
 import { recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { prepared } from "../platform/database/prepared.ts";
@@ -31,28 +31,27 @@ interface VersionOfBytes {
   readonly version: string;
 }
 
-const mostRemembered = 4000;
+/** Each is a piece of memory of its own among what is short-lived, and few digests are pushed that are here. */
+const mostRemembered = 1000;
 /** A disk may lose what it had an hour ago. */
 const rememberedMs = 3_600_000;
 
-/** One for all: it would be half of what is remembered of each. */
-const right = Promise.resolve(true);
-
 export function verifiedBytes(): VerifiedBytes {
-  const known = new LRUCache<string, Promise<boolean>>({ max: mostRemembered, ttl: rememberedMs });
+  const right = recent<true>({ most: mostRemembered, forMs: rememberedMs });
+  const reading = new Map<string, Promise<boolean>>();
   return {
-    remember: (bytes) => void known.set(nameOf(bytes), right),
+    remember: (bytes) => right.set(nameOf(bytes), true),
     async isRight(bytes, read) {
       const name = nameOf(bytes);
-      const answer = known.get(name) ?? read();
-      known.set(name, answer, { noUpdateTTL: true });
-      const [outcome] = await Promise.allSettled([answer]);
-      if (outcome.status === "fulfilled" && outcome.value) {
-        known.set(name, right, { noUpdateTTL: true });
-        return true;
-      }
-      known.delete(name);
-      return false;
+      if (right.get(name) === true) return true;
+      const known = reading.get(name);
+      if (known !== undefined) return known;
+      const answer = read()
+        .catch(() => false)
+        .finally(() => reading.delete(name));
+      reading.set(name, answer);
+      if (await answer) right.set(name, true);
+      return answer;
     },
   };
 }

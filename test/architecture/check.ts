@@ -5,6 +5,7 @@ import {
   globalRules,
   harmlessNames,
   packagePlaces,
+  realThings,
   rings,
   ringsOfStrangers,
   ringsWithoutPackages,
@@ -24,6 +25,7 @@ export function findViolations(files: readonly SourceFile[]): readonly string[] 
         ...packageRules(place),
         ...nameRules(place),
         ...connectionRules(place),
+        ...standInRules(place),
         ...tableRules(place, owners),
       ].map((what) => `${place.path}: ${what}`),
     ),
@@ -112,6 +114,19 @@ function connectionRules({ isTest, folder, code, bare }: Place): readonly string
   const unpacked =
     /\{[^{}]*\}\s*=\s*(?:globalThis\.)?Bun\b(?!\s*[.?])/.test(bare) || /\bBun\s*\[/.test(bare) ? ["its members"] : [];
   return [...ofPackages, ...[...named, ...unpacked].map((name) => `Bun: ${name} only by platform/net`)];
+}
+
+/** A directory that a test plays says what its author expects of one, not what it does. */
+function standInRules(place: Place): readonly string[] {
+  if (!place.isTest || !stands(place, realThings.folders)) return [];
+  const { bare } = place;
+  const packages = importsOf(place).filter(({ target }) => realThings.packages.some((name) => name === target));
+  const names = realThings.names.filter((name) => new RegExp(String.raw`(?<![.\w])${name}\b`).test(bare));
+  const members = realThings.members.filter((name) => new RegExp(String.raw`(?<![.\w])${name}\s*[:(]`).test(bare));
+  const servers = /\bBun\s*\.\s*(?:listen|serve)\b/.test(bare) ? ["a server"] : [];
+  return [...packages.map(({ target }) => target), ...names, ...members, ...servers].map(
+    (what) => `${what}: tests of sources of identity talk to real ones`,
+  );
 }
 
 /** `fetch` counts where it is called or handed on, not as the name of a member. */

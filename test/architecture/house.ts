@@ -34,6 +34,7 @@ export const packagePlaces: Readonly<Record<string, readonly string[]>> = {
   "node:tls": ["platform/net", "platform/runtime"],
   "node:dns": ["platform/net"],
   "node:dgram": ["platform/net"],
+  ldapts: ["platform/net"],
   undici: ["platform/net"],
   axios: ["platform/net"],
   "node-fetch": ["platform/net"],
@@ -83,6 +84,16 @@ export const globalRules: readonly GlobalRule[] = [
     because: "the only way out is platform/net",
   },
 ];
+
+/** Where tests talk to the real thing, in its own process, and what a stand-in for it would be made of. */
+export const realThings = {
+  folders: ["access/sources"],
+  /** Names of a test's own doubles and servers. */
+  names: ["mock", "spyOn", "jest", "vi", "createServer", "directorySession"],
+  /** What a source or a conversation with one would have to have. */
+  members: ["authenticate", "confirm", "bind", "search"],
+  packages: ["ldapjs", "nock", "msw", "sinon", "node:net", "node:tls", "node:http", "node:https"],
+} as const;
 
 /** A name that says nothing about what is inside. */
 export const emptyWords: readonly string[] = [

@@ -63,6 +63,18 @@ requirement("a sync that fails", missingForFaults(), () => {
     expect(await readdir(join(faulty.server.data, "blobs", before?.slice(0, 2) ?? ""))).not.toContain(before);
   }, 120_000);
 
+  test("of an upload's first bytes, which are written and synced in one, ends the upload too", async () => {
+    await using faulty = await startFaulty({ env: quiet });
+    const registry = registryOf(faulty.server);
+    const bytes = randomBytes(5000);
+    const location = await startUpload(registry, repository);
+    await faulty.arm({ call: 1, error: "EIO", lasts: "once", calls: syncs, files: "uploads/" });
+    expectProblem(await registry.send("PATCH", location, { body: bytes }), 503, "UNAVAILABLE");
+    expect(await faulty.disarm()).toMatchObject({ failed: 1, first: "write" });
+    expect((await registry.send("PATCH", location, { body: bytes })).status).toBe(404);
+    expect(await readdir(join(faulty.server.data, "uploads"))).toEqual([]);
+  }, 120_000);
+
   test("of the database's log: nothing counts before the log's content is in the database file", async () => {
     await using faulty = await startFaulty({ env: quiet });
     const registry = registryOf(faulty.server);
@@ -87,8 +99,8 @@ requirement("a sync that fails", missingForFaults(), () => {
   }, 120_000);
 });
 
-const hang = (faulty: FaultyServer, files: string): Promise<void> =>
-  faulty.arm({ call: 1, error: "EIO", lasts: "hang", files });
+const hang = (faulty: FaultyServer, files: string, calls = "changes"): Promise<void> =>
+  faulty.arm({ call: 1, error: "EIO", lasts: "hang", calls, files });
 
 requirement("a disk that does not answer", missingForFaults(), () => {
   test("to writes stops neither pulls nor those who watch, the server can be stopped, and pushes go on later", async () => {
@@ -119,15 +131,39 @@ requirement("a disk that does not answer", missingForFaults(), () => {
     expect(await faulty.server.stop()).toBe(0);
   }, 180_000);
 
-  for (const [what, files] of [
-    ["the store", "uploads/"],
-    ["the database", "berth.sqlite"],
+  test("to syncs of the database's log stops no pull, pushes wait, and all of them are told when it does", async () => {
+    await using faulty = await startFaulty({ env: quiet });
+    const registry = registryOf(faulty.server);
+    const kept = await pushKept(registry);
+    await hang(faulty, "-wal", syncs);
+    const bodies = Array.from({ length: 12 }, () => randomBytes(300));
+    let told = 0;
+    const pushes = bodies.map((body) =>
+      registry
+        .send("POST", `/v2/${repository}/blobs/uploads/?digest=${digestOf(body)}`, { body })
+        .finally(() => (told += 1)),
+    );
+    // Those that come later find that nobody writes any more.
+    await Bun.sleep(500);
+    const late = pushBlob(registry, repository, randomBytes(300)).finally(() => (told += 1));
+    for (let round = 0; round < 10; round++) await expectPulls(registry, kept);
+    expect((await registry.send("GET", "/metrics")).status).toBe(200);
+    expect(told).toBe(0);
+    expect((await faulty.disarm()).failed).toBeGreaterThan(0);
+    expect((await Promise.all(pushes)).map(({ status }) => status)).toEqual(bodies.map(() => 201));
+    expect(await late).toStartWith("sha256:");
+    expect(await faulty.server.stop()).toBe(0);
+  }, 120_000);
+
+  for (const [what, files, calls] of [
+    ["writes of the store", "uploads/", "changes"],
+    ["syncs of the database", "berth.sqlite", syncs],
   ] as const) {
-    test(`to writes of ${what} lets the server be stopped all the same`, async () => {
+    test(`to ${what} lets the server be stopped all the same`, async () => {
       await using faulty = await startFaulty({ env: { ...quiet, BERTH_SHUTDOWN_DRAIN_SECONDS: "1" } });
       const registry = registryOf(faulty.server);
       const kept = await pushKept(registry);
-      await hang(faulty, files);
+      await hang(faulty, files, calls);
       const pushes = Array.from({ length: 12 }, () =>
         registry
           .send("POST", `/v2/${repository}/blobs/uploads/?digest=${kept.blob}`, { body: "x" })

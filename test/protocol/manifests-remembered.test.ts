@@ -41,6 +41,23 @@ describeEachDatabase("a manifest that was asked for before", (dialect) => {
     }
   });
 
+  test("is answered to many at once under an id for each, with its bytes and without them", async () => {
+    const repository = freshRepository();
+    const { digest } = await pushIndex(registry, repository, { tag: "v1" });
+    const path = `/v2/${repository}/manifests/v1`;
+    const ask = (tags: string) => registry.send("GET", path, { headers: { "If-None-Match": tags } });
+    for (let round = 0; round < 3; round++) {
+      const answers = await Promise.all(
+        Array.from({ length: 24 }, (_, at) => ask(at % 2 === 0 ? `"${digest}"` : '"another"')),
+      );
+      expect(answers.map(({ status }) => status)).toEqual(answers.map((_, at) => (at % 2 === 0 ? 304 : 200)));
+      expect(new Set(answers.map((answer) => answer.header("x-request-id"))).size).toBe(24);
+      for (const answer of answers) expect(answer.header("etag")).toBe(`"${digest}"`);
+    }
+    await pushIndex(registry, repository, { tag: "v1" });
+    expect((await ask(`"${digest}"`)).status).toBe(200);
+  });
+
   test("is a new one with the answer to each push, and none with the answer to its deletion", async () => {
     const repository = freshRepository();
     const path = `/v2/${repository}/manifests/v1`;

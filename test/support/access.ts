@@ -5,6 +5,9 @@ import { parseAccountName } from "../../src/access/account-name.ts";
 import { type Account, createAccount, findAccountByName } from "../../src/access/accounts.ts";
 import type { Policy } from "../../src/access/authorize.ts";
 import type { Database } from "../../src/platform/database/database.ts";
+import type { Source } from "../../src/access/sources/source.ts";
+import { openSources, type SourceOutcome, type Sources } from "../../src/access/sources/sources.ts";
+import type { Log } from "../../src/platform/telemetry/log.ts";
 import { createPasswords, type Passwords } from "../../src/platform/passwords/passwords.ts";
 
 /** A clock that a test moves on. */
@@ -55,23 +58,46 @@ export interface TestAccess extends Access {
   readonly clock: TestClock;
   readonly passwords: CountedPasswords;
   readonly database: Database;
+  readonly sources: Sources;
+  /** What sources have said, in its order. */
+  readonly answers: readonly (readonly [source: string, outcome: SourceOutcome])[];
   /** Makes an account, or replaces it by a new one of the same name. */
   readonly addAccount: (name: string, password: string, administrator?: boolean) => Promise<Account>;
+}
+
+const nothing = (): void => undefined;
+const noLog: Log = {
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  flush: nothing,
+  drain: async () => undefined,
+  flushSync: nothing,
+};
+
+interface TestAccessParts {
+  readonly usedPasswords?: Passwords;
+  readonly sources?: readonly Source[];
 }
 
 export async function openTestAccess(
   database: Database,
   mode: Policy["mode"] = "standard",
-  usedPasswords: Passwords = cheapPasswords,
+  { usedPasswords = cheapPasswords, sources = [] }: TestAccessParts = {},
 ): Promise<TestAccess> {
   const clock = testClock();
   const passwords = countedPasswords(usedPasswords);
+  const answers: [string, SourceOutcome][] = [];
+  const count = (source: string, outcome: SourceOutcome): void => void answers.push([source, outcome]);
+  const opened = openSources(sources, { database, log: noLog, now: clock.now, count });
   const access = await openAccess({
     database,
     passwords,
     secret: testSecret(),
     policy: { mode },
     guesses: guessesUnderWay(),
+    sources: opened,
     tokenSettings,
     sessionSettings: { idleMs: 3_600_000, longestMs: 12 * 3_600_000 },
     now: clock.now,
@@ -81,6 +107,8 @@ export async function openTestAccess(
     clock,
     passwords,
     database,
+    sources: opened,
+    answers,
     async addAccount(text, password, administrator = false) {
       const name = parseAccountName(text);
       if (name === undefined) throw new Error(`not an account name: ${text}`);

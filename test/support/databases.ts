@@ -63,11 +63,17 @@ const templates = new Map<string, Promise<string>>();
 
 /** Copying a database is quicker than running its migrations again for every test. */
 function templateFor(owners: readonly Migrations[]): Promise<string> {
-  const key = JSON.stringify(owners.map(({ owner, steps }) => [owner, steps.map((step) => step.name)]));
+  const key = JSON.stringify(owners.map(namesOf));
   const made = templates.get(key) ?? makeTemplate(owners);
   templates.set(key, made);
   return made;
 }
+
+const namesOf = ({ owner, steps, needs = [] }: Migrations): unknown => [
+  owner,
+  steps.map((step) => step.name),
+  needs.map(namesOf),
+];
 
 async function makeTemplate(owners: readonly Migrations[]): Promise<string> {
   const { url } = await createPostgres("template0");

@@ -77,11 +77,20 @@ interface NewPassword {
   readonly name: AccountName;
   readonly passwordHash: string;
   readonly changedAt: number;
+  /** Also of an account whose password a source of identity knows: from then on it is the database's. */
+  readonly takeOver: boolean;
 }
 
-/** @throws RegistryError OBJECT_UNKNOWN */
+/** @throws RegistryError OBJECT_UNKNOWN, CONFLICT where a source knows the password */
 export async function replacePassword(tx: RecordingWriter, given: NewPassword): Promise<void> {
-  const { id, name, passwordChangedAt } = await requireAccount(tx, given.name);
+  const { id, name, passwordChangedAt, hasPassword } = await requireAccount(tx, given.name);
+  if (!hasPassword && !given.takeOver)
+    fail({
+      code: "CONFLICT",
+      reasons: [
+        `a source of identity knows ${name}'s password; takeOver (--local) gives it one of its own in place of that`,
+      ],
+    });
   await changePassword(tx, { id, passwordHash: given.passwordHash, changedAt: given.changedAt });
   const after = { passwordChangedAt: toTime(given.changedAt) };
   recordEvents(tx, { ...changed("account-changed", { id, name }), before: { passwordChangedAt }, after });

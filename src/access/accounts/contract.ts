@@ -36,6 +36,8 @@ export const account = z.object({
   displayName,
   email: z.string().optional(),
   disabled: z.boolean(),
+  suspended: z.boolean().describe("whether no source of identity knows it any more, which it needs"),
+  hasPassword: z.boolean().describe("whether its password is the database's; else a source of identity knows it"),
   createdAt: time(),
   passwordChangedAt: time(),
   revision: z.int(),
@@ -108,7 +110,13 @@ export const setPassword = contract({
   summary: "Give an account another password, which ends its tokens and sessions",
   need: { verb: "update", ...onInstance },
   params,
-  body: z.strictObject({ password }),
+  body: z.strictObject({
+    password,
+    takeOver: z
+      .boolean()
+      .optional()
+      .describe("also of an account whose password a source of identity knows, in place of that"),
+  }),
 });
 
 export const deleteAccount = contract({

@@ -43,11 +43,13 @@ export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
     route(contracts.changeAccount, ({ params, body, expected, commit }) =>
       commit((tx) => editAccount(tx, database, { name: params.account, expected, ...body })),
     ),
-    route(contracts.setPassword, async ({ params, body: { password }, commit }) => {
+    route(contracts.setPassword, async ({ params, body: { password, takeOver = false }, commit }) => {
       const name = params.account;
       if ((await findShownAccount(database.read, name)) === undefined) failUnknown();
       const passwordHash = await passwords.hash(password);
-      await commit((tx) => replacePassword(tx, { name, passwordHash, changedAt: now() }).then(() => undefined));
+      await commit((tx) =>
+        replacePassword(tx, { name, passwordHash, changedAt: now(), takeOver }).then(() => undefined),
+      );
       await forgetFirstPassword(deps, name);
       return undefined;
     }),
@@ -75,7 +77,9 @@ export function ownRoutes(deps: OwnRoutesDeps): readonly Route[] {
         return fail({ code: "INPUT_INVALID", faults: [{ at: "current", reason: "it is not the password" }] });
       }
       const passwordHash = await passwords.hash(password);
-      await commit((tx) => replacePassword(tx, { name, passwordHash, changedAt: now() }).then(() => undefined));
+      await commit((tx) =>
+        replacePassword(tx, { name, passwordHash, changedAt: now(), takeOver: false }).then(() => undefined),
+      );
       await forgetFirstPassword(deps, name);
       return undefined;
     }),

@@ -61,6 +61,8 @@ async function writeSegment(journal: Journal): Promise<boolean> {
   if (first === undefined) return false;
   const from = position + 1;
   if (first.position !== from) {
+    // Another process may have moved on meanwhile, and what it wrote be trimmed.
+    if ((await consumerPosition(database.read, consumerName)) !== position) return true;
     const because = `changes ${from} to ${first.position - 1} were dropped before they could be written`;
     await beginEpoch(journal, { from: state.epoch, to: state.epoch + 1, because });
     return true;

@@ -85,10 +85,8 @@ export function distribution(deps: DistributionDeps) {
     const caller = await deps.authenticate(request.headers, request.remoteAddress, scopes);
     notes.caller = caller;
     if (wanted !== undefined) requireAccess(deps.access.authorize, caller, { ...wanted, scopes });
-    const kept = (reply: Reply, repository: RepositoryName | undefined): Reply => {
+    const kept = (reply: Reply, repository: RepositoryName | undefined): Reply =>
       remembered.keep(request, { reply, caller, handler, repository }, moment);
-      return reply;
-    };
     switch (route.kind) {
       case "base":
         requireMethod(request, reading);

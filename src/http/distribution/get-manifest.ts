@@ -1,16 +1,15 @@
 import type { Registry } from "../../registry/registry.ts";
 import { findManifest } from "../../registry/manifests.ts";
-import { etagOf, isUnchanged } from "./conditional.ts";
+import { etagOf } from "./conditional.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { findableReference } from "./require-reference.ts";
 
 /** GET and HEAD /v2/<name>/manifests/<reference> (distribution-spec end-3): the bytes as they were pushed. */
 export const getManifest = (registry: Registry): Endpoint => ({
   need: "pull",
-  async run({ request, repository, target }) {
+  async run({ repository, target }) {
     const { digest, mediaType, bytes } = await findManifest(registry, repository, findableReference(target));
     const headers = { "docker-content-digest": digest, "content-type": mediaType, etag: etagOf(digest) };
-    if (isUnchanged(request, digest)) return { kind: "empty", status: 304, headers };
     return { kind: "bytes", status: 200, headers, body: bytes };
   },
 });

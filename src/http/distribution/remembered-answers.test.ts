@@ -19,6 +19,8 @@ const account: Caller = { principal: { kind: "account", id: "1", name: "a", admi
 const request = (about: Partial<Incoming> = {}, headers: Readonly<Record<string, string>> = {}): Incoming =>
   incoming({ path: "/v2/library/app/manifests/latest", headers: new Map(Object.entries(headers)), ...about });
 
+const bearer = (token: string): Incoming => request({}, { authorization: `Bearer ${token}` });
+
 function open() {
   const state = { revision: 1, now: 1000, isWithheld: false };
   const refuses: Registry["readGates"][number]["refuses"] = () =>
@@ -29,7 +31,7 @@ function open() {
   const repository = parseRepositoryName("library/app");
   if (repository === undefined) throw new Error("no name");
   const answered = { reply, caller: anonymous, handler: "manifest", repository };
-  const keep = (asked: Incoming, about: Partial<typeof answered> = {}): void =>
+  const keep = (asked: Incoming, about: Partial<typeof answered> = {}): Reply =>
     remembered.keep(asked, { ...answered, ...about }, remembered.moment());
   return { state, remembered, keep };
 }
@@ -47,7 +49,6 @@ describe("an answer is given again", () => {
     "another path": request({ path: "/v2/library/app/manifests/v2" }),
     "another query": request({ queryText: "n=2" }),
     "another method": request({ method: "PUT" }),
-    "a condition": request({}, { "if-none-match": `"${digest}"` }),
     "other credentials": request({}, { authorization: "Basic Og==" }),
   };
   it.each(Object.entries(others))("not to %s", (_, other) => {
@@ -76,6 +77,29 @@ describe("an answer is given again", () => {
     }
   });
 
+  it.each([`"${digest}"`, `W/"${digest}"`, "*"])("without its bytes to who has them: %s", (tags) => {
+    const { state, remembered, keep } = open();
+    const [conditional, unconditional] = [request({}, { "if-none-match": tags }), request()];
+    const unchanged = { kind: "empty", status: 304, headers: reply.headers, repeats: true } as const;
+    expect(keep(conditional)).toEqual(unchanged);
+    expect(remembered.find(unconditional)?.reply.status).toBe(200);
+    const again = remembered.find(conditional)?.reply;
+    expect(again).toEqual(unchanged);
+    expect(remembered.find(conditional)?.reply).toBe(again as never);
+    state.isWithheld = true;
+    expect(() => remembered.find(conditional)).toThrow();
+  });
+
+  it("with its bytes to who has others, and a list to anyone", () => {
+    const { remembered, keep } = open();
+    const conditional = request({}, { "if-none-match": `"sha256:${"b".repeat(64)}"` });
+    expect(keep(conditional)).toBe(reply);
+    expect(remembered.find(conditional)?.reply.status).toBe(200);
+    const page = request({ path: "/v2/library/app/tags/list" }, { "if-none-match": "*" });
+    expect(keep(page, { handler: "tags" })).toBe(reply);
+    expect(remembered.find(page)?.reply.status).toBe(200);
+  });
+
   it("not where a gate has closed since", () => {
     const { state, remembered, keep } = open();
     keep(request());
@@ -95,6 +119,16 @@ describe("an answer to credentials", () => {
     expect(remembered.find(request())).toBeUndefined();
     state.now = 2000;
     expect(remembered.find(request({}, credentials))).toBeUndefined();
+  });
+
+  it("is not given to a token that begins or ends like it, however many came between", () => {
+    const { remembered, keep } = open();
+    const caller = { ...account, goodUntil: 2000 };
+    for (let at = 0; at < 600; at++) keep(bearer(`token-${at}`), { caller });
+    for (const at of [0, 300, 599]) expect(remembered.find(bearer(`token-${at}`))?.caller).toEqual(caller);
+    for (const token of ["token-", "token-600", "token-5990", "Token-599", ""]) {
+      expect(remembered.find(bearer(token))).toBeUndefined();
+    }
   });
 
   it.each([account, { ...anonymous, scope: [] }])("is not kept where nobody says how long they are good", (caller) => {

@@ -5,6 +5,7 @@ import type { RepositoryName } from "../../oci/names.ts";
 import { untilCommit } from "../../platform/database/until-commit.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import { checkReadGates, type Registry } from "../../registry/registry.ts";
+import { isUnchanged } from "./conditional.ts";
 
 /** What a request was answered with, and all that decided on it. */
 interface Answered {
@@ -19,16 +20,23 @@ interface Answered {
 interface Answer extends Answered {
   readonly reply: Reply & { readonly kind: "bytes" };
   /** Of a manifest, which read gates may be closed to; lists have none. */
-  readonly manifest: { readonly repository: RepositoryName; readonly digest: Digest } | undefined;
+  readonly manifest: KnownManifest | undefined;
+}
+
+interface KnownManifest {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  /** To a client that has its bytes already. */
+  readonly unchanged: Reply;
 }
 
 export interface RememberedAnswers {
   /** @throws RegistryError a read gate's problem */
-  find(request: Incoming): Pick<Answer, "reply" | "caller" | "handler"> | undefined;
+  find(request: Incoming): Pick<Answered, "reply" | "caller" | "handler"> | undefined;
   /** To be asked for before anything is read for an answer. */
   moment(): number | undefined;
-  /** Keeps what may be given again. */
-  keep(request: Incoming, answered: Answered, moment: number | undefined): void;
+  /** Keeps what may be given again. @returns what to answer with: less, where the client has the bytes already */
+  keep(request: Incoming, answered: Answered, moment: number | undefined): Reply;
 }
 
 const mostBytes = 16 * 1024 * 1024;
@@ -40,20 +48,19 @@ const overheadBytes = 1024;
  * A manifest, or a page of a list, is a function of path and query, of who asks, and of the database, and the same ones
  * are asked for again and again. An answer is given again while nobody has committed anything since it was made, and the
  * credentials that it was made for are good: 16 µs of the processor instead of 45 for a manifest, and a seventh for a page
- * of 100 tags. What credentials came with is no key of the memory: a keyed hash of them is.
+ * of 100 tags. A password is no key of the memory: a keyed hash of the credentials is.
  */
 export function rememberAnswers(registry: Registry, now = Date.now): RememberedAnswers {
   const answers = untilCommit<Answer>(registry.database, {
     mostBytes,
     bytesOf: ({ reply }, key) => reply.body.byteLength + key.length + overheadBytes,
   });
-  const processKey = randomBytes(32).toString("base64");
+  const { hashOf, know } = credentialHashes();
   const keyOf = ({ path, queryText, headers, remoteAddress }: Incoming): string => {
     const asked = queryText === "" ? path : `${path}?${queryText}`;
     const credentials = headers.get("authorization");
-    if (credentials === undefined) return asked;
     // How often an address has guessed wrong decides on right passwords too.
-    return `${hash("sha256", `${processKey} ${remoteAddress} ${credentials}`, "base64")} ${asked}`;
+    return credentials === undefined ? asked : `${hashOf(credentials)} ${remoteAddress} ${asked}`;
   };
   return {
     moment: answers.moment,
@@ -61,29 +68,55 @@ export function rememberAnswers(registry: Registry, now = Date.now): RememberedA
       if (!isPlainRead(request)) return undefined;
       const answer = answers.get(keyOf(request));
       if (answer === undefined || !isGood(answer.caller, now())) return undefined;
-      if (answer.manifest !== undefined) checkReadGates(registry, answer.manifest.repository, answer.manifest.digest);
-      return answer;
+      const { manifest } = answer;
+      if (manifest === undefined) return answer;
+      checkReadGates(registry, manifest.repository, manifest.digest);
+      return isUnchanged(request, manifest.digest) ? { ...answer, reply: manifest.unchanged } : answer;
     },
     keep(request, answered, moment) {
       const { reply, caller, handler } = answered;
-      if (reply.kind !== "bytes" || reply.status !== 200 || !isPlainRead(request) || !isGood(caller, now())) return;
+      if (reply.kind !== "bytes" || reply.status !== 200 || !isPlainRead(request)) return reply;
       const manifest = handler === "manifest" ? manifestIn(answered) : undefined;
-      if ((manifest === undefined && !lists.has(handler)) || reply.body.byteLength > mostBytesOfOne) return;
-      answers.keep(keyOf(request), { ...answered, reply: { ...reply, repeats: true }, manifest }, moment);
+      const isKept = manifest !== undefined || lists.has(handler);
+      if (isKept && reply.body.byteLength <= mostBytesOfOne && isGood(caller, now())) {
+        know(request.headers.get("authorization"));
+        answers.keep(keyOf(request), { ...answered, reply: { ...reply, repeats: true }, manifest }, moment);
+      }
+      return manifest !== undefined && isUnchanged(request, manifest.digest) ? manifest.unchanged : reply;
     },
   };
 }
 
+const mostTokens = 256;
+
+/**
+ * Keyed hashes of credentials. A client sends its token with every request of the few minutes that the token is good
+ * for, so those that were accepted are known by themselves: that takes 1 µs where the hash takes 6. A password never is.
+ */
+function credentialHashes() {
+  const processKey = randomBytes(32).toString("base64");
+  const ofTokens = new Map<string, string>();
+  const hashOf = (credentials: string): string =>
+    ofTokens.get(credentials) ?? hash("sha256", `${processKey} ${credentials}`, "base64");
+  const know = (credentials: string | undefined): void => {
+    if (credentials === undefined || !/^bearer /i.test(credentials)) return;
+    if (ofTokens.size >= mostTokens) ofTokens.clear();
+    ofTokens.set(credentials, hashOf(credentials));
+  };
+  return { hashOf, know };
+}
+
 const lists: ReadonlySet<string> = new Set(["tags", "catalog", "referrers"]);
 
-function manifestIn({ repository, reply }: Answered): Answer["manifest"] {
-  const digest = parseDigest(String(reply.headers["docker-content-digest"]));
-  return repository && digest && { repository, digest };
+function manifestIn({ repository, reply: { headers } }: Answered): KnownManifest | undefined {
+  const digest = parseDigest(String(headers["docker-content-digest"]));
+  if (repository === undefined || digest === undefined) return undefined;
+  return { repository, digest, unchanged: { kind: "empty", status: 304, headers, repeats: true } };
 }
 
 /** Blobs are never kept: to look for one would only hash the credentials once more. */
-const isPlainRead = ({ method, path, headers }: Incoming): boolean =>
-  (method === "GET" || method === "HEAD") && !path.includes("/blobs/") && !headers.has("if-none-match");
+const isPlainRead = ({ method, path }: Incoming): boolean =>
+  (method === "GET" || method === "HEAD") && !path.includes("/blobs/");
 
 /** Credentials of which nobody has said how long they are good have to be shown again. */
 const isGood = ({ principal, scope, goodUntil }: Caller, now: number): boolean =>

@@ -16,6 +16,11 @@ describe("hideSecrets", () => {
     expect(shown).not.toContain("canary");
   });
 
+  it("hides the secrets of each of a list, and no other member", () => {
+    const source = { name: "corp", bindDn: "cn=reader", bindPassword: "canary", bindPasswordFile: "/run/secrets/ldap" };
+    expect(hideSecrets("access.sources", [source])).toEqual([{ ...source, bindPassword: "(hidden)" }]);
+  });
+
   it.each([
     ["database.url", "postgres://user@host/db"],
     ["database.url", "sqlite:/srv/berth/berth.sqlite"],

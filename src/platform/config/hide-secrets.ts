@@ -7,7 +7,19 @@ const secretParameter = /pass|secret|token|key/i;
 export function hideSecrets(path: string, value: unknown): unknown {
   if (value === undefined) return undefined;
   if (isSecret(path)) return hidden;
-  return typeof value === "string" && /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? hideInUrl(value) : value;
+  return hideInside(value);
+}
+
+const secretMember = /(?:password|secret|token|key)$/i;
+
+/** A list of sections has the secrets of each. */
+function hideInside(value: unknown): unknown {
+  if (typeof value === "string") return /^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? hideInUrl(value) : value;
+  if (Array.isArray(value)) return value.map(hideInside);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [name, secretMember.test(name) ? hidden : hideInside(member)]),
+  );
 }
 
 function hideInUrl(text: string): string {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
+import { sourcesSchema } from "./sources-schema.ts";
 import { tlsSchema } from "./tls-schema.ts";
 import { tracingSchema } from "./tracing-schema.ts";
 
@@ -109,6 +110,10 @@ export const configSchema = z
               .default(daySeconds / 2),
           })
           .prefault({}),
+        /** Where people are known beside the accounts of the database. */
+        sources: sourcesSchema.optional(),
+        /** The rest between two looks at all accounts that come from them. */
+        resyncSeconds: z.number().int().min(10).max(daySeconds).default(1800),
       })
       .prefault({}),
     manifests: z

@@ -29,6 +29,8 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "access.service": "Name of this registry in tokens.",
   "access.sessions.idleSeconds": "How long a session of the API lives without a request that a person has made.",
   "access.sessions.longestSeconds": "How long a session of the API lives at most.",
+  "access.sources": "Where people are known beside the accounts of the database, in the order in which they are asked.",
+  "access.resyncSeconds": "The rest between two looks at all accounts that come from them.",
   "manifests.sparseIndexes": "Whether an index may name manifests that are not in the repository.",
   "manifests.sparseImages": "Whether an image may name layers that are not in the repository. A pull of it may fail.",
   "delete.enabled": "Whether tags, manifests and blobs can be deleted.",

@@ -16,8 +16,18 @@ export function toValue(path: string, text: string): unknown {
   const schema = schemaAt(path);
   if (schema instanceof z.ZodNumber && /^\d+(?:\.\d+)?$/.test(text)) return Number(text);
   if (schema instanceof z.ZodBoolean && (text === "true" || text === "false")) return text === "true";
+  if (schema instanceof z.ZodArray && text.trimStart().startsWith("[")) return fromJson(text);
   if (schema instanceof z.ZodArray && text !== "") return text.split(",").map((item) => item.trim());
   return text;
+}
+
+/** A list of more than words is written as JSON. */
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 /** Whether a setting is shown to nobody. */

@@ -35,7 +35,7 @@ export interface Database {
    * so it changes nothing but the database.
    */
   write<T>(work: (tx: Writer) => Promise<T>, options?: WriteOptions): Promise<T>;
-  /** The same for a compiled query that is a transaction by itself: on SQLite the cheapest way to write (`alone`). */
+  /** The same for a compiled query that is a transaction by itself: on SQLite one statement in place of three (`alone`). */
   writeOne<R>(query: CompiledQuery<R>, options?: WriteOptions): Promise<readonly R[]>;
   close(): Promise<void>;
 }

@@ -4,12 +4,10 @@ import { openSqlite } from "./sqlite/open-sqlite.ts";
 export interface DatabaseAddress {
   /** `sqlite:<path of the file>` or `postgres://...` */
   readonly url: string;
-  /** Whether several processes of one server write to it; PostgreSQL takes that as it comes. */
-  readonly writers?: "one" | "several";
 }
 
-export async function openDatabase({ url, writers = "one" }: DatabaseAddress): Promise<Database> {
-  if (url.startsWith("sqlite:")) return openSqlite(url.slice("sqlite:".length), writers);
+export async function openDatabase({ url }: DatabaseAddress): Promise<Database> {
+  if (url.startsWith("sqlite:")) return openSqlite(url.slice("sqlite:".length));
   if (url.startsWith("postgres://") || url.startsWith("postgresql://")) {
     // The driver is loaded where it is used: otherwise it would be 6 ms and some megabytes of every start.
     const { openPostgres } = await import("./postgres/open-postgres.ts");

@@ -31,7 +31,7 @@ export const within = (tx: Writer, { read, dialect }: Database): Reading => ({
   all: (query) => ask(tx, query),
 });
 
-/** Runs a query of a transaction; with others that are asked for at once it is one message to SQLite's thread. */
+/** Runs a query of a transaction, which may be asked for at once with others. */
 export async function ask<R>(tx: Writer, query: Compilable<R> | CompiledQuery<R>): Promise<readonly R[]> {
   const compiled = "compile" in query ? query.compile() : query;
   const { rows } = await (straightWays.get(tx)?.(compiled) ?? tx.executeQuery(compiled));
@@ -49,8 +49,8 @@ export const alone = (database: Database, options?: WriteOptions): Reading => ({
 type StraightWay = (query: CompiledQuery) => Promise<{ readonly rows: readonly unknown[] }>;
 
 /**
- * By transaction, the way past Kysely to its connection, where there is one: what is asked for at once also goes at once,
- * while Kysely waits for the answer to one query before it sends the next.
+ * By transaction, the way past Kysely to its connection, where there is one: PostgreSQL's, on which what is asked for at
+ * once goes in order. SQLite has answered a query before the next one is asked for.
  */
 export const straightWays = new WeakMap<Writer, StraightWay>();
 

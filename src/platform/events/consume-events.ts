@@ -76,14 +76,25 @@ export async function advanceConsumer(
     .returning("name")
     .execute();
   if (moved.length === 0) return false;
+  const position = positionColumn(database.dialect);
   await tx
     .deleteFrom("event_outbox")
-    .where(positionColumn(database.dialect), "<=", (expression) =>
-      expression.selectFrom("event_consumers").select(({ fn }) => fn.min("position").as("read")),
+    .where(position, "in", (expression) =>
+      expression
+        .selectFrom("event_outbox as old")
+        .select(`old.${position}`)
+        .where(`old.${position}`, "<=", (inner) =>
+          inner.selectFrom("event_consumers").select(({ fn }) => fn.min("position").as("read")),
+        )
+        .orderBy(`old.${position}`)
+        .limit(mostRemovedAtOnce),
     )
     .execute();
   return true;
 }
+
+/** More than a consumer reads at once: where very many are left, it takes a few steps, and nobody waits long for one. */
+const mostRemovedAtOnce = 1000;
 
 export interface Backlog {
   readonly changes: number;
@@ -141,6 +152,9 @@ export async function boundEvents(database: Database, mostChanges: number): Prom
     .select(({ fn }) => fn.min<number | null>(position).as("position"))
     .executeTakeFirst();
   const keep = (await lastPosition(read, dialect)) - mostChanges;
-  if (typeof oldest?.position !== "number" || oldest.position > keep) return;
-  await database.write((tx) => tx.deleteFrom("event_outbox").where(position, "<=", keep).execute());
+  if (typeof oldest?.position !== "number") return;
+  for (let from = oldest.position; from <= keep; from += mostRemovedAtOnce) {
+    const to = Math.min(keep, from + mostRemovedAtOnce - 1);
+    await database.write((tx) => tx.deleteFrom("event_outbox").where(position, "<=", to).execute());
+  }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { fail } from "../../oci/problem.ts";
+import { takeTurns, type TurnLimits } from "../turns/take-turns.ts";
 
 /** Hashes people's passwords: dear on purpose, and therefore bounded in number and in input. */
 export interface Passwords {
@@ -7,42 +7,14 @@ export interface Passwords {
   verify(password: string, hash: string): Promise<boolean>;
 }
 
-export interface PasswordLimits {
-  /** Hashes at once: each holds 19 MiB and a core. */
-  readonly concurrent: number;
-  /** Callers that may wait for their turn; one more is refused. */
-  readonly waiting: number;
-}
-
 export const longestPasswordBytes = 1024;
-const retryAfterSeconds = 1;
 
 /** OWASP's minimum for argon2id. */
 const argon2id = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;
 
-export function createPasswords(limits: PasswordLimits): Passwords {
-  let running = 0;
-  const queue: (() => void)[] = [];
-  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (running >= limits.concurrent) {
-      if (queue.length >= limits.waiting) {
-        fail({ code: "TOO_MANY_REQUESTS", reason: "too many sign-ins at once", retryAfterSeconds });
-      }
-      // Who finishes hands over the turn, so `running` stays as it is.
-      await new Promise<void>((resolve) => {
-        queue.push(resolve);
-      });
-    } else {
-      running += 1;
-    }
-    try {
-      return await work();
-    } finally {
-      const next = queue.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
+/** @param limits each hash holds 19 MiB and a core */
+export function createPasswords(limits: TurnLimits): Passwords {
+  const inTurn = takeTurns(limits, "too many sign-ins at once");
   return {
     async hash(password) {
       if (!isHashablePassword(password)) throw new RangeError("a password has 1 to 1024 bytes");

@@ -12,7 +12,7 @@ interface Leaving {
 const idHeader = "x-request-id";
 
 export function toResponse(request: Request, reply: Reply, leaving: Leaving): Response | Promise<Response> {
-  if (reply.repeats === true && reply.kind === "bytes" && !leaving.closes) return repeat(request, reply, leaving);
+  if (isRepeat(reply) && !leaving.closes) return repeat(request, reply, leaving);
   const { status } = reply;
   const isHead = request.method === "HEAD";
   const { requestId, closes } = leaving;
@@ -44,19 +44,36 @@ export function toResponse(request: Request, reply: Reply, leaving: Leaving): Re
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- none of ours is shared with another thread
 const bytesOf = ({ body }: Bytes): Uint8Array<ArrayBuffer> => body as Uint8Array<ArrayBuffer>;
 
-/** Bun copies the headers of a response in 0.1 µs, and takes 1.5 to read them from an object. */
-const templates = new WeakMap<Reply, Response>();
+/** Those of which there are many; others are made anew. */
+type Repeat = Reply & { readonly kind: "bytes" | "empty"; readonly repeats?: true };
 
-function repeat(request: Request, reply: Bytes, { requestId }: Leaving): Response {
+const isRepeat = (reply: Reply): reply is Repeat =>
+  reply.repeats === true && (reply.kind === "bytes" || reply.kind === "empty");
+
+/** What the answers to many requests have in common. */
+interface Template {
+  readonly response: Response;
+  /** Of that response. */
+  readonly headers: Headers;
+}
+
+/**
+ * Bun copies the headers of a response in 0.1 µs. It takes 1.5 to read them from an object, and 2.4 to let us change
+ * those of the copy; so the id is written into the template before it is copied.
+ */
+const templates = new WeakMap<Reply, Template>();
+
+function repeat(request: Request, reply: Repeat, { requestId }: Leaving): Response {
   let template = templates.get(reply);
   if (template === undefined) {
-    const headers = toHeaders({ ...reply.headers, "content-length": reply.body.byteLength });
-    template = new Response(null, { status: reply.status, headers });
+    const length = reply.kind === "bytes" && { "content-length": reply.body.byteLength };
+    const response = new Response(null, { status: reply.status, headers: toHeaders({ ...reply.headers, ...length }) });
+    template = { response, headers: response.headers };
     templates.set(reply, template);
   }
-  const response = new Response(request.method === "HEAD" ? null : bytesOf(reply), template);
-  response.headers.set(idHeader, requestId);
-  return response;
+  template.headers.set(idHeader, requestId);
+  const hasBody = reply.kind === "bytes" && request.method !== "HEAD";
+  return new Response(hasBody ? bytesOf(reply) : null, template.response);
 }
 
 function toHeaders(given: ReplyHeaders): Headers | Record<string, string> {

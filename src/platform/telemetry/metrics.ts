@@ -22,7 +22,11 @@ export interface Metrics {
   total(name: string, help: string, read: () => number): void;
   render(): Promise<RenderedMetrics>;
   /** A count of something that is rare. @returns adds one */
-  counter(name: string, help: string): () => void;
+  counter(
+    name: string,
+    help: string,
+    labelNames?: readonly string[],
+  ): (labels?: Readonly<Record<string, string>>) => void;
   /** The same as data, to be added to those of other processes. */
   snapshot(): Promise<MetricsSnapshot>;
 }
@@ -68,9 +72,9 @@ export function openMetrics(version: string): Metrics {
     storageAction: (driver, action, seconds) => storage.observe({ driver, action }, seconds),
     gauge,
     total,
-    counter(name, help) {
-      const one = new Counter({ name, help, registers });
-      return () => one.inc();
+    counter(name, help, labelNames = []) {
+      const one = new Counter({ name, help, labelNames: [...labelNames], registers });
+      return (labels = {}) => one.inc({ ...labels });
     },
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
     snapshot: () => registry.getMetricsAsJSON(),

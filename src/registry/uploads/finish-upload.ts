@@ -97,7 +97,7 @@ async function commitBlob(
   await writeEvents(database, async (tx) => {
     const write = within(tx, database);
     const { id, holder, repository } = session;
-    // None needs another's answer: asked for at once they are one message to the writer's thread.
+    // None needs another's answer.
     const [ended, [stored], added] = await Promise.all([
       endSession(write, { id, holder }),
       storeBlob(write, { digest, key, sizeBytes }),

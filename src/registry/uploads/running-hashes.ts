@@ -1,6 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { type Digest, type DigestAlgorithm, parseDigest } from "../../oci/digest.ts";
+import { recent } from "../../platform/caches/recent.ts";
 
 /** The hash of an upload's first `sizeBytes` bytes, ready for the next one. */
 export interface RunningHash {
@@ -32,11 +32,11 @@ export interface RunningHashes {
   drop(id: string): void;
 }
 
-/** Most uploads take a moment from one request to the next; what is left of those that were given up is 1 KB each. */
-const mostKept = 1000;
+/** An upload takes a moment from one request to the next; of those that are given up, each hash takes 2 KB. */
+const [most, keptMs] = [1000, 60_000];
 
 export function runningHashes(): RunningHashes {
-  const kept = new LRUCache<string, { readonly sizeBytes: number; readonly hash: RunningHash }>({ max: mostKept });
+  const kept = recent<{ readonly sizeBytes: number; readonly hash: RunningHash }>({ most, forMs: keptMs });
   return {
     take(id, sizeBytes, algorithm) {
       const entry = kept.get(id);
@@ -44,7 +44,7 @@ export function runningHashes(): RunningHashes {
       if (sizeBytes === 0) return startHash(algorithm);
       return entry?.sizeBytes === sizeBytes ? entry.hash : undefined;
     },
-    keep: (id, sizeBytes, hash) => void kept.set(id, { sizeBytes, hash }),
-    drop: (id) => void kept.delete(id),
+    keep: (id, sizeBytes, hash) => kept.set(id, { sizeBytes, hash }),
+    drop: (id) => kept.delete(id),
   };
 }

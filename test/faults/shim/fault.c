@@ -7,7 +7,8 @@
  *     arm N ERRNO once|on|hang CALLS PART
  *                              the Nth call from now on fails with ERRNO; with "on", all behind it too. With "hang" it
  *                              and all behind it are not answered before "disarm", as on a disk that does not answer.
- *                              CALLS is "changes" or "reads", or names with commas: "fsync,fdatasync". Of the files
+ *                              CALLS is "changes" or "reads", or names with commas: "fsync,fdatasync". A write to a
+ *                              file that was opened with O_DSYNC is a fdatasync too. Of the files
  *                              below FOLDER, those count whose path has PART in it, or ends in it where a "$" is
  *                              behind PART; "-" is all.
  *     disarm                   nothing fails any more; the answer is "<calls seen> <calls failed> <first that failed>"
@@ -167,13 +168,28 @@ static const char *kind_of(const struct seccomp_notif *question, const struct ca
   return flags & O_CREAT ? "changes" : "reads";
 }
 
-static int is_wanted(const struct seccomp_notif *question, const struct call *call) {
-  if (!strcmp(wanted, kind_of(question, call))) return 1;
-  size_t length = strlen(call->name);
-  for (const char *at = wanted; (at = strstr(at, call->name)) != NULL; at += length) {
+static int is_named(const char *name) {
+  size_t length = strlen(name);
+  for (const char *at = wanted; (at = strstr(at, name)) != NULL; at += length) {
     if ((at == wanted || at[-1] == ',') && (at[length] == 0 || at[length] == ',')) return 1;
   }
   return 0;
+}
+
+/* Whether a write is durable when it returns. */
+static int syncs(const struct seccomp_notif *question) {
+  char place[64], line[128];
+  snprintf(place, sizeof place, "/proc/%u/fdinfo/%d", question->pid, (int)question->data.args[0]);
+  FILE *info = fopen(place, "r");
+  unsigned long flags = 0;
+  while (info != NULL && fgets(line, sizeof line, info) != NULL && sscanf(line, "flags: %lo", &flags) != 1) continue;
+  if (info != NULL) fclose(info);
+  return (flags & O_DSYNC) != 0;
+}
+
+static int is_wanted(const struct seccomp_notif *question, const struct call *call) {
+  if (!strcmp(wanted, kind_of(question, call)) || is_named(call->name)) return 1;
+  return call->number == SYS_write && is_named("fdatasync") && syncs(question);
 }
 
 static int is_about(const char *path) {

@@ -94,8 +94,9 @@ function findWrites(events: readonly DiskEvent[], bytes: Buffer): readonly Kind<
   for (const writes of Map.groupBy(ofKind(events, "write"), ({ path }) => path).values()) {
     const content = Buffer.alloc(bytes.length);
     let written = 0;
-    for (const { offset, bytes: part } of writes) {
-      if (offset === undefined || offset + part.length > bytes.length) continue;
+    // What says no offset goes on where the one before it ended.
+    for (const { offset = written, bytes: part } of writes) {
+      if (offset + part.length > bytes.length) continue;
       part.copy(content, offset);
       written += part.length;
     }

@@ -17,6 +17,8 @@ export type DiskEvent = { readonly began: number; readonly ended: number } & (
       readonly path: string;
       readonly creates: boolean;
       readonly truncates: boolean;
+      /** Whether a write to it is durable when it returns. */
+      readonly isDurable: boolean;
       readonly fd: number;
     }
   | {
@@ -113,9 +115,16 @@ const answerLine = /^HTTP\/1\.1 (\d{3}) /;
 /** The events below `folder`, and the answers; in the order in which the calls ended. Calls that failed did nothing. */
 export function diskEvents(calls: readonly Syscall[], folder: string): readonly DiskEvent[] {
   const inside = (path: string): boolean => path === folder || path.startsWith(`${folder}/`);
+  const durable = new Set<number>();
   return calls.flatMap((call): readonly DiskEvent[] => {
     const event = toEvent(call, inside);
-    return event === undefined ? [] : [{ ...event, began: call.began, ended: call.ended }];
+    if (event === undefined) return [];
+    const timed: DiskEvent = { ...event, began: call.began, ended: call.ended };
+    if (timed.kind === "open" && timed.isDurable) durable.add(timed.fd);
+    if (timed.kind === "open" && !timed.isDurable) durable.delete(timed.fd);
+    if (timed.kind !== "write" || !durable.has(timed.fd)) return [timed];
+    // Between this line of the trace and the next.
+    return [timed, { kind: "sync", path: timed.path, began: timed.ended + 0.25, ended: timed.ended + 0.5 }];
   });
 }
 
@@ -139,6 +148,7 @@ function toEvent(call: Syscall, inside: (path: string) => boolean): Untimed<Disk
         path,
         creates: flags.includes("O_CREAT"),
         truncates: flags.includes("O_TRUNC"),
+        isDurable: flags.includes("O_DSYNC"),
         fd: result,
       };
     }

@@ -34,7 +34,7 @@ async function openShared(used: AsyncDisposableStack, dialect: Dialect, workers:
   const { url } = used.use(await createTestDatabase(dialect));
   const env = { BERTH_DATABASE_URL: url, BERTH_HTTP_WORKERS: String(workers) };
   const server = used.use(await startServer({ env }));
-  const database = await openDatabase({ url, writers: "several" });
+  const database = await openDatabase({ url });
   used.defer(() => database.close());
   const blobs = await openFilesystemBlobStore(server.data);
   return { client: registryOf(server), beside: testRegistry(database, { blobs }) };

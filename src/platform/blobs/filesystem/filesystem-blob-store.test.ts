@@ -23,17 +23,25 @@ async function* breaking(): AsyncGenerator<Uint8Array> {
   throw new Error("the disk is full");
 }
 
+async function* once(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}
+
+it("begins anew over what an attempt left that came to nothing", async () => {
+  const folder = await newFolder();
+  const store = await openFilesystemBlobStore(folder);
+  const upload = await store.begin();
+  await writeFile(join(folder, "uploads", upload.key), "longer than what comes");
+  expect(await store.append(upload, 0, once("short"))).toMatchObject({ size: 5 });
+  await store.finish(upload, 5);
+  expect((await stat(join(folder, "blobs", upload.key.slice(0, 2), upload.key))).size).toBe(5);
+});
+
 it("gives back at once what a failed append wrote", async () => {
   const folder = await newFolder();
   const store = await openFilesystemBlobStore(folder);
   const upload = await store.begin();
-  await store.append(
-    upload,
-    0,
-    (async function* () {
-      yield Buffer.from("safe");
-    })(),
-  );
+  await store.append(upload, 0, once("safe"));
   await Promise.allSettled([store.append(upload, 4, breaking())]);
   expect((await stat(join(folder, "uploads", upload.key))).size).toBe(4);
 });

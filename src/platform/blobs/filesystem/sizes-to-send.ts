@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, type Stats } from "node:fs";
-import { LRUCache } from "lru-cache";
+import { recent } from "../../caches/recent.ts";
 import { isAbsent } from "../../storage/is-absent.ts";
 
 /** So many files of those that are asked for are known to be at hand, for so long after they were fetched. */
@@ -18,9 +18,9 @@ const [most, atHandMs] = [10_000, 60_000];
 export function sizesToSend(
   look: (path: string) => Promise<Stats | undefined>,
 ): (path: string) => Promise<number | undefined> {
-  const atHand = new LRUCache<string, true>({ max: most, ttl: atHandMs });
+  const atHand = recent<true>({ most, forMs: atHandMs });
   return async (path) => {
-    const size = atHand.has(path) ? openedSize(path) : undefined;
+    const size = atHand.get(path) === true ? openedSize(path) : undefined;
     if (size !== undefined) return size;
     if ((await look(path)) === undefined) return undefined;
     atHand.set(path, true);

@@ -4,7 +4,7 @@ import { syncFolder } from "../../storage/sync-folder.ts";
 
 export interface SyncHealth {
   /** Runs a sync. One that fails is not tried again: the kernel may have dropped what it could not write. */
-  run(sync: () => Promise<void>): Promise<void>;
+  run<T>(sync: () => Promise<T>): Promise<T>;
   /**
    * To be asked before anything is written: after a failed sync the store takes nothing until a trial has gone well.
    * @throws Error the trial's, or the one that the last trial ended with

@@ -4,7 +4,7 @@ import type { SyncHealth } from "./sync-health.ts";
 /** Which uploads' bytes can be counted on. */
 export interface UploadTrust {
   /** @throws UploadLostError with the sync's own error as its cause */
-  sync(key: BlobKey, work: () => Promise<void>): Promise<void>;
+  sync<T>(key: BlobKey, work: () => Promise<T>): Promise<T>;
   /** @throws UploadLostError where a sync of this upload failed before, or an error while the store takes nothing */
   require(key: BlobKey): Promise<void>;
   /** Its bytes are gone. */
@@ -18,7 +18,7 @@ export function uploadTrust(syncs: SyncHealth): UploadTrust {
   return {
     async sync(key, work) {
       try {
-        await syncs.run(work);
+        return await syncs.run(work);
       } catch (error) {
         lost.add(key);
         throw new UploadLostError(message, { cause: error });

@@ -1,5 +1,4 @@
-import type { Execute } from "./sqlite-dialect.ts";
-import { SqliteError } from "./writer-protocol.ts";
+import { errorCode } from "../../telemetry/error-code.ts";
 
 /** The write-ahead log: what is committed stands in it, and is durable once it is synced. */
 export interface Log {
@@ -12,19 +11,30 @@ export interface Log {
   /** After an error of the disk: pages of the log that the kernel could not write may be gone, though it shows them. */
   noteFailure(error: unknown): void;
   /**
-   * To be asked before a commit counts: after a failure the log's content has to be in the database file first, written
-   * and synced, and the log begins anew.
-   * @throws SqliteError while the disk still fails, or somebody reads what is in the log
+   * To be asked before a transaction; `undefined` where it may begin at once. Else it may when this resolves: after a
+   * failure the log's content has to be in the database file first, written and synced, and the log begins anew; and to
+   * a disk that does not answer nobody writes, as the event loop might have to wait for it.
+   * @throws Error while the disk still fails, or somebody reads what is in the log
    */
-  require(): Promise<void>;
+  require(): Promise<void> | undefined;
 }
 
-/** @param syncFile of the log, in a thread: nobody has the database locked while it runs */
-export function watchLog(execute: Execute, syncFile: () => Promise<void>): Log {
+interface LogFile {
+  /** In a thread: nobody has the database locked while it runs. */
+  readonly sync: () => Promise<void>;
+  /** Moves all that is in the log to the database file. */
+  readonly empty: () => Promise<void>;
+}
+
+/** A sync that takes longer holds up those who come to write; one of a disk takes a few milliseconds. */
+const slowSyncMs = 150;
+
+export function watchLog({ sync, empty }: LogFile): Log {
   let failure: unknown;
   let isTrusted = true;
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
+  let syncingSince: number | undefined;
   const distrust = (error: unknown): void => {
     failure = error;
     isTrusted = false;
@@ -35,27 +45,28 @@ export function watchLog(execute: Execute, syncFile: () => Promise<void>): Log {
     next = undefined;
     // Asked again, the disk would say that all is well.
     if (!isTrusted) throw failure;
+    syncingSince = performance.now();
     try {
-      await syncFile();
+      await sync();
     } catch (error) {
       distrust(error);
       throw error;
+    } finally {
+      syncingSince = undefined;
     }
+  };
+  const isSlow = (): boolean => syncingSince !== undefined && performance.now() - syncingSince > slowSyncMs;
+  const prepare = async (): Promise<void> => {
+    while (isSlow()) await Promise.allSettled([running]);
+    if (isTrusted) return;
+    await empty();
+    isTrusted = true;
   };
   return {
     sync: () => (next ??= beginSync()),
     noteFailure(error) {
-      if (error instanceof SqliteError && error.code.startsWith("SQLITE_IOERR")) distrust(error);
+      if (errorCode(error).startsWith("SQLITE_IOERR")) distrust(error);
     },
-    async require() {
-      if (isTrusted) return;
-      const { rows } = await execute({ sql: "PRAGMA wal_checkpoint(TRUNCATE)", parameters: [] });
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one row of this pragma
-      const [outcome] = rows as readonly { readonly busy: number }[];
-      if (outcome?.busy !== 0) {
-        throw new SqliteError("the database's log is in use after an error", { code: "SQLITE_BUSY" });
-      }
-      isTrusted = true;
-    },
+    require: () => (isTrusted && !isSlow() ? undefined : prepare()),
   };
 }

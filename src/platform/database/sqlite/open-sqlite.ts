@@ -2,44 +2,81 @@ import { Database as BunSqlite } from "bun:sqlite";
 import { type FileHandle, open } from "node:fs/promises";
 import { Kysely } from "kysely";
 import type { Database, Tables } from "../database.ts";
-import { almostAlone, amongWriters, groupCommit } from "./group-commit.ts";
+import { checkpointer } from "./checkpointer.ts";
 import { watchLog } from "./log-trust.ts";
 import { type Statement, sqliteDialect } from "./sqlite-dialect.ts";
-import { statementsOf } from "./statements.ts";
-import { openWriterConnection } from "./writer-connection.ts";
+import { type Statements, statementsOf } from "./statements.ts";
+import { transactionsOf } from "./transactions.ts";
 
 /**
- * Opens or creates the database file: one writer in a thread, and a read-only connection on this one.
- * @param writers processes that write all the time, or this one alone
+ * A commit is not synced by SQLite, which would keep the database locked meanwhile and the event loop waiting, but by
+ * `watchLog`; nor does it move what is in the log to the database file, which is the work of `checkpointer`.
+ * Whoever opens a new database first makes it one with a WAL, which takes longer than any later wait.
  */
-export async function openSqlite(path: string, writers: "one" | "several" = "one"): Promise<Database> {
-  const writer = await openWriterConnection(path);
-  // SQLite's own waiting looks less and less often, and would miss the others' pauses.
-  if (writers === "several") await writer.execute({ sql: "PRAGMA busy_timeout = 0", parameters: [] });
-  const log = openLog(`${path}-wal`);
+const writerPragmas = [
+  "PRAGMA busy_timeout = 10000",
+  "PRAGMA journal_mode = WAL",
+  "PRAGMA synchronous = NORMAL",
+  "PRAGMA wal_autocheckpoint = 0",
+  "PRAGMA foreign_keys = ON",
+  "PRAGMA temp_store = MEMORY",
+  "PRAGMA busy_timeout = 0",
+] as const;
+
+/** Opens or creates the database file: a connection that writes, and a read-only one. */
+export async function openSqlite(path: string): Promise<Database> {
+  const writer = new BunSqlite(path, { create: true, readwrite: true });
+  for (const pragma of writerPragmas) writer.run(pragma);
   const reader = new BunSqlite(path, { readonly: true });
   reader.run("PRAGMA busy_timeout = 200");
-  const statements = statementsOf(reader);
+  const [statements, writing] = [statementsOf(reader), statementsOf(writer)];
+  const checkpoints = checkpointer(path);
+  const file = openLog(`${path}-wal`);
+  const log = watchLog({ sync: file.sync, empty: checkpoints.empty });
   const { revision, expire } = revisionOf(reader);
-  const { write, writeOne } = groupCommit({
-    execute: writer.execute,
-    log: watchLog(writer.execute, log.sync),
-    turns: writers === "several" ? amongWriters : almostAlone,
-  });
+  const lengthOfLog = watchLength(writing, () => checkpoints.shorten().catch(log.noteFailure));
+  const onCommit = (): void => {
+    expire();
+    lengthOfLog.noteCommit();
+  };
   return {
     dialect: "sqlite",
-    read: new Kysely<Tables>({ dialect: sqliteDialect(async (statement) => statements.run(statement)) }),
+    read: new Kysely<Tables>({ dialect: sqliteDialect(statements.run) }),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
     all: async <R>(statement: Statement) => statements.run(statement).rows as readonly R[],
     revision,
-    write: (...given) => write(...given).finally(expire),
-    writeOne: <R>(...given: Parameters<typeof writeOne>) => writeOne<R>(...given).finally(expire),
+    ...transactionsOf({ database: writer, statements: writing, log, onCommit }),
     async close() {
-      statements.finalize();
-      reader.close();
-      await writer.close();
-      await log.close();
+      // The last connection that is closed moves what is in the log: here the event loop would have to wait for the disk.
+      if (lengthOfLog.hasGrown()) await checkpoints.empty().catch(() => undefined);
+      await checkpoints.close();
+      for (const one of [statements, writing]) one.finalize();
+      for (const one of [reader, writer]) one.close();
+      await file.close();
     },
+  };
+}
+
+const commitsBetweenLooks = 50;
+/** 8 MiB. */
+const wantedLogPages = 2000;
+
+/** Has the log shortened where it has become long, which nobody but SQLite can tell. */
+function watchLength(statements: Statements, shorten: () => Promise<void>) {
+  const look = { sql: "PRAGMA wal_checkpoint(NOOP)", parameters: [] };
+  let commits = 0;
+  let isShortening = false;
+  return {
+    noteCommit(): void {
+      commits += 1;
+      if (isShortening || commits % commitsBetweenLooks !== 0) return;
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one row of this pragma
+      const [found] = statements.run(look).rows as readonly { readonly log: number; readonly checkpointed: number }[];
+      if (found === undefined || found.log - found.checkpointed <= wantedLogPages) return;
+      isShortening = true;
+      void shorten().then(() => (isShortening = false));
+    },
+    hasGrown: () => commits > 0,
   };
 }
 
@@ -57,8 +94,7 @@ function openLog(path: string): { readonly sync: () => Promise<void>; readonly c
 
 /**
  * SQLite takes 3 µs to tell whether anyone has committed, locks of the file included; so it is asked once in a turn of
- * the event loop, in which many requests are answered. Who waits for a commit of this process is told in the same turn,
- * and may ask at once.
+ * the event loop, in which many requests are answered, and once more behind each commit of this process.
  */
 function revisionOf(reader: BunSqlite): { readonly revision: () => number; readonly expire: () => void } {
   const version = reader.query<{ readonly data_version: number }, []>("PRAGMA data_version");

@@ -7,7 +7,7 @@ import { join } from "node:path";
 const program = (path: string): string => `
   import { sql } from "kysely";
   const { openSqlite } = await import(${JSON.stringify(join(import.meta.dir, "open-sqlite.ts"))});
-  const { write } = await openSqlite(${JSON.stringify(path)}, "several");
+  const { write } = await openSqlite(${JSON.stringify(path)});
   await write((tx) => sql\`create table if not exists notes (text text)\`.execute(tx));
   console.log("ready");
   await Bun.stdin.stream().getReader().read();

@@ -1,0 +1,68 @@
+import { randomUUID } from "node:crypto";
+import type { LdapSettings } from "../../../platform/config/sources-schema.ts";
+import { DirectoryError } from "../../../platform/net/directory/directory-error.ts";
+import type { DirectorySession } from "../../../platform/net/directory/directory-session.ts";
+import { takeTurns } from "../../../platform/turns/take-turns.ts";
+import { canonicalName } from "../../account-name.ts";
+import { type Source, SourceUnavailable } from "../source.ts";
+import { findPerson, findSubjects, type Person } from "./find-people.ts";
+import { bindToLook, directoryOpener } from "./open-directory.ts";
+import { tryDirectory } from "./try-directory.ts";
+
+/** Connections to one directory. Who waits for longer than its answers take is better told so. */
+const turns = { concurrent: 32, waiting: 256 };
+const longestNameBytes = 256;
+
+/**
+ * LDAP or Active Directory. Each sign-in has a connection of its own: encrypted, bound as the one who looks people up,
+ * then as who signs in, then closed.
+ */
+export function ldapSource(settings: LdapSettings): Source {
+  const open = directoryOpener(settings);
+  const inTurn = takeTurns(turns, "too many sign-ins at once");
+  const converse = <T>(work: (session: DirectorySession) => Promise<T>): Promise<T> =>
+    inTurn(async () => {
+      try {
+        const session = await open();
+        try {
+          await bindToLook(session, settings);
+          return await work(session);
+        } finally {
+          session.close();
+        }
+      } catch (error) {
+        if (error instanceof DirectoryError) throw new SourceUnavailable(`${error.step}: ${error.message}`);
+        throw error;
+      }
+    });
+
+  return {
+    name: settings.name,
+    onboards: settings.onboard,
+    rememberMs: settings.cacheSeconds * 1000,
+    authenticate: (name, password) =>
+      converse(async (session) => {
+        const found =
+          Buffer.byteLength(name) > longestNameBytes ? undefined : await findPerson(session, settings, name);
+        const person = found?.kind === "one" ? found.person : undefined;
+        if (person === undefined || password === undefined) {
+          await bindAsNobody(session, settings);
+          return found?.kind === "unclear" ? found : { kind: "unknown" };
+        }
+        return (await session.bind(person.dn, password)) ? { kind: "identity", identity: person.identity } : wrong;
+      }),
+    confirm: (subjects) => converse(async (session) => identitiesOf(await findSubjects(session, settings, subjects))),
+    test: (name) => tryDirectory(settings, open, name === undefined ? undefined : canonicalName(name)),
+  };
+}
+
+const wrong = { kind: "wrong" } as const;
+
+const identitiesOf = (people: ReadonlyMap<string, Person>) =>
+  new Map([...people].map(([subject, { identity }]) => [subject, identity] as const));
+
+/** Takes as long as a wrong password does. */
+async function bindAsNobody(session: DirectorySession, { user }: LdapSettings): Promise<void> {
+  const isIn = await session.bind(`cn=${randomUUID()},${user.baseDn}`, randomUUID());
+  if (isIn) throw new DirectoryError("bind", "it lets in whoever says anything");
+}

@@ -1,0 +1,49 @@
+/** Who somebody is, as a source of identity tells it. */
+export interface Identity {
+  /** Never changes, and is never another's. */
+  readonly subject: string;
+  /** What they sign in with, as `canonicalName` spells it. */
+  readonly name: string;
+  readonly displayName: string | undefined;
+  /** To be shown. Nobody is ever found by it. */
+  readonly email: string | undefined;
+}
+
+export type SourceAnswer =
+  | { readonly kind: "identity"; readonly identity: Identity }
+  /** It knows the name, and this is not the password. */
+  | { readonly kind: "wrong" }
+  /** Nobody can tell who is meant. */
+  | { readonly kind: "unclear"; readonly why: string }
+  | { readonly kind: "unknown" };
+
+/** One step of a conversation that tries a source out. */
+export interface SourceStep {
+  readonly step: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** Where people are known beside the accounts of the database. */
+export interface Source {
+  /** What accounts are linked by, with the identity's subject. */
+  readonly name: string;
+  /** Whether whoever it knows gets an account at their first sign-in. */
+  readonly onboards: boolean;
+  /** How long its word on a password counts. */
+  readonly rememberMs: number;
+  /**
+   * @param password without one, it takes as long as with a wrong one, and shows the source no password of anyone's
+   * @throws SourceUnavailable
+   */
+  authenticate(name: string, password: string | undefined): Promise<SourceAnswer>;
+  /** Those of them whom it still knows and lets in, by subject. @throws SourceUnavailable */
+  confirm(subjects: readonly string[]): Promise<ReadonlyMap<string, Identity>>;
+  /** Goes through all that a sign-in needs, until something fails. @param name somebody to be found */
+  test(name: string | undefined): AsyncIterable<SourceStep>;
+}
+
+/** A source gives no answer; nothing is known of the password. */
+export class SourceUnavailable extends Error {
+  override readonly name = "SourceUnavailable";
+}

@@ -1,0 +1,55 @@
+import { constants } from "node:fs";
+import { writeFile } from "node:fs/promises";
+
+/** A body of which not more than the first piece has been read, or all of it, where that is one piece. */
+export type Begun =
+  | { readonly kind: "whole"; readonly bytes: Uint8Array }
+  | { readonly kind: "longer"; readonly chunks: AsyncIterable<Uint8Array>; readonly drop: () => void };
+
+const turn = (): Promise<undefined> => new Promise((resolve) => setImmediate(resolve, undefined));
+
+/**
+ * Waits for no more than a turn of the event loop to see whether more comes: whoever gave the first piece has just
+ * looked whether it may be written.
+ */
+export async function beginBody(chunks: AsyncIterable<Uint8Array>): Promise<Begun> {
+  const source = chunks[Symbol.asyncIterator]();
+  const first = await source.next();
+  const asked: (IteratorResult<Uint8Array> | Promise<IteratorResult<Uint8Array>>)[] = [first];
+  if (first.done !== true) {
+    const second = source.next();
+    second.catch(() => {});
+    const next = await Promise.race([second, turn()]);
+    if (next?.done === true) return { kind: "whole", bytes: first.value };
+    asked.push(second);
+  }
+  const next = async (): Promise<IteratorResult<Uint8Array>> => asked.shift() ?? source.next();
+  const drop = (): void => void Promise.allSettled([source.return?.()]);
+  return { kind: "longer", chunks: { [Symbol.asyncIterator]: () => ({ next }) }, drop };
+}
+
+const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_DSYNC } = constants;
+/** Durable when the write returns; what is appended to, Bun does not cut to its size afterwards. */
+const durablyNew = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_DSYNC;
+
+/**
+ * Makes a file of these bytes, which are durable when it resolves: one call into a thread of files, which takes 130 µs
+ * of the processor's time there and back, in place of five for open, look, write, sync and close.
+ * @throws Error EEXIST where there is one already
+ */
+export const writeNew = (path: string, bytes: Uint8Array, mode: number): Promise<void> =>
+  writeFile(path, bytes, { flag: durablyNew, mode });
+
+/** With these no byte was taken that could have been lost. */
+const refusals: ReadonlySet<unknown> = new Set("EEXIST ENOENT EACCES EROFS EMFILE ENFILE ENOSPC EDQUOT".split(" "));
+
+/** What a write was refused for; one that failed otherwise fails. */
+export async function refusalOf(writing: Promise<void>): Promise<(Error & { readonly code: unknown }) | undefined> {
+  try {
+    await writing;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && refusals.has(error.code)) return error;
+    throw error;
+  }
+  return undefined;
+}
