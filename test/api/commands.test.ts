@@ -39,7 +39,6 @@ const lines = ({ out }: Ran): readonly unknown[] =>
 describe("berth", () => {
   const api = useApi();
   const at = () => ["--server", api.registry.server().url];
-  const sessions = () => join(config, "berth", "sessions.json");
 
   it("asks nobody before it has signed in, and says how", async () => {
     const { code, out, error } = await run(["user", "list", ...at()]);
@@ -62,7 +61,7 @@ describe("berth", () => {
       `${api.registry.server().admin.password}\n`,
     );
     expect(lines(signedIn)).toMatchObject([{ server: api.registry.server().url, name: "admin" }]);
-    expect((await stat(sessions())).mode & 0o777).toBe(0o600);
+    expect((await stat(join(config, "berth", "sessions.json"))).mode & 0o777).toBe(0o600);
     const env = { BERTH_SERVER: api.registry.server().url };
     const made = await run(["user", "create", name, "--email", "a@example.org", "--json"], `${password}\n`, env);
     expect(lines(made)).toMatchObject([{ name, email: "a@example.org", disabled: false }]);
