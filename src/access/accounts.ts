@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Writer } from "../platform/database/database.ts";
+import type { Database, Writer } from "../platform/database/database.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
 import type { AccountName } from "./account-name.ts";
 import type { Principal } from "./principal.ts";
@@ -42,7 +42,7 @@ export async function findAccountById(database: Reading, id: string): Promise<Ac
   return row && accountOf(row);
 }
 
-const accountOf = (row: AccountRow): Account => ({
+export const accountOf = (row: AccountRow): Account => ({
   id: row.id,
   name: row.name,
   passwordHash: row.password_hash,
@@ -104,6 +104,18 @@ export async function changePassword(tx: Writer, { id, passwordHash, changedAt }
     }))
     .where("id", "=", id)
     .execute();
+}
+
+/** The same password under another hash; nothing that was issued ends. */
+export async function replaceHash(database: Database, account: Account, passwordHash: string): Promise<void> {
+  await database.write((tx) =>
+    tx
+      .updateTable("accounts")
+      .set({ password_hash: passwordHash })
+      .where("id", "=", account.id)
+      .where("password_hash", "=", account.passwordHash)
+      .execute(),
+  );
 }
 
 /** Both ways end what was issued before: an account that is enabled again starts without old tokens. */

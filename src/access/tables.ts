@@ -81,4 +81,5 @@ declare module "../platform/database/database.ts" {
 }
 
 export type AccountRow = Selectable<AccountsTable>;
+export type FailuresRow = Selectable<LoginFailuresTable>;
 export type SigningKeyRow = Insertable<SigningKeysTable> & { readonly expires_at: number | null };

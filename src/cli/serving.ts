@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import type { GuessesUnderWay } from "../access/guesses-under-way.ts";
 import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
@@ -14,12 +15,14 @@ import { tokenSite } from "../http/token/token-site.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
+import { ConfigError } from "../platform/config/load-config.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Database } from "../platform/database/database.ts";
 import { databaseProblem } from "../platform/database/database-problem.ts";
 import { measuredDatabase } from "../platform/database/measured-database.ts";
 import { createPasswords, type Passwords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
+import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
@@ -124,7 +127,20 @@ async function openAccessOf(
         `It is kept in ${first.path} until you change it, and will not be shown again.\n\n`,
     );
   }
+  await importWantedAccounts(config, database, log);
   return access;
+}
+
+/** What distribution's users have is theirs here from the first start on, but no rights that nobody has given them. */
+async function importWantedAccounts({ access: { htpasswdFile } }: Config, database: Database, log: Log): Promise<void> {
+  if (htpasswdFile === undefined) return;
+  const { importHtpasswd } = await import("../access/htpasswd/import-htpasswd.ts");
+  const text = await readFile(htpasswdFile, "utf8").catch(() => {
+    throw new ConfigError([`access.htpasswdFile: ${htpasswdFile} cannot be read`]);
+  });
+  const { created, refused } = await importHtpasswd(database, text, Date.now());
+  for (const account of created) log.info("account created", { account, file: htpasswdFile });
+  for (const { line, reason } of refused) log.warn("account not created", { file: htpasswdFile, line, reason });
 }
 
 interface Parts extends Checks {

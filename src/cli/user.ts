@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import * as accounts from "../access/accounts/contract.ts";
 import { allPages } from "./all-pages.ts";
+import { addImportHtpasswd } from "./import-htpasswd.ts";
 import { printOne, printRow } from "./print.ts";
 import { readPassword } from "./read-password.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
@@ -18,6 +19,7 @@ interface ProfileOptions extends ApiOptions {
 /** `berth user ...`: accounts, of a running server or in the data folder. */
 export function addUser(program: Command): void {
   const user = program.command("user").description("accounts");
+  addImportHtpasswd(user);
   addReading(user);
   addWriting(user);
 }

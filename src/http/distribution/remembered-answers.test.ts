@@ -66,7 +66,7 @@ describe("an answer is given again", () => {
     expect(remembered.find(request())).toBeUndefined();
   });
 
-  it.each(["tags", "catalog", "referrers"])("of a list, %s, to the same query", (handler) => {
+  it.each(["tags", "catalog", "referrers", "base"])("of a list, %s, to the same query", (handler) => {
     const { state, remembered, keep } = open();
     state.isWithheld = true;
     const page = request({ path: "/v2/library/app/list", queryText: "n=2&last=a" });

@@ -19,7 +19,7 @@ interface Answered {
 
 interface Answer extends Answered {
   readonly reply: Reply & { readonly kind: "bytes" };
-  /** Of a manifest, which read gates may be closed to; lists have none. */
+  /** Of a manifest, which read gates may be closed to; the others have none. */
   readonly manifest: KnownManifest | undefined;
 }
 
@@ -77,7 +77,7 @@ export function rememberAnswers(registry: Registry, now = Date.now): RememberedA
       const { reply, caller, handler } = answered;
       if (reply.kind !== "bytes" || reply.status !== 200 || !isPlainRead(request)) return reply;
       const manifest = handler === "manifest" ? manifestIn(answered) : undefined;
-      const isKept = manifest !== undefined || lists.has(handler);
+      const isKept = manifest !== undefined || ungated.has(handler);
       if (isKept && reply.body.byteLength <= mostBytesOfOne && isGood(caller, now())) {
         know(request.headers.get("authorization"));
         answers.keep(keyOf(request), { ...answered, reply: { ...reply, repeats: true }, manifest }, moment);
@@ -106,7 +106,8 @@ function credentialHashes() {
   return { hashOf, know };
 }
 
-const lists: ReadonlySet<string> = new Set(["tags", "catalog", "referrers"]);
+/** Endpoints whose answers no read gate has a say in. */
+const ungated: ReadonlySet<string> = new Set(["tags", "catalog", "referrers", "base"]);
 
 function manifestIn({ repository, reply: { headers } }: Answered): KnownManifest | undefined {
   const digest = parseDigest(String(headers["docker-content-digest"]));

@@ -110,6 +110,8 @@ export const configSchema = z
               .default(daySeconds / 2),
           })
           .prefault({}),
+        /** Names and bcrypt hashes, of which accounts are made at each start where there are none yet. */
+        htpasswdFile: z.string().min(1).optional(),
         /** Where people are known beside the accounts of the database. */
         sources: sourcesSchema.optional(),
         /** The rest between two looks at all accounts that come from them. */
@@ -165,6 +167,11 @@ export const configSchema = z
       })
       .prefault({}),
     log: z.strictObject({ level: z.enum(["debug", "info", "warn", "error"]).default("info") }).prefault({}),
+  })
+  .superRefine(({ access: { mode, htpasswdFile } }, context) => {
+    if (mode !== "open" || htpasswdFile === undefined) return;
+    const message = "is of no use where access.mode is open: everyone comes in without signing in";
+    context.addIssue({ code: "custom", path: ["access", "htpasswdFile"], message });
   })
   .superRefine(({ http, tls: { acme } }, context) => {
     if (http.workers === 1 || acme.hosts === undefined || acme.challenge === "http-01") return;

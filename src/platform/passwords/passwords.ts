@@ -27,6 +27,9 @@ export function createPasswords(limits: TurnLimits): Passwords {
   };
 }
 
+/** Others are of bcrypt, from a file of Apache's; of those, a password of more than 72 bytes matches none. */
+export const isOwnHash = (hash: string): boolean => hash.startsWith("$argon2id$");
+
 /** Whether it is worth a hash at all. It says nothing about any account, so it may be told apart in an answer. */
 export const isHashablePassword = (password: string): boolean =>
   password !== "" && password.length <= longestPasswordBytes && Buffer.byteLength(password) <= longestPasswordBytes;

@@ -10,6 +10,7 @@ const declarations = {
   getpeername: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   inet_ntop: { args: ["i32", "ptr", "ptr", "u32"], returns: "ptr" },
   shutdown: { args: ["i32", "i32"], returns: "i32" },
+  setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
 } as const;
 

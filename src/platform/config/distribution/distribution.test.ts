@@ -102,8 +102,6 @@ proxy: {remoteurl: ''}
     ["storage.s3", "storage: {s3: {bucket: b}}"],
     ["storage.inmemory", "storage: inmemory"],
     ["storage.maintenance.readonly", "storage: {filesystem: {}, maintenance: {readonly: {enabled: true}}}"],
-    ["auth.htpasswd", "auth: {htpasswd: {realm: r, path: /p}}"],
-    ["auth.htpasswd", "auth: {htpasswd: }"],
     ["auth.token", "auth: {token: {realm: r}}"],
     ["auth.silly", "auth: silly"],
     ["auth.ldap", "auth: ldap"],
@@ -172,18 +170,27 @@ describe("who may come in", () => {
   });
 
   it("Berth's accounts in the place of an auth, when that is said; open is not", async () => {
-    const text = `${smallest}auth: {htpasswd: {realm: r, path: /p}}\n`;
+    const text = `${smallest}auth: {token: {realm: r}}\n`;
     expect(setting(await inspectFile(text, { BERTH_ACCESS_MODE: "standard" }), "access.mode")).toBe("standard");
     const open = await inspectFile(text, { BERTH_ACCESS_MODE: "open" });
-    expect(open.problems.join()).toStartWith("auth.htpasswd: ");
+    expect(open.problems.join()).toStartWith("auth.token: ");
+  });
+
+  it("the accounts of an htpasswd file, and nobody else", async () => {
+    const text = `${smallest}auth: {htpasswd: {realm: r, path: /p}}\n`;
+    const report = await inspectFile(text);
+    expect([setting(report, "access.mode"), setting(report, "access.htpasswdFile")]).toEqual(["standard", "/p"]);
+    const open = await inspectFile(text, { BERTH_ACCESS_MODE: "open" });
+    expect(open.problems.join()).toStartWith("access.htpasswdFile: is of no use");
+    const none = await inspectFile(`${smallest}auth: {htpasswd: }\n`);
+    expect([none.problems, setting(none, "access.mode")]).toEqual([[], "standard"]);
   });
 
   it("nobody new through variables alone", () => {
     const report = inspectVariables({ REGISTRY_STORAGE_DELETE_ENABLED: "true", REGISTRY_HTTP_ADDR: ":5000" });
     expect([report.problems, setting(report, "access.mode")]).toEqual([[], "standard"]);
     const guarded = inspectVariables({ REGISTRY_AUTH: "htpasswd", REGISTRY_AUTH_HTPASSWD_PATH: "/p" });
-    expect(guarded.problems).toHaveLength(1);
-    expect(guarded.problems[0]).toStartWith("REGISTRY_AUTH, REGISTRY_AUTH_HTPASSWD_PATH: ");
+    expect([guarded.problems, setting(guarded, "access.htpasswdFile")]).toEqual([[], "/p"]);
   });
 
   it("an auth that a variable takes away is away, as in distribution", async () => {

@@ -95,7 +95,15 @@ export const distributionTable: readonly Row[] = [
     }),
   },
 
-  { key: "auth.htpasswd", fate: otherAccounts("an htpasswd file is not read") },
+  {
+    key: "auth.htpasswd.path",
+    fate: {
+      kind: "maps",
+      to: "access.htpasswdFile",
+      note: "accounts are made of its names, with their passwords, and have only the rights that they are given here",
+    },
+  },
+  { key: "auth.htpasswd.realm", fate: noEffect("`access.service` is this registry's name") },
   { key: "auth.token", fate: otherAccounts("tokens of another server are not accepted") },
   { key: "auth.silly", fate: otherAccounts("it lets in everyone who says anything") },
 

@@ -2,16 +2,18 @@ import { Database } from "bun:sqlite";
 import { expect, it } from "bun:test";
 import { statementsOf } from "./statements.ts";
 
-/** A connection, and how many statements it compiled. */
+/** A connection, how many statements it compiled, and how many of them still take memory. */
 function counted() {
   const database = new Database(":memory:");
-  let compiled = 0;
+  let [compiled, finalized] = [0, 0];
   const prepare = database.prepare.bind(database);
-  database.prepare = (...given: Parameters<typeof prepare>) => {
+  const noted = <S extends { finalize(): void }>(statement: S): S => {
+    const finalize = statement.finalize.bind(statement);
     compiled++;
-    return prepare(...given);
+    return Object.assign(statement, { finalize: () => (finalized++, finalize()) });
   };
-  return { statements: statementsOf(database), database, compiled: () => compiled };
+  database.prepare = (...given: Parameters<typeof prepare>) => noted(prepare(...given));
+  return { statements: statementsOf(database), database, compiled: () => compiled, open: () => compiled - finalized };
 }
 
 it("compiles each statement once, also where there are more than Bun would keep", () => {
@@ -31,6 +33,25 @@ it("gives those back that were not used for long", () => {
   expect(statements.run({ sql: "select 0 as zero", parameters: [] }).rows).toEqual([{ zero: 0 }]);
   statements.run({ sql: "select 599", parameters: [] });
   expect(compiled()).toBe(601);
+});
+
+it("keeps none with a long list, each of which has a length of its own, also not one that failed", () => {
+  const { statements, database, open } = counted();
+  database.run("create table notes (text text unique)");
+  const insert = (texts: readonly string[]) =>
+    statements.run({
+      sql: `insert into notes values ${texts.map(() => "(?)").join(", ")} returning text`,
+      parameters: texts,
+    });
+  const before = open();
+  for (let length = 50; length < 250; length++) {
+    const texts = Array.from({ length }, (_, at) => `${length} ${at}`);
+    expect(insert(texts).rows).toHaveLength(length);
+    expect(() => insert(texts)).toThrow("UNIQUE");
+  }
+  expect(open()).toBe(before);
+  insert(["short"]);
+  expect(open()).toBe(before + 1);
 });
 
 it("goes on when a table changes that a kept statement reads whole", () => {
