@@ -8,6 +8,7 @@ import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
+import { createSessions, type Sessions, type SessionSettings } from "./sessions/sessions.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
 import { visibilities, type Visibilities } from "./visible-to.ts";
@@ -19,6 +20,7 @@ export interface AccessDeps {
   readonly secret: KeyObject;
   readonly policy: Policy;
   readonly tokenSettings: TokenSettings;
+  readonly sessionSettings: SessionSettings;
   readonly guesses: GuessesUnderWay;
   /** Where people are known beside the database. */
   readonly sources: Sources;
@@ -34,12 +36,13 @@ export interface Access extends Authorization, Visibilities {
   readonly verifyPassword: VerifyPassword;
   readonly tokens: Tokens;
   readonly refreshTokens: RefreshTokens;
+  readonly sessions: Sessions;
   readonly signingKeys: SigningKeys;
 }
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { database, passwords, secret, policy, tokenSettings: settings, guesses, sources, now } = deps;
+  const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings, guesses, sources, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
@@ -56,6 +59,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     verifyPassword: passwordVerifier({ database, passwords, failures, guesses, sources, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, now }),
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
+    sessions: createSessions({ database, settings: sessionSettings, now }),
     signingKeys,
   };
 }

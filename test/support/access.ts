@@ -102,6 +102,7 @@ export async function openTestAccess(
     guesses: guessesUnderWay(),
     sources: opened,
     tokenSettings,
+    sessionSettings: { idleMs: 3_600_000, longestMs: 12 * 3_600_000 },
     now: clock.now,
   });
   return {
