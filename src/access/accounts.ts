@@ -57,6 +57,8 @@ export interface NewAccount {
   readonly passwordHash: string;
   readonly administrator: boolean;
   readonly createdAt: number;
+  readonly displayName?: string;
+  readonly email?: string | undefined;
 }
 
 /** `false`: the name is taken, also by another server a moment ago. */
@@ -76,6 +78,8 @@ export async function createAccount(tx: Writer, account: NewAccount): Promise<bo
       epoch: 1,
       created_at: createdAt,
       password_changed_at: createdAt,
+      display_name: account.displayName ?? "",
+      email: account.email ?? null,
     })
     .onConflict((conflict) => conflict.column("name").doNothing())
     .executeTakeFirst();
@@ -101,6 +105,7 @@ export async function changePassword(tx: Writer, { id, passwordHash, changedAt }
       password_changed_at: changedAt,
       suspended: 0,
       epoch: eb("epoch", "+", 1),
+      revision: eb("revision", "+", 1),
     }))
     .where("id", "=", id)
     .execute();
@@ -120,21 +125,21 @@ export async function replaceHash(database: Database, account: Account, password
 
 /**
  * Both ways end what was issued before: an account that is enabled again starts without old tokens.
- * @throws AccessRefusal for the last administrator
+ * @throws RegistryError for the last administrator
  */
 export async function setDisabled(tx: Writer, id: string, disabled: boolean): Promise<void> {
   await countUpRevision(tx);
   if (disabled) await requireAnotherAdministrator(tx, id);
   await tx
     .updateTable("accounts")
-    .set((eb) => ({ disabled: disabled ? 1 : 0, epoch: eb("epoch", "+", 1) }))
+    .set((eb) => ({ disabled: disabled ? 1 : 0, epoch: eb("epoch", "+", 1), revision: eb("revision", "+", 1) }))
     .where("id", "=", id)
     .execute();
 }
 
 /**
  * With all that it was given; another account of its name has nothing of it.
- * @throws AccessRefusal for the last administrator, the last owner of an organization, and while it has repositories
+ * @throws RegistryError for the last administrator, the last owner of an organization, and while it has repositories
  */
 export async function deleteAccount(tx: Writer, id: string): Promise<void> {
   await countUpRevision(tx);
@@ -142,7 +147,13 @@ export async function deleteAccount(tx: Writer, id: string): Promise<void> {
   await requireOtherOwners(tx, id);
   await removeNamespacesOf(tx, { kind: "account", id });
   await tx.deleteFrom("grants").where("principal_kind", "=", "account").where("principal_id", "=", id).execute();
-  for (const table of ["team_members", "organization_members", "refresh_tokens", "account_identities"] as const) {
+  for (const table of [
+    "team_members",
+    "organization_members",
+    "refresh_tokens",
+    "account_identities",
+    "sessions",
+  ] as const) {
     await tx.deleteFrom(table).where("account_id", "=", id).execute();
   }
   await deleteTokensOf(tx, "account", id);

@@ -31,7 +31,7 @@ export interface ChangeDeps {
   readonly now: () => number;
 }
 
-/** A change in a transaction of its own, told with whose doing it was. @throws AccessRefusal */
+/** A change in a transaction of its own, told with whose doing it was. @throws RegistryError */
 export const changeAccess = <T>(
   { database, now }: ChangeDeps,
   by: Changer,

@@ -31,7 +31,7 @@ interface ExplainDeps {
   readonly authorize: Authorize;
 }
 
-/** Why somebody may do a thing, or may not: what `authorize` says of it. @throws AccessRefusal */
+/** Why somebody may do a thing, or may not: what `authorize` says of it. @throws RegistryError */
 export async function explain({ read, authorize }: ExplainDeps, question: AccessQuestion): Promise<Explanation> {
   const { verb, subject } = permissionIn(question.doing);
   const name =

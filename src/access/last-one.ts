@@ -4,7 +4,7 @@ import { refuse } from "./refusal.ts";
 /**
  * Nothing may leave the instance without an administrator whose grant has no end and no condition.
  * @param grantId the one grant that the account loses; all of them when absent
- * @throws AccessRefusal
+ * @throws RegistryError
  */
 export async function requireAnotherAdministrator(tx: Writer, accountId: string, grantId?: string): Promise<void> {
   const administrators = await tx
@@ -27,7 +27,7 @@ export async function requireAnotherAdministrator(tx: Writer, accountId: string,
   }
 }
 
-/** @throws AccessRefusal where an organization would be left without an owner */
+/** @throws RegistryError where an organization would be left without an owner */
 export async function requireOtherOwners(tx: Writer, accountId: string, organizationId?: string): Promise<void> {
   const alone = await tx
     .selectFrom("organization_members as mine")

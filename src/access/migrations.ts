@@ -2,6 +2,8 @@ import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts
 import type { Writer } from "../platform/database/database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
 import { createModel } from "./model-migration.ts";
+import { profilesMigration } from "./accounts/migration.ts";
+import { sessionsMigration } from "./sessions/migration.ts";
 import { tokensMigration } from "./tokens/migration.ts";
 
 export const accessMigrations: Migrations = {
@@ -24,6 +26,8 @@ export const accessMigrations: Migrations = {
       },
     },
     { name: "202611280001_identities", up: createIdentities },
+    sessionsMigration,
+    profilesMigration,
     { name: "202611282110_model", up: createModel },
     tokensMigration,
   ],

@@ -9,6 +9,7 @@ import { identifier, type Identify, type TokenRefusalReason } from "./identify.t
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
+import { createSessions, type Sessions, type SessionSettings } from "./sessions/sessions.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
 import { visibilities, type Visibilities } from "./visible-to.ts";
@@ -21,6 +22,7 @@ export interface AccessDeps {
   readonly secret: KeyObject;
   readonly policy: Policy;
   readonly tokenSettings: TokenSettings;
+  readonly sessionSettings: SessionSettings;
   readonly guesses: GuessesUnderWay;
   /** Where people are known beside the database. */
   readonly sources: Sources;
@@ -41,12 +43,14 @@ export interface Access extends Authorization, Visibilities {
   readonly tokens: Tokens;
   readonly tokenUses: TokenUses;
   readonly refreshTokens: RefreshTokens;
+  readonly sessions: Sessions;
   readonly signingKeys: SigningKeys;
 }
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { database, passwords, secret, policy, tokenSettings: settings, guesses, sources, tokenRefused, now } = deps;
+  const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings } = deps;
+  const { guesses, sources, tokenRefused, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
@@ -67,6 +71,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     tokens: createTokens({ database, keys: signingKeys, settings, uses, now }),
     tokenUses: uses,
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
+    sessions: createSessions({ database, settings: sessionSettings, now }),
     signingKeys,
   };
 }

@@ -1,5 +1,7 @@
-/** Why a change of accounts, organizations or rights was not made; whoever asked may be told. */
-export type RefusalReason =
+import { fail } from "../oci/problem.ts";
+
+/** Why a change of accounts, organizations or rights is not made; whoever asked may be told. */
+type Reason =
   /** What is named does not exist. */
   | "unknown"
   /** A name that is somebody else's already. */
@@ -11,16 +13,19 @@ export type RefusalReason =
   /** It is not theirs to do. */
   | "forbidden";
 
-/** Thrown within a transaction, which it undoes. */
-export class AccessRefusal extends Error {
-  override readonly name = "AccessRefusal";
-  readonly reason: RefusalReason;
-  constructor(reason: RefusalReason, text: string) {
-    super(text);
-    this.reason = reason;
+/** @throws RegistryError within a transaction, which it undoes */
+export function refuse(reason: Reason, text: string): never {
+  switch (reason) {
+    case "unknown":
+      return fail({ code: "OBJECT_UNKNOWN", what: text });
+    case "taken":
+    case "in-the-way":
+      return fail({ code: "CONFLICT", reasons: [text] });
+    case "invalid":
+      return fail({ code: "INPUT_INVALID", faults: [{ at: "", reason: text }] });
+    case "forbidden":
+      return fail({ code: "DENIED", rule: text, missing: text });
+    default:
+      return reason satisfies never;
   }
-}
-
-export function refuse(reason: RefusalReason, text: string): never {
-  throw new AccessRefusal(reason, text);
 }

@@ -1,4 +1,4 @@
-import type { Insertable, Selectable } from "kysely";
+import type { Generated, Insertable, Selectable } from "kysely";
 import type { Visibility } from "../oci/visibility.ts";
 
 interface AccountsTable {
@@ -18,6 +18,11 @@ interface AccountsTable {
   readonly epoch: number;
   readonly created_at: number;
   readonly password_changed_at: number;
+  /** As people read it; empty where there is none. */
+  readonly display_name: Generated<string>;
+  readonly email: string | null;
+  /** Counts up with every change that the API shows. */
+  readonly revision: Generated<number>;
 }
 
 interface LoginFailuresTable {

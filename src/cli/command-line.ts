@@ -1,26 +1,30 @@
 import { Command } from "commander";
-import { StartError } from "./start-error.ts";
 import { ConfigError } from "../platform/config/load-config.ts";
+import { StartError } from "./start-error.ts";
 
 type AddCommand = (program: Command) => void;
 
 /** A server is started without what all the other commands need. */
 const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
-  access: async () => (await import("./access.ts")).addAccess,
   config: async () => (await import("./config.ts")).addConfig,
   serve: async () => (await import("./serve.ts")).addServe,
   check: async () => (await import("./check.ts")).addCheck,
   uploads: async () => (await import("./uploads.ts")).addUploads,
   jobs: async () => (await import("./jobs.ts")).addJobs,
+  login: async () => (await import("./login.ts")).addLogin,
+  logout: async () => (await import("./logout.ts")).addLogout,
+  rebuild: async () => (await import("./rebuild.ts")).addRebuild,
+  source: async () => (await import("./source.ts")).addSource,
+  access: async () => (await import("./access.ts")).addAccess,
   grant: async () => (await import("./grant.ts")).addGrant,
   namespace: async () => (await import("./namespace.ts")).addNamespace,
   org: async () => (await import("./org.ts")).addOrg,
-  rebuild: async () => (await import("./rebuild.ts")).addRebuild,
+  robot: async () => (await import("./robot.ts")).addRobot,
   repo: async () => (await import("./repo.ts")).addRepo,
   role: async () => (await import("./role.ts")).addRole,
-  source: async () => (await import("./source.ts")).addSource,
   team: async () => (await import("./team.ts")).addTeam,
   tls: async () => (await import("./tls.ts")).addTls,
+  token: async () => (await import("./token.ts")).addToken,
   user: async () => (await import("./user.ts")).addUser,
   version: async () => (await import("./version.ts")).addVersion,
   worker: async () => (await import("./worker.ts")).addWorker,

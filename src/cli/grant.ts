@@ -5,11 +5,13 @@ import { type GrantShown, listGrants } from "../access/grants/list-grants.ts";
 import { refuse } from "../access/refusal.ts";
 import { parseRepositoryName } from "../oci/names.ts";
 import { printRow } from "./print-rows.ts";
+import { readTime } from "./read-time.ts";
 import { type AccessOptions, everyOne, withAccess, withAccessOptions } from "./with-access.ts";
 
 interface WhomOptions {
   readonly user?: string;
   readonly team?: string;
+  readonly robot?: string;
   readonly signedIn?: true;
   readonly anonymous?: true;
 }
@@ -32,6 +34,7 @@ const withWhom = (command: Command): Command =>
   command
     .option("--user <account>", "an account")
     .option("--team <organization/team>", "everyone in a team")
+    .option("--robot <name>", "a robot, as it signs in")
     .option("--signed-in", "every account")
     .option("--anonymous", "everyone, signed in or not");
 
@@ -53,7 +56,7 @@ export function addGrant(program: Command): void {
     .option("--until <time>", "only until then, such as 2027-01-31T12:00Z")
     .action((role: string, options: AddOptions) =>
       withAccess(options, async ({ change }) => {
-        const to = readWhom(options) ?? refuse("invalid", "say to whom: --user, --team, --signed-in or --anonymous");
+        const to = readWhom(options) ?? refuse("invalid", "say to whom: --user, --team, --robot, --signed-in or --anonymous");
         const on =
           readWhere(options) ??
           refuse("invalid", "say on what: --instance, --org, --namespace, --repository or --pattern");
@@ -94,10 +97,11 @@ const rowOf = ({ id, role, to, on, tags, networks, until }: GrantShown) => ({
   ...(until !== undefined && { until: new Date(until).toISOString() }),
 });
 
-function readWhom({ user, team, signedIn, anonymous }: WhomOptions): Grantee | undefined {
+function readWhom({ user, team, robot, signedIn, anonymous }: WhomOptions): Grantee | undefined {
   const said: readonly (Grantee | undefined)[] = [
     user === undefined ? undefined : { kind: "account", name: user },
     team === undefined ? undefined : { kind: "team", name: team },
+    robot === undefined ? undefined : { kind: "robot", name: robot },
     signedIn && { kind: "signed-in" },
     anonymous && { kind: "anonymous" },
   ];
@@ -125,11 +129,9 @@ function onlyOne<T>(said: readonly (T | undefined)[], what: string): T | undefin
 }
 
 function readConditions({ tags, network, until }: AddOptions): Conditions {
-  const time = until === undefined ? undefined : Date.parse(until);
-  if (Number.isNaN(time)) refuse("invalid", `${until ?? ""} is no time`);
   return {
     ...(tags !== undefined && { tags }),
     ...(network !== undefined && { networks: network }),
-    ...(time !== undefined && { until: time }),
+    ...(until !== undefined && { until: readTime(until) }),
   };
 }

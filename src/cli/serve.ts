@@ -87,6 +87,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   await flushTraces(operation.tracer, drainUntil);
   // The database has to be closed in time too: the end of a process waits for what is open in it.
   await background.flush(Math.max(0, remainingMs() - closeMs));
+  await serving.end();
   await registry.database.close();
   lock.release();
   log.info("stopped");

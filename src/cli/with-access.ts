@@ -2,11 +2,11 @@ import type { Command } from "commander";
 import { revisionWatch } from "../access/access-revision.ts";
 import { authorizer, type Authorize } from "../access/authorize.ts";
 import { type AccessChange, changeAccess } from "../access/change-access.ts";
-import { AccessRefusal } from "../access/refusal.ts";
+import type { TokenLimits } from "../access/tokens/change-tokens.ts";
 import type { Reader } from "../platform/database/database.ts";
 import type { Page, PageRequest } from "../registry/repositories.ts";
 import { type CommonOptions, withCommonOptions } from "./settings.ts";
-import { StartError } from "./start-error.ts";
+import { withStartErrors } from "./with-api.ts";
 import { withRegistry } from "./with-registry.ts";
 
 export interface AccessOptions extends CommonOptions {
@@ -21,6 +21,7 @@ export const withAccessOptions = (command: Command): Command =>
 export interface LocalAccess {
   readonly read: Reader;
   readonly authorize: Authorize;
+  readonly tokenLimits: TokenLimits;
   /** Counts with the next request of every server. */
   readonly change: <T>(work: (change: AccessChange) => Promise<T>) => Promise<T>;
 }
@@ -29,15 +30,14 @@ export interface LocalAccess {
 export const withAccess = (options: AccessOptions, work: (access: LocalAccess) => Promise<void>): Promise<void> =>
   withRegistry(options, async ({ database }, { access: policy }) => {
     const deps = { database, policy, revision: revisionWatch(database), now: Date.now };
-    try {
-      await work({
+    await withStartErrors(() =>
+      work({
         read: database.read,
         authorize: authorizer(deps).authorize,
+        tokenLimits: policy.tokens,
         change: (doing) => changeAccess(deps, "operator", doing),
-      });
-    } catch (error) {
-      throw error instanceof AccessRefusal ? new StartError(error.message) : error;
-    }
+      }),
+    );
   });
 
 const pageSize = 1000;

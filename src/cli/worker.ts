@@ -103,6 +103,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
       if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
       await flushTraces(operation.tracer, drainUntil);
       await background?.flush(flushMs);
+      await serving.end();
       await registry.database.close();
       lock.release();
       await log.drain();

@@ -15,7 +15,7 @@ export interface StoredRole extends Role {
 
 const roleName = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
-/** A named set of permissions. Roles are the instance's: whoever makes one has all rights. @throws AccessRefusal */
+/** A named set of permissions. Roles are the instance's: whoever makes one has all rights. @throws RegistryError */
 export async function createRole(
   { tx, now }: AccessChange,
   { name, permissions }: { readonly name: string; readonly permissions: readonly string[] },
@@ -36,7 +36,7 @@ export async function createRole(
   return { ...roleOf(name, new Set(parsed)), id };
 }
 
-/** Counts for everyone who has the role. @throws AccessRefusal */
+/** Counts for everyone who has the role. @throws RegistryError */
 export async function changeRole(
   { tx }: AccessChange,
   { name, permissions }: { readonly name: string; readonly permissions: readonly string[] },
@@ -57,7 +57,7 @@ export async function changeRole(
   });
 }
 
-/** @throws AccessRefusal while anyone has it */
+/** @throws RegistryError while anyone has it */
 export async function deleteRole({ tx }: AccessChange, name: string): Promise<void> {
   const { id, permissions } = await requireCustomRole(tx, name);
   const granted = await tx.selectFrom("grants").select("id").where("role", "=", id).limit(1).executeTakeFirst();
@@ -81,12 +81,12 @@ async function requireCustomRole(tx: Writer, name: string): Promise<StoredRole> 
   return requireRole(tx, name);
 }
 
-/** Built in or not. @throws AccessRefusal */
+/** Built in or not. @throws RegistryError */
 export async function requireRole(reader: Reader | Writer, name: string): Promise<StoredRole> {
   const builtIn = findBuiltInRole(name);
   if (builtIn !== undefined) return { ...builtIn, id: name };
   const row = await reader.selectFrom("roles").selectAll().where("name", "=", name).executeTakeFirst();
-  if (row === undefined) return refuse("unknown", `there is no role ${name}`);
+  if (row === undefined) return refuse("unknown", `role ${name}`);
   return { ...roleOf(row.name, permissionsIn(row.permissions)), id: row.id };
 }
 

@@ -39,7 +39,7 @@ export interface NewGrant {
 
 const mostNetworks = 64;
 
-/** @throws AccessRefusal for conditions that cannot be */
+/** @throws RegistryError for conditions that cannot be */
 export function requireConditions({ tags, networks, until }: Conditions, now: number): void {
   if (tags !== undefined && !isTagPattern(tags)) refuse("invalid", `${tags} is no pattern of tags`);
   if (networks !== undefined && (networks.length === 0 || networks.length > mostNetworks)) {
@@ -50,7 +50,7 @@ export function requireConditions({ tags, networks, until }: Conditions, now: nu
   if (until !== undefined && until <= now) refuse("invalid", "the end of the grant has passed");
 }
 
-/** @throws AccessRefusal */
+/** @throws RegistryError */
 export function requirePattern(pattern: string): void {
   if (parseNamePattern(pattern) === undefined) {
     refuse("invalid", `${pattern} is no pattern: * is within a segment of a name, ** the last segment`);

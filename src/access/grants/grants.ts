@@ -42,7 +42,7 @@ interface StoredGrantee {
 /**
  * Gives a role on a place. Nobody gives more than they have there themselves, without conditions.
  * @returns its id
- * @throws AccessRefusal
+ * @throws RegistryError
  */
 export async function createGrant(change: AccessChange, wanted: NewGrant): Promise<string> {
   const { tx, now } = change;
@@ -95,10 +95,10 @@ const told = ({ to, role, on, conditions }: NewGrant): JsonObject => ({
   ...(conditions && { conditions: { ...conditions } }),
 });
 
-/** @throws AccessRefusal for the last administrator's */
+/** @throws RegistryError for the last administrator's */
 export async function deleteGrant({ tx }: AccessChange, id: string): Promise<void> {
   const grant = await tx.selectFrom("grants").selectAll().where("id", "=", id).executeTakeFirst();
-  if (grant === undefined) return refuse("unknown", `there is no grant ${id}`);
+  if (grant === undefined) return refuse("unknown", `grant ${id}`);
   const isAdministrator = grant.role === "administrator" && grant.scope_kind === "instance";
   if (isAdministrator && grant.principal_kind === "account") {
     await requireAnotherAdministrator(tx, grant.principal_id, id);
@@ -130,7 +130,7 @@ async function followAdministrator(
   await tx.updateTable("accounts").set({ administrator: left.length }).where("id", "=", to.id).execute();
 }
 
-/** By what is held in this very transaction. @throws AccessRefusal */
+/** By what is held in this very transaction. @throws RegistryError */
 async function requireAllOf(
   { tx, database, now }: AccessChange,
   caller: Caller,
@@ -157,7 +157,7 @@ async function requireAllOf(
   }
 }
 
-/** By its name. @throws AccessRefusal */
+/** By its name. @throws RegistryError */
 export async function findGrantee(reader: Reader, to: Grantee): Promise<StoredGrantee> {
   switch (to.kind) {
     case "account":
@@ -178,7 +178,7 @@ export async function findGrantee(reader: Reader, to: Grantee): Promise<StoredGr
   }
 }
 
-/** By its name. @throws AccessRefusal */
+/** By its name. @throws RegistryError */
 export async function findScope(reader: Reader, on: GrantScope): Promise<StoredScope> {
   switch (on.kind) {
     case "instance":
@@ -188,15 +188,13 @@ export async function findScope(reader: Reader, on: GrantScope): Promise<StoredS
       return { kind: "organization", id, pattern: null, place: { kind: "organization", id }, organizationId: id };
     }
     case "namespace": {
-      const found =
-        (await findNamespace(reader, on.name)) ?? refuse("unknown", `there is no namespace ${namespaceLabel(on.name)}`);
+      const found = (await findNamespace(reader, on.name)) ?? refuse("unknown", `namespace ${namespaceLabel(on.name)}`);
       const place = { kind: "namespace", name: on.name } as const;
       return { kind: "namespace", id: found.id, pattern: null, place, organizationId: await ownerOf(reader, on.name) };
     }
     case "repository": {
       const row = await reader.selectFrom("repositories").select("id").where("name", "=", on.name).executeTakeFirst();
-      if (row === undefined)
-        return refuse("unknown", `there is no repository ${on.name}: create it, or grant on a pattern`);
+      if (row === undefined) return refuse("unknown", `repository ${on.name}: create it, or grant on a pattern`);
       const place = { kind: "repository", name: on.name } as const;
       const organizationId = on.name.includes("/") ? await ownerOf(reader, on.name) : undefined;
       return { kind: "repository", id: String(row.id), pattern: null, place, organizationId };
@@ -221,7 +219,7 @@ async function resolvePattern(reader: Reader, pattern: string): Promise<StoredSc
       ? { kind: "namespace", id: found.id, pattern: null, place, organizationId }
       : { kind: "pattern", id: found.id, pattern: rest, place, organizationId };
   }
-  return refuse("unknown", `no namespace begins ${pattern}: create it first`);
+  return refuse("unknown", `namespace that ${pattern} begins with: create it first`);
 }
 
 /** The organization that a namespace, or the one that a name is in, belongs to. */

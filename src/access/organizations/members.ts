@@ -17,7 +17,7 @@ interface Membership {
   readonly account: Named;
 }
 
-/** Makes the account a member, or gives it the other role. @throws AccessRefusal for the last owner */
+/** Makes the account a member, or gives it the other role. @throws RegistryError for the last owner */
 export async function setMember(
   { tx, now }: AccessChange,
   wanted: Membership & { readonly role: OrganizationRole },
@@ -45,7 +45,7 @@ export async function setMember(
   });
 }
 
-/** From its teams too. @throws AccessRefusal for the last owner */
+/** From its teams too. @throws RegistryError for the last owner */
 export async function removeMember({ tx }: AccessChange, { organization, account }: Membership): Promise<void> {
   await requireOtherOwners(tx, account.id, organization.id);
   const removed = await tx
@@ -54,7 +54,7 @@ export async function removeMember({ tx }: AccessChange, { organization, account
     .where("account_id", "=", account.id)
     .returning("role")
     .executeTakeFirst();
-  if (removed === undefined) return refuse("unknown", `${account.name} is no member of ${organization.name}`);
+  if (removed === undefined) return refuse("unknown", `member of ${organization.name}: ${account.name}`);
   await tx
     .deleteFrom("team_members")
     .where("account_id", "=", account.id)

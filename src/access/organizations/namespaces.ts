@@ -29,7 +29,7 @@ export const namespaceLabel = (name: string): string => (name === "" ? "/" : nam
 
 /**
  * One of the instance's, or one below another, whose owner it shares.
- * @throws AccessRefusal
+ * @throws RegistryError
  */
 export async function createNamespace(
   { tx, now }: AccessChange,
@@ -40,7 +40,7 @@ export async function createNamespace(
     refuse("invalid", "a namespace's name is the beginning of a repository's");
   const [top = ""] = name.split("/", 1);
   const isTop = name === top;
-  if (!isTop && (await findNamespace(tx, top)) === undefined) refuse("unknown", `there is no namespace ${top}`);
+  if (!isTop && (await findNamespace(tx, top)) === undefined) refuse("unknown", `namespace ${top}`);
   const row = {
     id: randomUUID(),
     name,
@@ -62,14 +62,14 @@ export async function createNamespace(
   return { ...target, ownerKind: row.owner_kind, ownerId: "", ...rulesOf(wanted) };
 }
 
-/** What is not given stays. Repositories that exist keep their visibility. @throws AccessRefusal */
+/** What is not given stays. Repositories that exist keep their visibility. @throws RegistryError */
 export async function changeNamespace(
   { tx }: AccessChange,
   wanted: NamespaceRules & { readonly name: string },
 ): Promise<void> {
   const { name, visibility, createOnPush } = wanted;
   const found = await findNamespace(tx, name);
-  if (found === undefined) return refuse("unknown", `there is no namespace ${namespaceLabel(name)}`);
+  if (found === undefined) return refuse("unknown", `namespace ${namespaceLabel(name)}`);
   const set = {
     ...(visibility !== undefined && { visibility }),
     ...(createOnPush !== undefined && { create_on_push: createOnPush }),
@@ -93,11 +93,11 @@ const rulesOf = ({ visibility, createOnPush }: NamespaceRules) => ({
 /**
  * With what was granted on it. That of an organization or an account goes with its owner alone; one below another leaves
  * its repositories to that.
- * @throws AccessRefusal
+ * @throws RegistryError
  */
 export async function deleteNamespace({ tx }: AccessChange, name: string): Promise<void> {
   const found = await findNamespace(tx, name);
-  if (found === undefined) return refuse("unknown", `there is no namespace ${namespaceLabel(name)}`);
+  if (found === undefined) return refuse("unknown", `namespace ${namespaceLabel(name)}`);
   if (name === "" || name === "library") refuse("in-the-way", "this namespace is part of every registry");
   if (found.ownerKind === "organization" || found.ownerKind === "account") {
     refuse("in-the-way", `it goes with the ${found.ownerKind} whose it is`);
@@ -144,7 +144,7 @@ export async function listNamespaces(reader: Reader, { after, limit }: PageReque
   return toPage(rows.map(toNamespace), limit);
 }
 
-/** As visible as its namespace says, unless another visibility is given. @throws AccessRefusal where it exists */
+/** As visible as its namespace says, unless another visibility is given. @throws RegistryError where it exists */
 export async function createEmptyRepository(
   { tx, database }: AccessChange,
   { name, visibility }: { readonly name: RepositoryName; readonly visibility?: Visibility },
@@ -155,10 +155,10 @@ export async function createEmptyRepository(
   await createRepository(database, tx, { name, visibility: shown });
 }
 
-/** @throws AccessRefusal where there is no such repository */
+/** @throws RegistryError where there is no such repository */
 export async function changeVisibility(
   { tx }: AccessChange,
   { name, visibility }: { readonly name: RepositoryName; readonly visibility: Visibility },
 ): Promise<void> {
-  if ((await setVisibility(tx, name, visibility)) === undefined) refuse("unknown", `there is no repository ${name}`);
+  if ((await setVisibility(tx, name, visibility)) === undefined) refuse("unknown", `repository ${name}`);
 }

@@ -26,7 +26,7 @@ export interface NewOrganization {
 
 /**
  * With the namespace of its name.
- * @throws AccessRefusal
+ * @throws RegistryError
  */
 export async function createOrganization({ tx, now }: AccessChange, wanted: NewOrganization): Promise<Organization> {
   const { name } = wanted;
@@ -77,10 +77,10 @@ async function requireFreeName(tx: Writer, name: string): Promise<void> {
   refuse("taken", `the namespace ${name} is that of ${whose[taken.owner_kind]}`);
 }
 
-/** @throws AccessRefusal */
+/** @throws RegistryError */
 export async function renameForDisplay({ tx }: AccessChange, change: Organization): Promise<void> {
   const before = await findOrganization(tx, change.name);
-  if (before?.id !== change.id) return refuse("unknown", `there is no organization ${change.name}`);
+  if (before?.id !== change.id) return refuse("unknown", `organization ${change.name}`);
   await tx.updateTable("organizations").set({ display_name: change.displayName }).where("id", "=", change.id).execute();
   recordEvents(tx, {
     kind: "access-changed",
@@ -91,7 +91,7 @@ export async function renameForDisplay({ tx }: AccessChange, change: Organizatio
   });
 }
 
-/** With its teams, namespaces and all that was granted on them. @throws AccessRefusal while it has repositories */
+/** With its teams, namespaces and all that was granted on them. @throws RegistryError while it has repositories */
 export async function deleteOrganization(
   { tx }: AccessChange,
   { id, name }: Pick<Organization, "id" | "name">,
@@ -105,7 +105,7 @@ export async function deleteOrganization(
   await tx.deleteFrom("teams").where("organization_id", "=", id).execute();
   await tx.deleteFrom("organization_members").where("organization_id", "=", id).execute();
   const deleted = await tx.deleteFrom("organizations").where("id", "=", id).returning("id").execute();
-  if (deleted.length === 0) refuse("unknown", `there is no organization ${name}`);
+  if (deleted.length === 0) refuse("unknown", `organization ${name}`);
   recordEvents(tx, { kind: "access-changed", action: "organization-deleted", target: { id, name } });
 }
 

@@ -7,7 +7,7 @@ interface Owner {
   readonly id: string;
 }
 
-/** With the grants on them. @throws AccessRefusal while there are repositories in any of them */
+/** With the grants on them. @throws RegistryError while there are repositories in any of them */
 export async function removeNamespacesOf(tx: Writer, owner: Owner): Promise<void> {
   const owned = await tx
     .selectFrom("namespaces")
@@ -41,7 +41,7 @@ export async function removeNamespace(tx: Writer, name: string): Promise<void> {
 
 const mostNamed = 3;
 
-/** @throws AccessRefusal */
+/** @throws RegistryError */
 export async function requireNoRepositories(tx: Writer, namespace: string): Promise<void> {
   const found = await tx
     .selectFrom("repositories")

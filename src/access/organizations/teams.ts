@@ -7,7 +7,7 @@ import type { AccessChange } from "../change-access.ts";
 import { refuse } from "../refusal.ts";
 import type { Named, NamedTeam } from "../require-named.ts";
 
-/** @throws AccessRefusal */
+/** @throws RegistryError */
 export async function createTeam(
   { tx, now }: AccessChange,
   { organization, name }: { readonly organization: Named; readonly name: string },
@@ -28,12 +28,12 @@ export async function createTeam(
   return team;
 }
 
-/** With what it was granted. @throws AccessRefusal */
+/** With what it was granted. @throws RegistryError */
 export async function deleteTeam({ tx }: AccessChange, team: NamedTeam): Promise<void> {
   await tx.deleteFrom("grants").where("principal_kind", "=", "team").where("principal_id", "=", team.id).execute();
   await tx.deleteFrom("team_members").where("team_id", "=", team.id).execute();
   const deleted = await tx.deleteFrom("teams").where("id", "=", team.id).returning("id").execute();
-  if (deleted.length === 0) refuse("unknown", `there is no team ${team.organization.name}/${team.name}`);
+  if (deleted.length === 0) refuse("unknown", `team ${team.organization.name}/${team.name}`);
   recordEvents(tx, { kind: "access-changed", action: "team-deleted", target: targetOf(team) });
 }
 
@@ -42,7 +42,7 @@ interface TeamMembership {
   readonly account: Named;
 }
 
-/** Members of the organization alone. @throws AccessRefusal */
+/** Members of the organization alone. @throws RegistryError */
 export async function addToTeam({ tx, now }: AccessChange, { team, account }: TeamMembership): Promise<void> {
   const isMember = await tx
     .selectFrom("organization_members")
@@ -66,7 +66,7 @@ export async function addToTeam({ tx, now }: AccessChange, { team, account }: Te
   });
 }
 
-/** @throws AccessRefusal */
+/** @throws RegistryError */
 export async function removeFromTeam({ tx }: AccessChange, { team, account }: TeamMembership): Promise<void> {
   const removed = await tx
     .deleteFrom("team_members")
@@ -74,7 +74,7 @@ export async function removeFromTeam({ tx }: AccessChange, { team, account }: Te
     .where("account_id", "=", account.id)
     .returning("team_id")
     .execute();
-  if (removed.length === 0) refuse("unknown", `${account.name} is not in ${team.organization.name}/${team.name}`);
+  if (removed.length === 0) refuse("unknown", `member of ${team.organization.name}/${team.name}: ${account.name}`);
   recordEvents(tx, {
     kind: "access-changed",
     action: "team-member-removed",

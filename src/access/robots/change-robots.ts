@@ -19,7 +19,7 @@ export interface NewRobot {
 
 const robotName = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/;
 
-/** Without any right, and without a secret: both are given to it by themselves. @throws AccessRefusal */
+/** Without any right, and without a secret: both are given to it by themselves. @throws RegistryError */
 export async function createRobot({ tx, now }: AccessChange, wanted: NewRobot): Promise<NamedRobot> {
   const { organization, description = "", expiresAt } = wanted;
   if (!robotName.test(wanted.name)) {
@@ -72,7 +72,7 @@ export interface RobotChange {
   readonly expiresAt?: number | null;
 }
 
-/** What is not given stays. Disabled, nothing that it has counts any more with the next request. @throws AccessRefusal */
+/** What is not given stays. Disabled, nothing that it has counts any more with the next request. @throws RegistryError */
 export async function changeRobot(
   { tx, now }: AccessChange,
   { name, ...wanted }: RobotChange & Pick<Named, "name">,
@@ -99,7 +99,7 @@ export async function changeRobot(
 
 const told = ({ description, disabled, expiresAt }: Robot) => ({ description, disabled, expiresAt: expiresAt ?? null });
 
-/** With its secrets and all that it was granted; another robot of its name has nothing of it. @throws AccessRefusal */
+/** With its secrets and all that it was granted; another robot of its name has nothing of it. @throws RegistryError */
 export async function deleteRobot({ tx }: AccessChange, text: string): Promise<void> {
   const { id, name } = await requireRobot(tx, text);
   await removeRobot(tx, id);

@@ -40,12 +40,12 @@ const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
   ...(row.expires_at !== null && { expiresAt: row.expires_at }),
 });
 
-/** As it signs in, `robot$acme+ci`, or without what all robots begin with. @throws AccessRefusal */
+/** As it signs in, `robot$acme+ci`, or without what all robots begin with. @throws RegistryError */
 export async function requireRobot(reader: Reader | Writer, text: string): Promise<Robot> {
   const lower = text.toLowerCase();
   const name = lower.startsWith(robotPrefix) ? lower : `${robotPrefix}${lower}`;
   const row = await reader.selectFrom("robots").selectAll().where("name", "=", name).executeTakeFirst();
-  return row === undefined ? refuse("unknown", `there is no robot ${name}`) : robotOf(row);
+  return row === undefined ? refuse("unknown", `robot ${name}`) : robotOf(row);
 }
 
 /** By name: an organization's, or all of them. */

@@ -7,7 +7,7 @@ const mostScopes = 32;
 
 /**
  * `acme/**:read,create,member:read`: a pattern of names, and what may be done there; a verb by itself is about images.
- * @throws AccessRefusal
+ * @throws RegistryError
  */
 export function parseTokenScopes(texts: readonly string[]): readonly TokenScope[] {
   if (texts.length === 0 || texts.length > mostScopes) {

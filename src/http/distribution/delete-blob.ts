@@ -2,8 +2,8 @@ import type { Authorize } from "../../access/authorize.ts";
 import { fail } from "../../oci/problem.ts";
 import { deleteBlob as removeBlob } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
+import { deniedBy } from "../denied-by.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { deniedBy } from "./require-access.ts";
 import { requireDigest } from "./require-reference.ts";
 
 /** DELETE /v2/<name>/blobs/<digest> (distribution-spec end-10). */

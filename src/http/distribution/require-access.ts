@@ -2,7 +2,8 @@ import type { Authorize, Resource } from "../../access/authorize.ts";
 import type { Decision } from "../../access/decide.ts";
 import type { Verb } from "../../access/permissions.ts";
 import type { Caller } from "../../access/principal.ts";
-import { fail, type Problem } from "../../oci/problem.ts";
+import { fail } from "../../oci/problem.ts";
+import { deniedBy } from "../denied-by.ts";
 import type { Need } from "./endpoint.ts";
 
 const verbs: Readonly<Record<Need, readonly [Verb, ...Verb[]]>> = {
@@ -52,10 +53,4 @@ export async function requireAccess(
   if (!mayKnow && caller.scope !== undefined) fail({ code: "UNAUTHORIZED", scopes, error: "insufficient_scope" });
   if (isAnonymous) fail({ code: "UNAUTHORIZED", scopes });
   return fail(deniedBy(first, mayKnow));
-}
-
-/** The rule is for the log; what is missing, for those who may read there. */
-export function deniedBy({ because, ...decision }: Decision, mayKnow: boolean): Problem {
-  const missing = mayKnow && "missing" in decision ? decision.missing : undefined;
-  return { code: "DENIED", rule: because.text, ...(missing !== undefined && { missing }) };
 }

@@ -1,7 +1,7 @@
 import type { Judge } from "../../access/authorize.ts";
 import type { Problem } from "../../oci/problem.ts";
+import { deniedBy } from "../denied-by.ts";
 import type { TagChange } from "../../registry/ports.ts";
-import { deniedBy } from "./require-access.ts";
 
 /** What stands against a change of a tag, by right: whoever got so far may know what is missing if they may read. */
 export const refusalOf =
