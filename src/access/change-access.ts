@@ -43,7 +43,8 @@ export const changeAccess = <T>(
     by === "operator" ? { actor: actorOf(by) } : envelopeOf(by),
   );
 
-const envelopeOf = (caller: Caller, requestId?: string): Envelope => ({
+/** Whose doing a change is, and from where. */
+export const envelopeOf = (caller: Caller, requestId?: string): Envelope => ({
   actor: actorOf(caller),
   ...(caller.remoteAddress !== undefined && { address: caller.remoteAddress }),
   ...(requestId !== undefined && { requestId }),

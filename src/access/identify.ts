@@ -22,7 +22,10 @@ export type Identified =
   | { readonly kind: "malformed" };
 
 /** @throws RegistryError as `VerifyPassword` does */
-export type Identify = (credentials: Credentials) => Promise<Identified>;
+export type Identify = (credentials: Shown) => Promise<Identified>;
+
+/** A token says by itself whose it is, where no name comes with it. */
+export type Shown = Omit<Credentials, "name"> & { readonly name: string | undefined };
 
 /** Why a token was refused: for the metrics, never for whoever showed it. */
 export type TokenRefusalReason = TokenFault | "malformed" | "owner-name";
@@ -49,7 +52,8 @@ export function identifier(deps: IdentifyDeps): Identify {
   return async (credentials) => {
     const { name, password, remoteAddress } = credentials;
     const prefix = tokenPrefixOf(password);
-    if (prefix === undefined) return byPassword(deps, credentials);
+    if (prefix === undefined)
+      return name === undefined ? { kind: "refused" } : byPassword(deps, { ...credentials, name });
     const token = parseOpaqueToken(prefix, password);
     if (token === undefined) {
       deps.tokenRefused("malformed");
@@ -62,7 +66,7 @@ export function identifier(deps: IdentifyDeps): Identify {
     const showing = { remoteAddress, now: now() };
     const fault = faultOf(found, showing);
     if (fault !== undefined || found.owner === undefined) return refused(fault ?? "owner", credentials);
-    if (canonicalName(name) !== found.owner.name) return refused("owner-name", credentials);
+    if (name !== undefined && canonicalName(name) !== found.owner.name) return refused("owner-name", credentials);
     uses.note(found, remoteAddress);
     return { kind: "caller", caller: callerWith(found, found.owner, showing), epoch: found.owner.epoch };
   };
@@ -78,7 +82,7 @@ async function byPassword({ verifyPassword }: IdentifyDeps, credentials: Credent
 
 const refuser =
   ({ failures, tokenRefused }: IdentifyDeps) =>
-  async (reason: TokenRefusalReason, { name, remoteAddress }: Credentials): Promise<Identified> => {
+  async (reason: TokenRefusalReason, { name = "", remoteAddress }: Shown): Promise<Identified> => {
     tokenRefused(reason);
     const attempt = { name: canonicalName(name), remoteAddress };
     const { blockedForSeconds } = await failures.count(attempt);

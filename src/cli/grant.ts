@@ -56,7 +56,8 @@ export function addGrant(program: Command): void {
     .option("--until <time>", "only until then, such as 2027-01-31T12:00Z")
     .action((role: string, options: AddOptions) =>
       withAccess(options, async ({ change }) => {
-        const to = readWhom(options) ?? refuse("invalid", "say to whom: --user, --team, --robot, --signed-in or --anonymous");
+        const to =
+          readWhom(options) ?? refuse("invalid", "say to whom: --user, --team, --robot, --signed-in or --anonymous");
         const on =
           readWhere(options) ??
           refuse("invalid", "say on what: --instance, --org, --namespace, --repository or --pattern");

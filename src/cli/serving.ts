@@ -114,7 +114,9 @@ async function openAccessOf(
   const now = Date.now;
   const dataFolder = config.data;
   const { idleSeconds, longestSeconds } = config.access.sessions;
-  const refused = metrics.counter("berth_access_tokens_refused_total", "Personal tokens and robot secrets.", ["reason"]);
+  const refused = metrics.counter("berth_access_tokens_refused_total", "Personal tokens and robot secrets.", [
+    "reason",
+  ]);
   const access = await openAccess({
     database,
     passwords,

@@ -133,8 +133,7 @@ async function insertToken(
 
 /** Those that have ended make room for others, and are listed until then. @throws RegistryError */
 async function makeRoom({ tx, now }: AccessChange, { kind, id, name }: Owner): Promise<void> {
-  const ofOwner = () =>
-    tx.selectFrom("tokens").select("id").where("owner_kind", "=", kind).where("owner_id", "=", id);
+  const ofOwner = () => tx.selectFrom("tokens").select("id").where("owner_kind", "=", kind).where("owner_id", "=", id);
   const all = await ofOwner().limit(mostOfOwner).execute();
   if (all.length < mostOfOwner) return;
   const ended = await tx

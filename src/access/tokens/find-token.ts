@@ -37,9 +37,7 @@ const byId = prepared((read, given: { readonly id: string }) =>
     .leftJoin("accounts", (join) =>
       join.onRef("accounts.id", "=", "tokens.owner_id").on("tokens.owner_kind", "=", "account"),
     )
-    .leftJoin("robots", (join) =>
-      join.onRef("robots.id", "=", "tokens.owner_id").on("tokens.owner_kind", "=", "robot"),
-    )
+    .leftJoin("robots", (join) => join.onRef("robots.id", "=", "tokens.owner_id").on("tokens.owner_kind", "=", "robot"))
     .select([
       "tokens.id",
       "tokens.owner_kind",

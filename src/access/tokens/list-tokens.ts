@@ -33,27 +33,31 @@ export async function listTokens(
     .orderBy("id")
     .limit(limit + 1)
     .execute();
-  const shown = rows.map(
-    (row): TokenShown => ({
-      id: row.id,
-      name: row.name,
-      state: row.state !== "revoked" && row.expires_at <= now ? "expired" : row.state,
-      ...(row.scopes !== null && { scopes: tokenScopesIn(row.scopes).map(formatTokenScope) }),
-      ...(row.networks !== null && { networks: listIn(row.networks) }),
-      createdAt: row.created_at,
-      expiresAt: row.expires_at,
-      ...(row.last_used_at !== null && { lastUsedAt: row.last_used_at }),
-      ...(row.last_used_address !== null && { lastUsedAddress: row.last_used_address }),
-    }),
-  );
+  const shown = rows.map((row): TokenShown => ({
+    id: row.id,
+    name: row.name,
+    state: row.state !== "revoked" && row.expires_at <= now ? "expired" : row.state,
+    ...(row.scopes !== null && { scopes: tokenScopesIn(row.scopes).map(formatTokenScope) }),
+    ...(row.networks !== null && { networks: listIn(row.networks) }),
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    ...(row.last_used_at !== null && { lastUsedAt: row.last_used_at }),
+    ...(row.last_used_address !== null && { lastUsedAddress: row.last_used_address }),
+  }));
   return toPage(shown, limit);
 }
 
 /** With whom they belong to. */
-export async function deleteTokensOf(
-  tx: Writer,
-  kind: TokenOwnerKind,
-  id: string,
-): Promise<void> {
+export async function deleteTokensOf(tx: Writer, kind: TokenOwnerKind, id: string): Promise<void> {
   await tx.deleteFrom("tokens").where("owner_kind", "=", kind).where("owner_id", "=", id).execute();
+}
+
+export async function countTokens(tx: Writer, kind: TokenOwnerKind, id: string): Promise<number> {
+  const { count } = await tx
+    .selectFrom("tokens")
+    .select(({ fn }) => fn.countAll<number>().as("count"))
+    .where("owner_kind", "=", kind)
+    .where("owner_id", "=", id)
+    .executeTakeFirstOrThrow();
+  return count;
 }

@@ -1,10 +1,10 @@
 import type { Contract } from "../../access/api/contract.ts";
 import type { Call, Route } from "../../access/api/route.ts";
 import type { Authorize } from "../../access/authorize.ts";
+import { envelopeOf } from "../../access/change-access.ts";
 import type { Caller } from "../../access/principal.ts";
 import { fail } from "../../oci/problem.ts";
 import type { JsonValue } from "../../oci/json.ts";
-import type { Envelope } from "../../platform/events/access-event.ts";
 import type { Database } from "../../platform/database/database.ts";
 import type { Incoming, Reply, ReplyHeaders } from "../../platform/runtime/http.ts";
 import { committer } from "./commit-once.ts";
@@ -38,7 +38,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const { contract } = route;
   const caller = await callerOf(deps, contract, request);
   onCaller(caller);
-  await requireNeed(deps.authorize, caller, { need: contract.need, given: match.given });
+  await requireNeed(deps.authorize, caller, { need: contract.need, method: contract.method, given: match.given });
   const params = readParams(contract, match.given);
   const { query, dryRun } = readQuery(contract, request);
   const { body, bytes } = await readBody(contract, request);
@@ -56,7 +56,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the work of this route gives is what it gets
     commit: committer({
       database: deps.database,
-      envelope: envelopeOf(caller, request),
+      envelope: envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId),
       dryRun,
       once: keyed && { answers: deps.answers, keyed, encode },
     }) as Call<Contract>["commit"],
@@ -86,20 +86,10 @@ function keyedBy({ principal }: Caller, { method, path, headers }: Incoming, byt
   const key = headers.get("idempotency-key");
   return keyedRequest({
     key,
-    principal: principal.kind === "account" ? principal.id : "",
+    principal: principal.kind === "anonymous" ? "" : principal.id,
     parts: [method, path, bytes],
   });
 }
-
-/** Whose doing a change is, and from where. */
-const envelopeOf = ({ principal }: Caller, { remoteAddress, requestId }: Incoming): Envelope => ({
-  actor:
-    principal.kind === "account"
-      ? { kind: "account", id: principal.id, name: principal.name }
-      : { kind: "anonymous", id: "", name: "anonymous" },
-  address: remoteAddress,
-  requestId,
-});
 
 const revisionTag = /^"(\d{1,15})"$/;
 const noRevision = -1;

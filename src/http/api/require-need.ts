@@ -13,11 +13,15 @@ import { deniedBy } from "../denied-by.ts";
 export async function requireNeed(
   authorize: Authorize,
   caller: Caller,
-  { need, given }: Pick<Contract, "need"> & { readonly given: Readonly<Record<string, string>> },
+  { need, method, given }: Pick<Contract, "need" | "method"> & { readonly given: Readonly<Record<string, string>> },
 ): Promise<void> {
   if (need === "nothing") return;
   const isStranger = caller.principal.kind === "anonymous";
-  if (need === "sign-in") return isStranger ? failStranger() : undefined;
+  if (need === "sign-in") {
+    if (isStranger) failStranger();
+    const isProgram = caller.tokenId !== undefined && method !== "GET";
+    return isProgram ? fail({ code: "DENIED", rule: byThemselves, missing: byThemselves }) : undefined;
+  }
   const { subject } = need;
   const name = need.on === "instance" ? undefined : repositoryOf(given, isStranger);
   const resource: Resource =
@@ -29,6 +33,9 @@ export async function requireNeed(
   if (name !== undefined && !mayRead) fail({ code: "NAME_UNKNOWN", name });
   fail(deniedBy(decision, mayRead));
 }
+
+/** Passwords, sessions and tokens of an account are for the person, never for a program that has a token. */
+const byThemselves = "it takes a sign-in with a password: a token does not do";
 
 const failStranger = (): never => fail({ code: "UNAUTHORIZED", scopes: [] });
 
