@@ -36,14 +36,16 @@ const make = (access: TestAccess, account: Account, { scopes = ["**:read"], ...w
     }),
   );
 
-async function signIn(access: TestAccess, name: string, password: string, from = home): Promise<Caller | undefined> {
+type Shown = readonly [name: string, password: string];
+
+async function signIn(access: TestAccess, [name, password]: Shown, from = home): Promise<Caller | undefined> {
   const identified = await access.identify({ name, password, remoteAddress: from });
   return identified.kind === "caller" ? identified.caller : undefined;
 }
 
 /** A bearer token as /token gives it to whoever shows the token. */
-async function bearer(access: TestAccess, name: string, token: MadeToken, from = home): Promise<string> {
-  const identified = await access.identify({ name, password: token.text, remoteAddress: from });
+async function bearer(access: TestAccess, token: MadeToken): Promise<string> {
+  const identified = await access.identify({ name: "ann", password: token.text, remoteAddress: home });
   if (identified.kind !== "caller" || identified.caller.principal.kind === "anonymous") throw new Error("refused");
   const { caller, epoch } = identified;
   const granted = await grantable(access.authorize, caller, [pull]);
@@ -69,9 +71,9 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     const { text, id, expiresAt } = await make(access, ann);
     expect(text).toMatch(/^berth_pat_[0-9A-Za-z]{54}$/);
     expect(expiresAt).toBe(access.clock.now() + 90 * dayMs);
-    expect(await signIn(access, " ANN ", text)).toMatchObject({ principal: { id: ann.id }, tokenId: id });
-    expect(await signIn(access, "bob", text)).toBeUndefined();
-    expect(await signIn(access, "", text)).toBeUndefined();
+    expect(await signIn(access, [" ANN ", text])).toMatchObject({ principal: { id: ann.id }, tokenId: id });
+    expect(await signIn(access, ["bob", text])).toBeUndefined();
+    expect(await signIn(access, ["", text])).toBeUndefined();
     expect(access.passwords.verified()).toBe(0);
     // The pages of people are for passwords.
     expect(await access.verifyPassword({ name: "ann", password: text, remoteAddress: home })).toEqual({
@@ -104,7 +106,7 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     const rights = async () =>
       Promise.all(
         [reading, all, elsewhere].map(async ({ text }) => {
-          const caller = await signIn(access, "ann", text);
+          const caller = await signIn(access, ["ann", text]);
           return [await may(access, caller, "read"), await may(access, caller, "create")];
         }),
       );
@@ -113,7 +115,7 @@ describeEachDatabase("a personal token", (_dialect, open) => {
       [true, true],
       [false, false],
     ]);
-    const caller = await signIn(access, "ann", all.text);
+    const caller = await signIn(access, ["ann", all.text]);
     const decision = await access.authorize(caller ?? { principal: { kind: "anonymous" } }, "read", {
       kind: "namespace",
       name: "acme",
@@ -138,33 +140,33 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     ];
     for (const end of ends) {
       const token = await make(access, ann);
-      const issued = await bearer(access, "ann", token);
+      const issued = await bearer(access, token);
       expect(await may(access, await access.tokens.verify(issued, home), "read")).toBe(true);
       await end(token);
-      expect(await signIn(access, "ann", token.text)).toBeUndefined();
+      expect(await signIn(access, ["ann", token.text])).toBeUndefined();
       expect(await access.tokens.verify(issued, home)).toBeUndefined();
     }
     await access.database.write((tx) => setDisabled(tx, ann.id, false));
     const brief = await make(access, ann, { expiresAt: access.clock.now() + 1000 });
-    const issued = await bearer(access, "ann", brief);
+    const issued = await bearer(access, brief);
     expect((await access.tokens.verify(issued, home))?.goodUntil).toBe(access.clock.now() + 1000);
     access.clock.advance(1000);
-    expect(await signIn(access, "ann", brief.text)).toBeUndefined();
+    expect(await signIn(access, ["ann", brief.text])).toBeUndefined();
     expect(await access.tokens.verify(issued, home)).toBeUndefined();
     const last = await make(access, ann);
     await access.database.write((tx) => deleteAccount(tx, ann.id));
     await access.addAccount("ann", "password");
-    expect(await signIn(access, "ann", last.text)).toBeUndefined();
+    expect(await signIn(access, ["ann", last.text])).toBeUndefined();
     expect(access.refusals).toEqual(["disabled", "revoked", "expired", "owner", "expired", "unknown"]);
   });
 
   it("is good from its networks alone, and so is what came of it", async () => {
     const { access, ann } = await start();
     const token = await make(access, ann, { networks: ["192.0.2.0/28", "2001:db8::/32"] });
-    expect(await signIn(access, "ann", token.text)).toBeDefined();
-    expect(await signIn(access, "ann", token.text, "2001:db8::1")).toBeDefined();
-    expect(await signIn(access, "ann", token.text, "192.0.2.99")).toBeUndefined();
-    const issued = await bearer(access, "ann", token);
+    expect(await signIn(access, ["ann", token.text])).toBeDefined();
+    expect(await signIn(access, ["ann", token.text], "2001:db8::1")).toBeDefined();
+    expect(await signIn(access, ["ann", token.text], "192.0.2.99")).toBeUndefined();
+    const issued = await bearer(access, token);
     expect(await access.tokens.verify(issued, home)).toBeDefined();
     expect(await access.tokens.verify(issued, "192.0.2.99")).toBeUndefined();
     expect(await access.tokens.verify(issued)).toBeUndefined();
@@ -176,7 +178,7 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     await access.change((change) => setTokenState(change, { id, state: "revoked" }));
     const right = await make(access, ann);
     const typo = text.slice(0, -1) + (text.endsWith("A") ? "B" : "A");
-    for (let attempt = 0; attempt < 20; attempt += 1) expect(await signIn(access, "ann", typo)).toBeUndefined();
+    for (let attempt = 0; attempt < 20; attempt += 1) expect(await signIn(access, ["ann", typo])).toBeUndefined();
     const closed = { ...access.database, all: () => Promise.reject(new Error("a query")) };
     const { identifier } = await import("../identify.ts");
     const unasked = identifier({
@@ -189,12 +191,12 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     });
     expect(await unasked({ name: "ann", password: typo, remoteAddress: home })).toEqual({ kind: "refused" });
     for (let attempt = 0; attempt < mostFailuresOfPair; attempt += 1) {
-      expect(await signIn(access, "ann", text)).toBeUndefined();
+      expect(await signIn(access, ["ann", text])).toBeUndefined();
     }
-    expect(await problemOf(signIn(access, "ann", text))).toMatchObject({ code: "TOO_MANY_REQUESTS" });
-    expect(await problemOf(signIn(access, "ann", "password"))).toMatchObject({ code: "TOO_MANY_REQUESTS" });
+    expect(await problemOf(signIn(access, ["ann", text]))).toMatchObject({ code: "TOO_MANY_REQUESTS" });
+    expect(await problemOf(signIn(access, ["ann", "password"]))).toMatchObject({ code: "TOO_MANY_REQUESTS" });
     // Whoever shares an address with a program that has an old one goes on.
-    expect(await signIn(access, "ann", right.text)).toBeDefined();
+    expect(await signIn(access, ["ann", right.text])).toBeDefined();
   });
 
   it("is rotated with an overlap, in which both are good", async () => {
@@ -204,11 +206,11 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     const next = await access.change((change) => rotateToken(change, limits, { id: old.id, overlapMs: dayMs }));
     expect(next.expiresAt).toBe(access.clock.now() + 10 * dayMs);
     expect(next.oldExpiresAt).toBe(access.clock.now() + dayMs);
-    for (const { text } of [old, next]) expect(await signIn(access, "ann", text)).toBeDefined();
-    expect(await signIn(access, "ann", next.text, "198.51.100.1")).toBeUndefined();
+    for (const { text } of [old, next]) expect(await signIn(access, ["ann", text])).toBeDefined();
+    expect(await signIn(access, ["ann", next.text], "198.51.100.1")).toBeUndefined();
     access.clock.advance(dayMs);
-    expect(await signIn(access, "ann", old.text)).toBeUndefined();
-    expect(await signIn(access, "ann", next.text)).toMatchObject({ tokenScope: parseTokenScopes(["**:read"]) });
+    expect(await signIn(access, ["ann", old.text])).toBeUndefined();
+    expect(await signIn(access, ["ann", next.text])).toMatchObject({ tokenScope: parseTokenScopes(["**:read"]) });
     const again = access.change((change) => rotateToken(change, limits, { id: old.id, overlapMs: dayMs }));
     expect(await problemOf(again)).toMatchObject({ code: "CONFLICT" });
   });
@@ -219,18 +221,18 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     const set = (state: "active" | "disabled" | "revoked") =>
       access.change((change) => setTokenState(change, { id, state }));
     await set("disabled");
-    expect(await signIn(access, "ann", text)).toBeUndefined();
+    expect(await signIn(access, ["ann", text])).toBeUndefined();
     await set("active");
-    expect(await signIn(access, "ann", text)).toBeDefined();
+    expect(await signIn(access, ["ann", text])).toBeDefined();
     await set("revoked");
     expect(await problemOf(set("active"))).toMatchObject({ code: "CONFLICT" });
-    expect(await signIn(access, "ann", text)).toBeUndefined();
+    expect(await signIn(access, ["ann", text])).toBeUndefined();
   });
 
   it("makes no other, and of a robot's none that can more", async () => {
     const { access, ann } = await start();
     const { text } = await make(access, ann, { scopes: ["acme/**:read"] });
-    const caller = await signIn(access, "ann", text);
+    const caller = await signIn(access, ["ann", text]);
     const robot = { kind: "robot", id: "r", name: "robot$r" } as const;
     const attempt = (owner: NewToken["owner"], scopes?: readonly string[]) =>
       access.change(
@@ -292,7 +294,7 @@ describeEachDatabase("a personal token", (_dialect, open) => {
       return [items[0]?.lastUsedAt, items[0]?.lastUsedAddress];
     };
     const used = async (from: string): Promise<void> => {
-      for (let count = 0; count < 50; count += 1) await signIn(access, "ann", text, from);
+      for (let count = 0; count < 50; count += 1) await signIn(access, ["ann", text], from);
       await access.tokenUses.flush();
     };
     expect(await shown()).toEqual([undefined, undefined]);
