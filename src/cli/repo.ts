@@ -1,4 +1,4 @@
-import { text } from "node:stream/consumers";
+import { text as readAll } from "node:stream/consumers";
 import { type Command, Option } from "commander";
 import { changeVisibility, createEmptyRepository } from "../access/organizations/namespaces.ts";
 import { refuse } from "../access/refusal.ts";
@@ -72,7 +72,7 @@ function addDescribing(repo: Command): void {
     .description("have people read of a repository what stands on standard input, in Markdown")
     .action((repository: string, options: ApiOptions) =>
       withApi(options, async (call) => {
-        const body = { text: await text(process.stdin) };
+        const body = { text: await readAll(process.stdin) };
         const written = await call(setDescription, { params: { repository }, body, ifMatch: "*" });
         if (options.json) printOne(written, true);
         else process.stdout.write(`${repository} is described\n`);

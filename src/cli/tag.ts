@@ -38,7 +38,7 @@ export function addTag(program: Command): void {
       "have a tag name a manifest; of another repository it is copied with all that it names, and no byte is",
     )
     .option("--from <repository>", "the repository that has it")
-    .action((repository: string, name: string, reference: string, { from, ...options }: SetOptions) =>
+    .action((...[repository, name, reference, { from, ...options }]: [string, string, string, SetOptions]) =>
       withApi(options, async (call) => {
         const asked = { params: { repository, tag: name }, body: { from, reference } };
         printOne(await call(repositories.setTag, asked), options.json === true);
