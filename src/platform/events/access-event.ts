@@ -27,6 +27,7 @@ export interface AccessEvent {
 }
 
 export type AccessAction =
+  | "description-changed"
   | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection" | "token" | "robot"}-${"created" | "changed" | "deleted"}`
   | `${"organization" | "team"}-member-${"added" | "changed" | "removed"}`
   | "token-rotated";
