@@ -72,7 +72,8 @@ interface Connections {
 const readerOver =
   ({ writer, writing, reading }: Connections): Execute =>
   (statement) => {
-    if (writer.inTransaction) return reading.run(statement);
+    // What does not read would be written past every check.
+    if (writer.inTransaction || !statement.sql.startsWith("select ")) return reading.run(statement);
     try {
       return writing.run(statement);
     } catch (error) {
