@@ -1,39 +1,33 @@
 import { type Command, Option } from "commander";
-import { changeVisibility, createEmptyRepository } from "../access/organizations/namespaces.ts";
-import { refuse } from "../access/refusal.ts";
-import { parseRepositoryName } from "../oci/names.ts";
+import * as contracts from "../access/organizations/contract.ts";
 import { parseVisibility, visibilities, type Visibility } from "../oci/visibility.ts";
-import { printRow } from "./print-rows.ts";
-import { type AccessOptions, withAccess, withAccessOptions } from "./with-access.ts";
+import { printOne } from "./print.ts";
+import { StartError } from "./start-error.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
-interface CreateOptions extends AccessOptions {
+interface CreateOptions extends ApiOptions {
   readonly visibility?: Visibility;
 }
 
 /** `berth repo create|visibility`. */
 export function addRepo(program: Command): void {
   const repo = program.command("repo").description("repositories");
-  withAccessOptions(repo.command("create <name>"))
+  withApiOptions(repo.command("create <name>"))
     .description("make an empty repository, as visible as its namespace says unless another visibility is given")
     .addOption(new Option("--visibility <who>", "who may pull without a grant").choices(visibilities))
-    .action((text: string, { visibility, ...options }: CreateOptions) =>
-      withAccess(options, async ({ change }) => {
-        const name = requireName(text);
-        await change((tx) => createEmptyRepository(tx, { name, ...(visibility && { visibility }) }));
-        printRow({ name, ...(visibility && { visibility }) }, options.json);
+    .action((name: string, { visibility, ...options }: CreateOptions) =>
+      withApi(options, async (call) => {
+        printOne(await call(contracts.createRepository, { body: { name, visibility } }), options.json === true);
       }),
     );
-  withAccessOptions(repo.command("visibility <name> <visibility>"))
+  withApiOptions(repo.command("visibility <name> <visibility>"))
     .description("say who may pull without a grant: public (everyone), internal (every account) or private (nobody)")
-    .action((text: string, word: string, options: AccessOptions) =>
-      withAccess(options, async ({ change }) => {
-        const name = requireName(text);
-        const visibility = parseVisibility(word) ?? refuse("invalid", `a visibility is ${visibilities.join(", ")}`);
-        await change((tx) => changeVisibility(tx, { name, visibility }));
-        printRow({ name, visibility }, options.json);
+    .action((repository: string, word: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const visibility = parseVisibility(word);
+        if (visibility === undefined) throw new StartError(`a visibility is ${visibilities.join(", ")}`);
+        await call(contracts.setVisibility, { params: { repository }, body: { visibility } });
+        printOne({ name: repository, visibility }, options.json === true);
       }),
     );
 }
-
-const requireName = (text: string) =>
-  parseRepositoryName(text) ?? refuse("invalid", `${text} is no name of a repository`);

@@ -1,6 +1,8 @@
 import { userInfo } from "node:os";
 import type { Command } from "commander";
+import { revisionWatch } from "../access/access-revision.ts";
 import { ApiRefusal, type CallApi } from "../access/api/client.ts";
+import { authorizer } from "../access/authorize.ts";
 import { administrationRoutes } from "../http/api/api-routes.ts";
 import { callLocally } from "../http/api/call-locally.ts";
 import { tellProblems } from "../http/problem-reply.ts";
@@ -63,9 +65,10 @@ async function signedIn(name: string, caFile: string | undefined): Promise<CallA
 const oneAtATime = { concurrent: 1, waiting: 0 };
 
 const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<void>): Promise<void> =>
-  withRegistry(options, async ({ database }, { data }) => {
+  withRegistry(options, async ({ database }, { data, access: policy }) => {
     const passwords = createPasswords(oneAtATime);
-    const routes = administrationRoutes({ database, passwords, dataFolder: data, now: Date.now });
+    const { authorize } = authorizer({ database, policy, revision: revisionWatch(database), now: Date.now });
+    const routes = administrationRoutes({ database, passwords, authorize, dataFolder: data, now: Date.now });
     await work(callLocally({ database, routes, envelope: operator() }));
   });
 

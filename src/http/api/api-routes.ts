@@ -1,16 +1,22 @@
 import { accountRoutes, type AccountRoutesDeps, ownRoutes, type OwnRoutesDeps } from "../../access/accounts/routes.ts";
+import { rightsRoutes } from "../../access/grants/routes.ts";
+import { type ModelRoutesDeps, organizationRoutes } from "../../access/organizations/routes.ts";
 import type { Route } from "../../access/api/route.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
 
-export type AdministrationDeps = AccountRoutesDeps;
+export interface AdministrationDeps extends AccountRoutesDeps, ModelRoutesDeps {}
 
 export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
   readonly sessions: Sessions;
 }
 
 /** Routes that are about others than who asks: what an operator may do on the data folder too. */
-export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [...accountRoutes(deps)];
+export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [
+  ...accountRoutes(deps),
+  ...organizationRoutes(deps),
+  ...rightsRoutes(deps),
+];
 
 /** Every route of the API. */
 export const apiRoutes = (deps: RoutesDeps): readonly Route[] => [
