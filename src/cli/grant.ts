@@ -103,9 +103,10 @@ export function addGrant(program: Command): void {
     );
 }
 
+const page = (after: string | undefined) => ({ limit: "1000", after });
+
 /** Which of the lists it is that the options mean. */
 function lister(call: CallApi, { user, team, org, namespace, repository, patterns }: ListOptions) {
-  const page = (after: string | undefined) => ({ limit: "1000", after });
   if (org !== undefined) {
     const params = { organization: org };
     return (after: string | undefined) => call(contracts.listOrganizationGrants, { params, query: page(after) });

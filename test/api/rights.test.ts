@@ -33,6 +33,11 @@ async function addTenant(api: Api) {
 const pushes = async (api: Api, user: User, repository: string): Promise<number> =>
   (await api.registry.as(basic(...user)).send("POST", `/v2/${repository}/blobs/uploads/`, { body: "" })).status;
 
+const told = (answer: Answer, name: string): unknown => {
+  const { requestId: _, ...rest } = problemIn(answer) as { requestId: string };
+  return JSON.parse(JSON.stringify({ status: answer.status, ...rest }).replaceAll(name, "<name>"));
+};
+
 describeEachDatabase("rights over the API", (dialect) => {
   const api = useApi({ dialect });
 
@@ -96,10 +101,6 @@ describeEachDatabase("rights over the API", (dialect) => {
       ["PUT", (name) => `/repositories/${name}%2Fapp/visibility`, { visibility: "public" }],
       ["GET", (name) => `/repositories/${name}%2Fapp/grants`],
     ];
-    const told = (answer: Answer, name: string): unknown => {
-      const { requestId: _, ...rest } = problemIn(answer) as { requestId: string };
-      return JSON.parse(JSON.stringify({ status: answer.status, ...rest }).replaceAll(name, "<name>"));
-    };
     for (const [method, path, json] of requests) {
       const hidden = await api.ask(method, path(theirs.name), { as, json });
       expect([method, path(""), hidden.status]).toEqual([method, path(""), 404]);
