@@ -1,7 +1,11 @@
+import { text as readAll } from "node:stream/consumers";
 import { type Command, Option } from "commander";
 import * as contracts from "../access/organizations/contract.ts";
+import { setDescription } from "../features/descriptions/contract.ts";
+import * as repositories from "../http/api/repositories/contract.ts";
 import { parseVisibility, visibilities, type Visibility } from "../oci/visibility.ts";
-import { printOne } from "./print.ts";
+import { allPages } from "./all-pages.ts";
+import { printOne, printRow } from "./print.ts";
 import { StartError } from "./start-error.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
@@ -9,9 +13,15 @@ interface CreateOptions extends ApiOptions {
   readonly visibility?: Visibility;
 }
 
-/** `berth repo create|visibility`. */
+interface ListOptions extends ApiOptions {
+  readonly prefix?: string;
+}
+
+/** `berth repo ...`: repositories. */
 export function addRepo(program: Command): void {
   const repo = program.command("repo").description("repositories");
+  addReading(repo);
+  addDescribing(repo);
   withApiOptions(repo.command("create <name>"))
     .description("make an empty repository, as visible as its namespace says unless another visibility is given")
     .addOption(new Option("--visibility <who>", "who may pull without a grant").choices(visibilities))
@@ -28,6 +38,39 @@ export function addRepo(program: Command): void {
         if (visibility === undefined) throw new StartError(`a visibility is ${visibilities.join(", ")}`);
         await call(contracts.setVisibility, { params: { repository }, body: { visibility } });
         printOne({ name: repository, visibility }, options.json === true);
+      }),
+    );
+}
+
+function addReading(repo: Command): void {
+  withApiOptions(repo.command("list"))
+    .description("list repositories")
+    .option("--prefix <text>", "those whose names begin so")
+    .action(({ prefix, ...options }: ListOptions) =>
+      withApi(options, async (call) => {
+        const query = { prefix, limit: "1000" };
+        const all = allPages((after) => call(repositories.listRepositories, { query: { ...query, after } }));
+        for await (const one of all) printRow(one, ["name", "visibility"], options.json === true);
+      }),
+    );
+  withApiOptions(repo.command("show <name>"))
+    .description("show a repository")
+    .action((repository: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        printOne(await call(repositories.showRepository, { params: { repository } }), options.json === true);
+      }),
+    );
+}
+
+function addDescribing(repo: Command): void {
+  withApiOptions(repo.command("describe <name>"))
+    .description("have people read of a repository what stands on standard input, in Markdown")
+    .action((repository: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const body = { text: await readAll(process.stdin) };
+        const written = await call(setDescription, { params: { repository }, body, ifMatch: "*" });
+        if (options.json) printOne(written, true);
+        else process.stdout.write(`${repository} is described\n`);
       }),
     );
 }

@@ -12,7 +12,7 @@ interface Wanted {
   readonly unknown: Problem;
 }
 
-/** @throws RegistryError DENIED, or the problem for who may not know of the place */
+/** @throws RegistryError UNAUTHORIZED, DENIED, or the problem for who may not know of the place */
 export async function permit(
   authorize: Authorize,
   by: Changer,
@@ -21,6 +21,7 @@ export async function permit(
   if (by === "operator") return;
   const decision = await authorize(by, verb, { ...place, subject });
   if (decision.allowed) return;
+  if (by.principal.kind === "anonymous") fail({ code: "UNAUTHORIZED", scopes: [] });
   const isHidden = place.kind !== "instance" && !(await authorize(by, "read", place)).allowed;
   fail(isHidden ? unknown : deniedBy(decision, place.kind !== "instance"));
 }

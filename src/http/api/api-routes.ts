@@ -4,8 +4,11 @@ import { type ModelRoutesDeps, organizationRoutes } from "../../access/organizat
 import type { Route } from "../../access/api/route.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
+import { descriptionRoutes } from "../../features/descriptions/routes.ts";
+import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
+import { uploadRoutes } from "./repositories/upload-routes.ts";
 
-export interface AdministrationDeps extends AccountRoutesDeps, ModelRoutesDeps {}
+export interface AdministrationDeps extends AccountRoutesDeps, ModelRoutesDeps, RepositoryRoutesDeps {}
 
 export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
   readonly sessions: Sessions;
@@ -16,6 +19,9 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
   ...accountRoutes(deps),
   ...organizationRoutes(deps),
   ...rightsRoutes(deps),
+  ...repositoryRoutes(deps),
+  ...descriptionRoutes(deps),
+  ...uploadRoutes(deps.registry),
 ];
 
 /** Every route of the API. */

@@ -23,11 +23,11 @@ export async function requireNeed(
   caller: Caller,
   { need, given }: Pick<Contract, "need"> & { readonly given: Readonly<Record<string, string>> },
 ): Promise<void> {
-  if (need === "nothing") return;
-  if (caller.principal.kind === "anonymous") fail({ code: "UNAUTHORIZED", scopes: [] });
-  if (need === "sign-in") return;
+  if (need === "nothing" || need === "anyone") return;
+  const stranger = caller.principal.kind === "anonymous" ? ({ code: "UNAUTHORIZED", scopes: [] } as const) : undefined;
+  if (need === "sign-in") return stranger && fail(stranger);
   const { place, unknown } = await placeOf(deps, need.on, given[need.on] ?? "");
-  if (place === undefined) return fail(unknown);
+  if (place === undefined) return fail(stranger ?? unknown);
   await permit(deps.authorize, caller, { verb: need.verb, place, subject: need.subject, unknown });
 }
 
