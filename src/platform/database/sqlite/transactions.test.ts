@@ -34,7 +34,7 @@ const count = async (pattern: string): Promise<number> => {
 };
 const countPrepared = async (pattern: string): Promise<number> => {
   const query = CompiledQuery.raw("select count(*) as n from notes where text like ?", [pattern]);
-  return (await database.all<{ readonly n: number }>(query as CompiledQuery<{ readonly n: number }>))[0]?.n ?? -1;
+  return (await database.all<{ readonly n: number }>(query))[0]?.n ?? -1;
 };
 const failureOf = async (promise: Promise<unknown>): Promise<string> => {
   const [result] = await Promise.allSettled([promise]);
