@@ -1,13 +1,12 @@
-import { userInfo } from "node:os";
 import type { Command } from "commander";
 import { ApiRefusal, type CallApi } from "../access/api/client.ts";
 import { administrationRoutes } from "../http/api/api-routes.ts";
 import { callLocally } from "../http/api/call-locally.ts";
 import { tellProblems } from "../http/problem-reply.ts";
 import { RegistryError } from "../oci/problem.ts";
-import type { Envelope } from "../platform/events/access-event.ts";
 import { OutboundError } from "../platform/net/outbound.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
+import { operator } from "./operator.ts";
 import { remoteApi, serverOf } from "./remote-api.ts";
 import { readSavedSessions } from "./saved-sessions.ts";
 import { type CommonOptions, withCommonOptions } from "./settings.ts";
@@ -68,8 +67,6 @@ const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<v
     const routes = administrationRoutes({ database, passwords, dataFolder: data, now: Date.now });
     await work(callLocally({ database, routes, envelope: operator() }));
   });
-
-const operator = (): Envelope => ({ actor: { kind: "operator", id: "", name: userInfo().username } });
 
 /** What the operator can set right, told in one line; anything else is a bug. */
 function toStartError(error: unknown): unknown {

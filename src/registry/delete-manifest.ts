@@ -4,10 +4,10 @@ import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
 import type { Tables, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
-import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
+import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import { removeEdges } from "./edges.ts";
 import { asDigest, failUnknown } from "./manifests.ts";
-import { checkWriteRules, type Registry } from "./registry.ts";
+import { checkWriteRules, type Registry, writeChange } from "./registry.ts";
 import { findRepository } from "./repositories.ts";
 
 /**
@@ -15,7 +15,7 @@ import { findRepository } from "./repositories.ts";
  * @throws RegistryError MANIFEST_UNKNOWN, NAME_UNKNOWN, or a write rule's problem
  */
 export async function deleteTag(registry: Registry, repository: RepositoryName, tag: Tag): Promise<void> {
-  const isRemoved = await writeEvents(registry.database, async (tx) => {
+  const isRemoved = await writeChange(registry, async (tx) => {
     const repositoryId = await findRepository(tx, repository);
     if (repositoryId === undefined) return false;
     return removeTags(registry, tx, { repository, repositoryId, tag });
@@ -29,7 +29,7 @@ export async function deleteTag(registry: Registry, repository: RepositoryName, 
  */
 export async function deleteManifest(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
   const { database, settings } = registry;
-  const isRemoved = await writeEvents(database, async (tx) => {
+  const isRemoved = await writeChange(registry, async (tx) => {
     const found = await findParent(tx, repository, digest);
     if (found === undefined) return false;
     const { repositoryId, children } = found;

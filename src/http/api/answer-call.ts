@@ -4,9 +4,9 @@ import type { Authorize } from "../../access/authorize.ts";
 import type { Caller } from "../../access/principal.ts";
 import { fail } from "../../oci/problem.ts";
 import type { JsonValue } from "../../oci/json.ts";
-import type { Envelope } from "../../platform/events/access-event.ts";
 import type { Database } from "../../platform/database/database.ts";
 import type { Incoming, Reply, ReplyHeaders } from "../../platform/runtime/http.ts";
+import { envelopeOf } from "../envelope.ts";
 import { committer } from "./commit-once.ts";
 import { type IdempotentAnswers, type Keyed, keyedRequest } from "./idempotent-answers.ts";
 import { locationOf, type Match } from "./match-route.ts";
@@ -90,16 +90,6 @@ function keyedBy({ principal }: Caller, { method, path, headers }: Incoming, byt
     parts: [method, path, bytes],
   });
 }
-
-/** Whose doing a change is, and from where. */
-const envelopeOf = ({ principal }: Caller, { remoteAddress, requestId }: Incoming): Envelope => ({
-  actor:
-    principal.kind === "account"
-      ? { kind: "account", id: principal.id, name: principal.name }
-      : { kind: "anonymous", id: "", name: "anonymous" },
-  address: remoteAddress,
-  requestId,
-});
 
 const revisionTag = /^"(\d{1,15})"$/;
 const noRevision = -1;

@@ -10,6 +10,7 @@ import { pushManifest } from "../../registry/push-manifest.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { warningHeaders } from "../warning.ts";
 import { readPushCondition } from "./conditional.ts";
+import { actingFor } from "./acting-for.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { readWhole } from "./read-whole.ts";
 import { requireDigest, requireReference } from "./require-reference.ts";
@@ -29,7 +30,7 @@ export const putManifest = (registry: Registry, authorize: Authorize): Endpoint 
     const condition = readPushCondition(request);
     const may = (verb: "create" | "update"): boolean =>
       authorize(caller, verb, { kind: "repository", name: repository }).allowed;
-    const { absent } = await pushManifest(registry, {
+    const { absent } = await pushManifest(actingFor(registry, { caller, request }), {
       repository,
       digest,
       bytes,
