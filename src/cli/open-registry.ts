@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { accessMigrations } from "../access/migrations.ts";
 import { apiMigrations } from "../http/api/migrations.ts";
+import { auditMigrations } from "../features/audit/migrations.ts";
 import { journalMigrations } from "../features/journal/migrations.ts";
 import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
@@ -32,7 +33,14 @@ export async function openRegistry(config: Config, process: string = crypto.rand
   const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
   const database = await startStep(setting, async () => {
     const opened = await openDatabase({ url });
-    await migrate(opened, [jobMigrations, registryMigrations, accessMigrations, journalMigrations, apiMigrations]);
+    await migrate(opened, [
+      jobMigrations,
+      registryMigrations,
+      accessMigrations,
+      journalMigrations,
+      auditMigrations,
+      apiMigrations,
+    ]);
     return opened;
   });
   return {

@@ -1,5 +1,6 @@
 import { accountRoutes, type AccountRoutesDeps, ownRoutes, type OwnRoutesDeps } from "../../access/accounts/routes.ts";
 import type { Route } from "../../access/api/route.ts";
+import { auditRoutes } from "../../features/audit/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
 
@@ -10,7 +11,10 @@ export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
 }
 
 /** Routes that are about others than who asks: what an operator may do on the data folder too. */
-export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [...accountRoutes(deps)];
+export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [
+  ...accountRoutes(deps),
+  ...auditRoutes(deps),
+];
 
 /** Every route of the API. */
 export const apiRoutes = (deps: RoutesDeps): readonly Route[] => [
