@@ -1,7 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import type { Database } from "../platform/database/database.ts";
 import type { Passwords } from "../platform/passwords/passwords.ts";
-import { type Authorize, authorizer, type Policy } from "./authorize.ts";
+import { revisionWatch } from "./access-revision.ts";
+import { type Authorization, authorizer, type Policy } from "./authorize.ts";
 import { passwordVerifier, type VerifyPassword } from "./credentials.ts";
 import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { deriveKey } from "./instance-secret.ts";
@@ -10,6 +11,7 @@ import { createSignInFailures } from "./sign-in-failures.ts";
 import { createSessions, type Sessions, type SessionSettings } from "./sessions/sessions.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
+import { visibilities, type Visibilities } from "./visible-to.ts";
 import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
 
 export interface AccessDeps {
@@ -27,8 +29,7 @@ export interface AccessDeps {
 }
 
 /** Who is it, and may they: what the entrances are given. */
-export interface Access {
-  readonly authorize: Authorize;
+export interface Access extends Authorization, Visibilities {
   /** The name tokens are issued for. */
   readonly service: string;
   readonly policy: Policy;
@@ -49,8 +50,10 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     tokenLifetimeMs: (settings.ttlSeconds + clockToleranceSeconds) * 1000,
   });
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
+  const deciding = { database, revision: revisionWatch(database), policy, now };
   return {
-    authorize: authorizer(policy),
+    ...authorizer(deciding),
+    ...visibilities(deciding),
     service: settings.service,
     policy,
     verifyPassword: passwordVerifier({ database, passwords, failures, guesses, sources, now }),

@@ -115,7 +115,7 @@ function failureReply(answering: Answering, request: Incoming, { notes, error }:
 
 function tellFailure({ log, challenge }: Answering, request: Incoming, error: unknown): Told {
   if (error instanceof RegistryError) {
-    logDamage(log, request, error);
+    logProblems(log, request, error);
     const origin = { scheme: request.scheme, host: request.headers.get("host") };
     return tellProblems(error.problems, (wanted) => challenge(origin, wanted));
   }
@@ -130,10 +130,13 @@ function tellFailure({ log, challenge }: Answering, request: Incoming, error: un
   return { status: 500, headers: {}, errors: [{ problem: "UNKNOWN", code: "UNKNOWN", message }] };
 }
 
-/** The client is told that it may push again; that bytes are gone is the operator's to know. */
-function logDamage(log: Log, { requestId, path }: Incoming, { problems }: RegistryError): void {
+/** What the client is not told: that bytes are gone is the operator's to know, and by which rule they were denied. */
+function logProblems(log: Log, request: Incoming, { problems }: RegistryError): void {
   for (const problem of problems) {
-    if (problem.code === "BLOB_DAMAGED") log.warn("blob damaged", { digest: problem.digest, requestId, path });
+    if (problem.code === "BLOB_DAMAGED") {
+      log.warn("blob damaged", { digest: problem.digest, requestId: request.requestId, path: request.path });
+    }
+    if (problem.code === "DENIED") log.info("denied", { ...asked(request), rule: problem.rule });
   }
 }
 

@@ -56,7 +56,11 @@ const rows: Rows = {
   },
   BODY_TYPE_UNSUPPORTED: { status: 415, code: "UNSUPPORTED", message: "the body must be application/json in UTF-8" },
   CONFLICT: { status: 409, code: "DENIED", message: ({ reasons }) => reasons.join("; ") },
-  DENIED: { status: 403, message: "requested access to the resource is denied" },
+  DENIED: {
+    status: 403,
+    message: ({ missing }) =>
+      `requested access to the resource is denied${missing === undefined ? "" : `: ${missing}`}`,
+  },
   DIGEST_INVALID: { status: 400, message: reasonOf, detail: ({ given }) => ({ digest: given }) },
   FOREIGN_ORIGIN: {
     status: 403,
@@ -72,7 +76,7 @@ const rows: Rows = {
   INPUT_INVALID: {
     status: 400,
     code: "UNSUPPORTED",
-    message: ({ faults }) => faults.map(({ at, reason }) => `${at}: ${reason}`).join("; "),
+    message: ({ faults }) => faults.map(({ at, reason }) => (at === "" ? reason : `${at}: ${reason}`)).join("; "),
     detail: ({ faults }) => faults.map(({ at, reason }) => ({ at, reason })),
   },
   INSUFFICIENT_STORAGE: {

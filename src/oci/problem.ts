@@ -26,7 +26,13 @@ export type Problem =
   | { readonly code: "BODY_TOO_SLOW" }
   | { readonly code: "BODY_TYPE_UNSUPPORTED" }
   | { readonly code: "CONFLICT"; readonly reasons: readonly [string, ...string[]] }
-  | { readonly code: "DENIED"; readonly rule: string }
+  | {
+      readonly code: "DENIED";
+      /** For the log. */
+      readonly rule: string;
+      /** What would have to be given, where the one who asks may know of it. */
+      readonly missing?: string;
+    }
   | { readonly code: "DIGEST_INVALID"; readonly given: string; readonly reason: string }
   | { readonly code: "FOREIGN_ORIGIN" }
   | { readonly code: "HOST_INVALID" }

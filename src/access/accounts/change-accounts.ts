@@ -1,7 +1,8 @@
 import { fail } from "../../oci/problem.ts";
-import type { Database, Writer } from "../../platform/database/database.ts";
+import type { Writer } from "../../platform/database/database.ts";
 import type { AccessEvent } from "../../platform/events/access-event.ts";
 import { type RecordingWriter, recordEvents } from "../../platform/events/record-events.ts";
+import { countUpRevision } from "../access-revision.ts";
 import type { AccountName } from "../account-name.ts";
 import { changePassword, createAccount, deleteAccount, setDisabled } from "../accounts.ts";
 import { toTime } from "../api/parameters.ts";
@@ -35,12 +36,8 @@ interface AccountChange {
 }
 
 /** @throws RegistryError OBJECT_UNKNOWN, REVISION_STALE, CONFLICT where it is the last administrator */
-export async function editAccount(
-  tx: RecordingWriter,
-  database: Database,
-  change: AccountChange,
-): Promise<ShownAccount> {
-  await lockAccounts(tx, database);
+export async function editAccount(tx: RecordingWriter, change: AccountChange): Promise<ShownAccount> {
+  await countUpRevision(tx);
   const before = await requireAccount(tx, change.name);
   const { id } = before;
   if (change.expected !== undefined && change.expected !== before.revision) {
@@ -55,10 +52,7 @@ export async function editAccount(
       .where("id", "=", id)
       .execute();
   }
-  if (disabled !== before.disabled) {
-    if (disabled) await requireAnotherAdministrator(tx, id);
-    await setDisabled(tx, id, disabled);
-  }
+  if (disabled !== before.disabled) await setDisabled(tx, id, disabled);
   const after = await requireAccount(tx, change.name);
   if (after.revision === before.revision) return after;
   recordEvents(tx, { ...changed("account-changed", after), before: profileOf(before), after: profileOf(after) });
@@ -96,16 +90,17 @@ export async function replacePassword(tx: RecordingWriter, given: NewPassword): 
   recordEvents(tx, { ...changed("account-changed", { id, name }), before: { passwordChangedAt }, after });
 }
 
-/** @throws RegistryError OBJECT_UNKNOWN, CONFLICT where it is the last administrator */
-export async function removeAccount(tx: RecordingWriter, database: Database, name: AccountName): Promise<Removed[]> {
-  await lockAccounts(tx, database);
+/** @throws RegistryError OBJECT_UNKNOWN, CONFLICT where somebody else would be left without what they need */
+export async function removeAccount(tx: RecordingWriter, name: AccountName): Promise<Removed[]> {
+  await countUpRevision(tx);
   const before = await requireAccount(tx, name);
   const { id } = before;
-  await requireAnotherAdministrator(tx, id);
   const removes = [
     one("account", name),
     ...some("session", await countOf(tx, "sessions", id)),
     ...some("refresh token", await countOf(tx, "refresh_tokens", id)),
+    ...some("membership of an organization", await countOf(tx, "organization_members", id)),
+    ...some("membership of a team", await countOf(tx, "team_members", id)),
   ];
   await deleteAccount(tx, id);
   recordEvents(tx, { ...changed("account-deleted", before), before: profileOf(before) });
@@ -116,27 +111,11 @@ async function requireAccount(tx: Writer, name: AccountName): Promise<ShownAccou
   return (await findShownAccount(tx, name)) ?? fail({ code: "OBJECT_UNKNOWN", what: "account" });
 }
 
-/** One change at a time: of two that would each leave one administrator, one comes second and sees that. */
-async function lockAccounts(tx: Writer, { dialect }: Database): Promise<void> {
-  if (dialect === "sqlite") return;
-  await tx.selectFrom("accounts").select("id").where("administrator", "=", 1).orderBy("id").forUpdate().execute();
-}
-
-/** Whoever is left must be able to let the others in again. */
-async function requireAnotherAdministrator(tx: Writer, id: string): Promise<void> {
-  const rows = await tx
-    .selectFrom("accounts")
-    .select("id")
-    .where("administrator", "=", 1)
-    .where("disabled", "=", 0)
-    .limit(2)
-    .execute();
-  if (rows.length === 1 && rows[0]?.id === id) {
-    fail({ code: "CONFLICT", reasons: ["it is the last administrator that is not disabled"] });
-  }
-}
-
-async function countOf(tx: Writer, table: "sessions" | "refresh_tokens", id: string): Promise<number> {
+async function countOf(
+  tx: Writer,
+  table: "sessions" | "refresh_tokens" | "organization_members" | "team_members",
+  id: string,
+): Promise<number> {
   const { count } = await tx
     .selectFrom(table)
     .select(({ fn }) => fn.countAll<number>().as("count"))

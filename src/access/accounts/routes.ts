@@ -41,7 +41,7 @@ export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
       return (await findShownAccount(database.read, params.account)) ?? failUnknown();
     }),
     route(contracts.changeAccount, ({ params, body, expected, commit }) =>
-      commit((tx) => editAccount(tx, database, { name: params.account, expected, ...body })),
+      commit((tx) => editAccount(tx, { name: params.account, expected, ...body })),
     ),
     route(contracts.setPassword, async ({ params, body: { password, takeOver = false }, commit }) => {
       const name = params.account;
@@ -54,7 +54,7 @@ export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
       return undefined;
     }),
     route(contracts.deleteAccount, async ({ params, dryRun, commit }) =>
-      commit(async (tx) => ({ dryRun, removes: await removeAccount(tx, database, params.account) })),
+      commit(async (tx) => ({ dryRun, removes: await removeAccount(tx, params.account) })),
     ),
   ];
 }
@@ -66,7 +66,7 @@ export function ownRoutes(deps: OwnRoutesDeps): readonly Route[] {
     route(contracts.showSelf, async ({ caller }) => {
       const shown = await findShownAccount(database.read, nameOf(caller));
       if (shown === undefined) return fail({ code: "UNAUTHORIZED", scopes: [] });
-      const decision = deps.authorize(caller, "admin", { kind: "instance" });
+      const decision = await deps.authorize(caller, "admin", { kind: "instance" });
       return { ...shown, administrator: decision.allowed };
     }),
     route(contracts.changeOwnPassword, async ({ caller, body: { current, password }, remoteAddress, commit }) => {

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Verb } from "../authorize.ts";
+import type { Subject, Verb } from "../permissions.ts";
 
 /**
  * What a route asks for, before it does anything: nothing, somebody who has signed in, or a verb on something. `on` says
@@ -8,7 +8,7 @@ import type { Verb } from "../authorize.ts";
 export type Need =
   | "nothing"
   | "sign-in"
-  | { readonly verb: Verb; readonly subject: string; readonly on: "instance" | "repository" };
+  | { readonly verb: Verb; readonly subject: Subject; readonly on: "instance" | "repository" };
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 

@@ -29,6 +29,12 @@ function ofRegistry(event: RegistryEvent, { actor }: Envelope): Told | undefined
   switch (event.kind) {
     case "repository-created":
       return { action: event.kind, repository: event.repository, detail: {} };
+    case "visibility-changed":
+      return {
+        action: event.kind,
+        repository: event.repository,
+        detail: { before: event.from, after: event.visibility },
+      };
     case "manifest-pushed":
     case "manifest-deleted":
     case "blob-added":

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseDigest } from "../../oci/digest.ts";
 import { parseRepositoryName, parseTag } from "../../oci/names.ts";
+import { visibilities } from "../../oci/visibility.ts";
 import { parseBlobKey } from "../../platform/blobs/blob-store.ts";
 import type { RegistryEvent } from "../../platform/events/registry-event.ts";
 import type { CompleteEvent } from "../../registry/stored-events.ts";
@@ -39,9 +40,11 @@ const digest = parsed(parseDigest);
 const repository = parsed(parseRepositoryName);
 const tag = parsed(parseTag);
 const key = parsed(parseBlobKey);
+const visibility = z.enum(visibilities);
 
 const eventSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("repository-created"), repository, at: whole }),
+  z.object({ kind: z.literal("repository-created"), repository, visibility: visibility.optional(), at: whole }),
+  z.object({ kind: z.literal("visibility-changed"), repository, from: visibility, visibility }),
   z.object({ kind: z.literal("blob-stored"), digest, key, sizeBytes: whole, at: whole }),
   z.object({ kind: z.literal("blob-withheld"), digest, key, at: whole.nullable() }),
   z.object({ kind: z.literal("blob-dropped"), digest }),
@@ -91,6 +94,10 @@ function decodeLine(text: string): JournalLine {
       if (event.kind === "bytes-doomed") {
         const { state, ...doomed } = event;
         return state === undefined ? doomed : { ...doomed, state };
+      }
+      if (event.kind === "repository-created") {
+        const { visibility: shown, ...created } = event;
+        return shown === undefined ? created : { ...created, visibility: shown };
       }
       if (event.kind !== "manifest-stored") return event;
       const { text: bytes, ...rest } = event;

@@ -1,12 +1,12 @@
 import type { Contract } from "../../access/api/contract.ts";
 import type { Call, Route } from "../../access/api/route.ts";
 import type { Authorize } from "../../access/authorize.ts";
+import { envelopeOf } from "../../access/envelope.ts";
 import type { Caller } from "../../access/principal.ts";
 import { fail } from "../../oci/problem.ts";
 import type { JsonValue } from "../../oci/json.ts";
 import type { Database } from "../../platform/database/database.ts";
 import type { Incoming, Reply, ReplyHeaders } from "../../platform/runtime/http.ts";
-import { envelopeOf } from "../envelope.ts";
 import { committer } from "./commit-once.ts";
 import { type IdempotentAnswers, type Keyed, keyedRequest } from "./idempotent-answers.ts";
 import { locationOf, type Match } from "./match-route.ts";
@@ -38,7 +38,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const { contract } = route;
   const caller = await callerOf(deps, contract, request);
   onCaller(caller);
-  requireNeed(deps.authorize, caller, { need: contract.need, given: match.given });
+  await requireNeed(deps.authorize, caller, { need: contract.need, given: match.given });
   const params = readParams(contract, match.given);
   const { query, dryRun } = readQuery(contract, request);
   const { body, bytes } = await readBody(contract, request);
@@ -56,7 +56,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the work of this route gives is what it gets
     commit: committer({
       database: deps.database,
-      envelope: envelopeOf(caller, request),
+      envelope: envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId),
       dryRun,
       once: keyed && { answers: deps.answers, keyed, encode },
     }) as Call<Contract>["commit"],

@@ -24,17 +24,17 @@ export const apiCaller =
     switch (given.kind) {
       case "none": {
         const secret = headers.has("authorization") ? undefined : readSessionCookie(request);
-        if (secret === undefined) return anonymous;
+        if (secret === undefined) return { ...anonymous, remoteAddress };
         if (!safe.has(method)) requireOwnPage(request, publicUrl);
         const found = await sessions.use(secret, !headers.has(background));
         return found === undefined
           ? fail({ code: "UNAUTHORIZED", scopes: [] })
-          : { principal: principalOf(found.account) };
+          : { principal: principalOf(found.account), remoteAddress };
       }
       case "basic": {
         const verified = await verifyPassword({ name: given.name, password: given.password, remoteAddress });
         return verified.kind === "account"
-          ? { principal: principalOf(verified.account) }
+          ? { principal: principalOf(verified.account), remoteAddress }
           : fail({ code: "UNAUTHORIZED", scopes: [] });
       }
       case "bearer":
