@@ -19,7 +19,7 @@ export const entry = z.object({
   repository: z.string().optional(),
   target: z.string().optional().describe("what it was done to: a tag, a digest, a name"),
   times: z.int().describe("how often; repeats from one source are one entry"),
-  detail: z.record(z.string(), z.json()),
+  detail: z.record(z.string(), z.unknown()),
 });
 
 export const listAudit = contract({
