@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   org: async () => (await import("./org.ts")).addOrg,
   repo: async () => (await import("./repo.ts")).addRepo,
   role: async () => (await import("./role.ts")).addRole,
+  tag: async () => (await import("./tag.ts")).addTag,
   team: async () => (await import("./team.ts")).addTeam,
   tls: async () => (await import("./tls.ts")).addTls,
   user: async () => (await import("./user.ts")).addUser,

@@ -1,36 +1,81 @@
+import { text as readAll } from "node:stream/consumers";
 import { type Command, Option } from "commander";
 import { changeVisibility, createEmptyRepository } from "../access/organizations/namespaces.ts";
 import { refuse } from "../access/refusal.ts";
+import { setDescription } from "../features/descriptions/contract.ts";
+import * as repositories from "../http/api/repositories/contract.ts";
 import { parseRepositoryName } from "../oci/names.ts";
 import { parseVisibility, visibilities, type Visibility } from "../oci/visibility.ts";
+import { allPages } from "./all-pages.ts";
+import { printOne, printRow as printCells } from "./print.ts";
 import { printRow } from "./print-rows.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 import { type AccessOptions, withAccess, withAccessOptions } from "./with-access.ts";
 
 interface CreateOptions extends AccessOptions {
   readonly visibility?: Visibility;
 }
 
-/** `berth repo create|visibility`. */
+interface ListOptions extends ApiOptions {
+  readonly prefix?: string;
+}
+
+/** `berth repo ...`: repositories. */
 export function addRepo(program: Command): void {
   const repo = program.command("repo").description("repositories");
+  addReading(repo);
+  addDescribing(repo);
   withAccessOptions(repo.command("create <name>"))
     .description("make an empty repository, as visible as its namespace says unless another visibility is given")
     .addOption(new Option("--visibility <who>", "who may pull without a grant").choices(visibilities))
-    .action((text: string, { visibility, ...options }: CreateOptions) =>
+    .action((given: string, { visibility, ...options }: CreateOptions) =>
       withAccess(options, async ({ change }) => {
-        const name = requireName(text);
+        const name = requireName(given);
         await change((tx) => createEmptyRepository(tx, { name, ...(visibility && { visibility }) }));
         printRow({ name, ...(visibility && { visibility }) }, options.json);
       }),
     );
   withAccessOptions(repo.command("visibility <name> <visibility>"))
     .description("say who may pull without a grant: public (everyone), internal (every account) or private (nobody)")
-    .action((text: string, word: string, options: AccessOptions) =>
+    .action((given: string, word: string, options: AccessOptions) =>
       withAccess(options, async ({ change }) => {
-        const name = requireName(text);
+        const name = requireName(given);
         const visibility = parseVisibility(word) ?? refuse("invalid", `a visibility is ${visibilities.join(", ")}`);
         await change((tx) => changeVisibility(tx, { name, visibility }));
         printRow({ name, visibility }, options.json);
+      }),
+    );
+}
+
+function addReading(repo: Command): void {
+  withApiOptions(repo.command("list"))
+    .description("list repositories")
+    .option("--prefix <text>", "those whose names begin so")
+    .action(({ prefix, ...options }: ListOptions) =>
+      withApi(options, async (call) => {
+        const query = { prefix, limit: "1000" };
+        const all = allPages((after) => call(repositories.listRepositories, { query: { ...query, after } }));
+        for await (const one of all) printCells(one, ["name", "visibility"], options.json === true);
+      }),
+    );
+  withApiOptions(repo.command("show <name>"))
+    .description("show a repository")
+    .action((repository: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        printOne(await call(repositories.showRepository, { params: { repository } }), options.json === true);
+      }),
+    );
+}
+
+function addDescribing(repo: Command): void {
+  withApiOptions(repo.command("describe <name>"))
+    .description("have people read of a repository what stands on standard input, in Markdown")
+    .action((repository: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const body = { text: await readAll(process.stdin) };
+        const written = await call(setDescription, { params: { repository }, body, ifMatch: "*" });
+        if (options.json) printOne(written, true);
+        else process.stdout.write(`${repository} is described\n`);
       }),
     );
 }

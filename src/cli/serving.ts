@@ -171,10 +171,16 @@ function entranceOf(config: Config, parts: Parts): Handle {
   });
 }
 
-const apiSiteOf = ({ http, data }: Config, { registry, access, secret, passwords }: Parts): Site =>
+const apiSiteOf = (
+  { http, data, delete: { enabled: deletesEnabled } }: Config,
+  { registry, access, secret, passwords }: Parts,
+): Site =>
   apiSite({
     ...access,
     access,
+    registry,
+    authorization: access,
+    deletesEnabled,
     database: registry.database,
     passwords,
     dataFolder: data,

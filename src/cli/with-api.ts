@@ -1,5 +1,7 @@
 import type { Command } from "commander";
 import { ApiRefusal, type CallApi } from "../access/api/client.ts";
+import type { Authorization } from "../access/authorize.ts";
+import type { Visibilities } from "../access/visible-to.ts";
 import { administrationRoutes } from "../http/api/api-routes.ts";
 import { callLocally } from "../http/api/call-locally.ts";
 import { tellProblems } from "../http/problem-reply.ts";
@@ -62,11 +64,20 @@ async function signedIn(name: string, caFile: string | undefined): Promise<CallA
 const oneAtATime = { concurrent: 1, waiting: 0 };
 
 const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<void>): Promise<void> =>
-  withRegistry(options, async ({ database }, { data }) => {
+  withRegistry(options, async (registry, { data, delete: { enabled: deletesEnabled } }) => {
+    const { database } = registry;
     const passwords = createPasswords(oneAtATime);
-    const routes = administrationRoutes({ database, passwords, dataFolder: data, now: Date.now });
+    const everything = { registry, authorization: allowsAll, visibleTo: seesAll, deletesEnabled };
+    const routes = administrationRoutes({ ...everything, database, passwords, dataFolder: data, now: Date.now });
     await work(callLocally({ database, routes, envelope: operator() }));
   });
+
+const allowed = {
+  allowed: true,
+  because: { rule: "operator", text: "whoever has the data folder may do everything" },
+} as const;
+const allowsAll: Authorization = { authorize: async () => allowed, judge: async () => () => allowed };
+const seesAll: Visibilities["visibleTo"] = async () => ({ visible: [(expression) => expression.lit(true)] });
 
 /** What the operator can set right, told in one line; anything else is a bug. */
 function toStartError(error: unknown): unknown {

@@ -2,11 +2,12 @@ import type { z } from "zod";
 import type { Subject, Verb } from "../permissions.ts";
 
 /**
- * What a route asks for, before it does anything: nothing, somebody who has signed in, or a verb on something. `on` says
- * which: the whole instance, or the repository that the path names.
+ * What a route asks for, before it does anything: nothing, not even who it is; whoever it is; somebody who has signed in; or a
+ * verb on something. `on` says which: the whole instance, or the repository that the path names.
  */
 export type Need =
   | "nothing"
+  | "anyone"
   | "sign-in"
   | { readonly verb: Verb; readonly subject: Subject; readonly on: "instance" | "repository" };
 

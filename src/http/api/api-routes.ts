@@ -3,8 +3,11 @@ import type { Route } from "../../access/api/route.ts";
 import { auditRoutes } from "../../features/audit/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
+import { descriptionRoutes } from "../../features/descriptions/routes.ts";
+import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
+import { uploadRoutes } from "./repositories/upload-routes.ts";
 
-export type AdministrationDeps = AccountRoutesDeps;
+export type AdministrationDeps = AccountRoutesDeps & RepositoryRoutesDeps;
 
 export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
   readonly sessions: Sessions;
@@ -14,6 +17,9 @@ export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
 export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [
   ...accountRoutes(deps),
   ...auditRoutes(deps),
+  ...repositoryRoutes(deps),
+  ...descriptionRoutes(deps),
+  ...uploadRoutes(deps.registry),
 ];
 
 /** Every route of the API. */

@@ -15,7 +15,7 @@ export async function requireNeed(
   caller: Caller,
   { need, given }: Pick<Contract, "need"> & { readonly given: Readonly<Record<string, string>> },
 ): Promise<void> {
-  if (need === "nothing") return;
+  if (need === "nothing" || need === "anyone") return;
   const isStranger = caller.principal.kind === "anonymous";
   if (need === "sign-in") return isStranger ? failStranger() : undefined;
   const { subject } = need;
