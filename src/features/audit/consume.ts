@@ -14,7 +14,8 @@ export const hasChangesToTell = (database: Database): Promise<boolean> => hasUnr
 
 /** Writes down what was done by now; any number of processes at once write each change once. */
 export async function tellChanges(database: Database, signal?: AbortSignal): Promise<void> {
-  while (signal?.aborted !== true) {
+  for (;;) {
+    if (signal?.aborted === true) return;
     await sequenceEvents(database);
     if (!(await tellSome(database))) return;
   }

@@ -61,10 +61,6 @@ async function entriesOfRequest(read: Reader, requestId: string): Promise<readon
   return rows.map(({ entry_id }) => entry_id);
 }
 
-/** Entries from the oldest on, behind an id: for those who take all of them. */
-export const entriesBehind = (read: Reader, id: number, limit: number): Promise<readonly EntryRow[]> =>
-  read.selectFrom("audit_entries").selectAll().where("id", ">", id).orderBy("id").limit(limit).execute();
-
 /** An entry as it is shown, and exported. */
 export const shownEntry = (row: EntryRow): z.infer<typeof entry> => ({
   id: row.id,

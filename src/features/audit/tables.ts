@@ -28,25 +28,7 @@ declare module "../../platform/database/database.ts" {
     /** Further requests that an entry with a count stands for. */
     audit_requests: { readonly request_id: string; readonly entry_id: number };
     /** One row, which whoever adds entries locks. */
-    audit_state: {
-      readonly id: number;
-      readonly last_id: number;
-      readonly enabled: number;
-      /** The newest seal whose entries have gone with their age; the chain begins behind it. */
-      readonly cut_number: number;
-      readonly cut_digest: string;
-      readonly cut_to: number;
-    };
-    /** Each is over its entries and the seal before it. */
-    audit_seals: {
-      readonly number: number;
-      readonly from_id: number;
-      readonly to_id: number;
-      readonly digest: string;
-      readonly sealed_at: number;
-      /** The time of the newest of its entries. */
-      readonly newest_at: number;
-    };
+    audit_state: { readonly id: number; readonly last_id: number; readonly enabled: number };
   }
 }
 
