@@ -1,5 +1,4 @@
 import type { Database } from "../platform/database/database.ts";
-import type { Envelope } from "../platform/events/access-event.ts";
 import { type RecordingWriter, writeEvents } from "../platform/events/record-events.ts";
 import { countUpRevision } from "./access-revision.ts";
 import { envelopeOf } from "./envelope.ts";
@@ -21,29 +20,25 @@ export interface AccessChange {
 }
 
 /** Its first step: such changes come one after the other, and what they change counts with the next request. */
-async function beginChange(change: AccessChange): Promise<AccessChange> {
+export async function beginChange(change: AccessChange): Promise<AccessChange> {
   await countUpRevision(change.tx);
   return change;
 }
 
 export interface ChangeDeps {
-  /** Who the operator is, where one makes changes. */
-  readonly operator?: Envelope;
   readonly database: Database;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-const someOperator: Envelope = { actor: { kind: "operator", id: "", name: "operator" } };
-
 /** A change in a transaction of its own, told with whose doing it was. @throws RegistryError */
 export const changeAccess = <T>(
-  { database, now, operator = someOperator }: ChangeDeps,
+  { database, now }: ChangeDeps,
   by: Changer,
   work: (change: AccessChange) => Promise<T>,
 ): Promise<T> =>
   writeEvents(
     database,
     async (tx) => work(await beginChange({ tx, database, by, now: now() })),
-    by === "operator" ? operator : envelopeOf(by),
+    by === "operator" ? { actor: { kind: "operator", id: "", name: "operator" } } : envelopeOf(by),
   );
