@@ -6,6 +6,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
+import { switchAudit } from "../features/audit/switch-audit.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -59,6 +60,7 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
   const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
   const passwords = createPasswords(passwordLimits);
+  await switchAudit(registry.database, config.audit.enabled, Date.now());
   const access = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   return {
     registry,
@@ -181,7 +183,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
 }
 
 const apiSiteOf = (
-  { http, data, delete: { enabled: deletesEnabled } }: Config,
+  { http, data, access: { tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
   { registry, access, secret, passwords }: Parts,
 ): Site =>
   apiSite({
@@ -190,6 +192,7 @@ const apiSiteOf = (
     registry,
     authorization: access,
     deletesEnabled,
+    tokenLimits,
     database: registry.database,
     passwords,
     dataFolder: data,

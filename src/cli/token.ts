@@ -1,17 +1,12 @@
 import type { Command } from "commander";
-import type { Reader } from "../platform/database/database.ts";
-import { refuse } from "../access/refusal.ts";
-import { requireAccount } from "../access/require-named.ts";
-import { requireRobot } from "../access/robots/find-robot.ts";
-import { createToken, type NewToken, type Owner, rotateToken, setTokenState } from "../access/tokens/change-tokens.ts";
-import { listTokens, type TokenShown } from "../access/tokens/list-tokens.ts";
-import type { TokenState } from "../access/tokens/tables.ts";
-import { parseTokenScopes } from "../access/tokens/token-scopes.ts";
-import { printRow } from "./print-rows.ts";
-import { readTime } from "./read-time.ts";
-import { type AccessOptions, everyOne, withAccess, withAccessOptions } from "./with-access.ts";
+import * as contracts from "../access/tokens/contract.ts";
+import { allPages } from "./all-pages.ts";
+import { printOne, printRow } from "./print.ts";
+import { printRemoval } from "./print-removal.ts";
+import { StartError } from "./start-error.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
-interface OwnerOptions extends AccessOptions {
+interface OwnerOptions extends ApiOptions {
   readonly user?: string;
   readonly robot?: string;
 }
@@ -23,14 +18,14 @@ interface CreateOptions extends OwnerOptions {
   readonly until?: string;
 }
 
-interface RotateOptions extends AccessOptions {
+interface RotateOptions extends ApiOptions {
   readonly overlapHours: string;
 }
 
 const withOwner = (command: Command): Command =>
-  withAccessOptions(command)
-    .option("--user <account>", "whose it is: an account, or")
-    .option("--robot <name>", "a robot, as it signs in");
+  withApiOptions(command)
+    .option("--user <account>", "of this account; on a server, the own where it is not said")
+    .option("--robot <name>", "of this robot, as it signs in");
 
 /** `berth token ...`: personal access tokens, and the secrets of robots. */
 export function addToken(program: Command): void {
@@ -40,94 +35,56 @@ export function addToken(program: Command): void {
     .option("--name <text>", "what it is for", "token")
     .option("--scope <scope...>", "only for this, such as 'acme/**:read,create'; a robot's needs none")
     .option("--network <network...>", "only from these networks")
-    .option("--until <time>", "only until then, such as 2027-01-31T12:00Z (default: access.tokens.defaultDays)")
-    .action((options: CreateOptions) =>
-      withAccess(options, async ({ read, change, tokenLimits }) => {
-        const wanted = wantedToken(await ownerOf(read, options), options);
-        const { id, text, expiresAt } = await change((tx) => createToken(tx, tokenLimits, wanted));
-        printRow({ id, token: text, expiresAt: timeText(expiresAt) }, options.json);
+    .option("--until <time>", "only until then, such as 2027-01-31T12:00:00Z (default: access.tokens.defaultDays)")
+    .action(({ user: account, robot, name, scope, network, until, ...options }: CreateOptions) =>
+      withApi(options, async (call) => {
+        const limits = { ...(scope && { scopes: [...scope] }), ...(network && { networks: [...network] }) };
+        const body = { account, robot, name, until, ...limits };
+        printOne(await call(contracts.createToken, { body }), options.json === true);
       }),
     );
   withOwner(token.command("list"))
-    .description("list the tokens of an account or a robot, those that have ended too")
-    .action((options: OwnerOptions) =>
-      withAccess(options, async ({ read }) => {
-        const owner = await ownerOf(read, options);
-        const all = everyOne(
-          (page) => listTokens(read, { owner, now: Date.now() }, page),
-          ({ id }) => id,
-        );
-        for await (const one of all) printRow(rowOf(one), options.json);
+    .description("list tokens, those that have ended too")
+    .action(({ user: account, robot, ...options }: OwnerOptions) =>
+      withApi(options, async (call) => {
+        const query = { account, robot, limit: "1000" };
+        const all = allPages((after) => call(contracts.listTokens, { query: { ...query, after } }));
+        const columns = ["id", "name", "state", "scopes", "networks", "expiresAt", "lastUsedAt", "lastUsedAddress"];
+        for await (const one of all) printRow(one, columns, options.json === true);
       }),
     );
-  withAccessOptions(token.command("rotate <id>"))
+  withApiOptions(token.command("rotate <id>"))
     .description("make another token in the place of one, which is good for a while yet")
     .option("--overlap-hours <hours>", "how long", "24")
     .action((id: string, { overlapHours, ...options }: RotateOptions) =>
-      withAccess(options, async ({ change, tokenLimits }) => {
-        const overlapMs = readHours(overlapHours) * 60 * 60_000;
-        const made = await change((tx) => rotateToken(tx, tokenLimits, { id, overlapMs }));
-        const row = { id: made.id, token: made.text, expiresAt: timeText(made.expiresAt) };
-        printRow({ ...row, oldExpiresAt: timeText(made.oldExpiresAt) }, options.json);
+      withApi(options, async (call) => {
+        const body = { overlapSeconds: readHours(overlapHours) * 3600 };
+        printOne(await call(contracts.rotateToken, { params: { token: id }, body }), options.json === true);
       }),
     );
-  addState(token, "disable", { state: "disabled", says: "let a token do nothing until it is enabled again" });
-  addState(token, "enable", { state: "active", says: "let a disabled token do again what it did" });
-  addState(token, "revoke", { state: "revoked", says: "end a token for good" });
-}
-
-function addState(
-  token: Command,
-  verb: string,
-  { state, says }: { readonly state: TokenState; readonly says: string },
-): void {
-  withAccessOptions(token.command(`${verb} <id>`))
-    .description(says)
-    .action((id: string, options: AccessOptions) =>
-      withAccess(options, async ({ change }) => {
-        await change((tx) => setTokenState(tx, { id, state }));
-        printRow({ id, state }, options.json);
+  for (const [verb, state] of [
+    ["disable", "disabled"],
+    ["enable", "active"],
+  ] as const) {
+    withApiOptions(token.command(`${verb} <id>`))
+      .description(`${verb} a token, with all that was issued for it`)
+      .action((id: string, options: ApiOptions) =>
+        withApi(options, async (call) => {
+          await call(contracts.changeToken, { params: { token: id }, body: { state } });
+          printOne({ id, state }, options.json === true);
+        }),
+      );
+  }
+  withApiOptions(token.command("revoke <id>"))
+    .description("end a token for good, with all that was issued for it")
+    .action((id: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        printRemoval(await call(contracts.revokeToken, { params: { token: id } }), options.json);
       }),
     );
 }
-
-async function ownerOf(reader: Reader, { user, robot }: OwnerOptions): Promise<Owner> {
-  if (user !== undefined && robot === undefined) return { kind: "account", ...(await requireAccount(reader, user)) };
-  if (robot === undefined || user !== undefined) return refuse("invalid", "say whose it is: --user or --robot");
-  const { id, name } = await requireRobot(reader, robot);
-  return { kind: "robot", id, name };
-}
-
-/** An account has more rights than any program should: its tokens say what they are for. */
-function wantedToken(owner: Owner, { name, scope, network, until }: CreateOptions): NewToken {
-  if (owner.kind === "account" && scope === undefined) refuse("invalid", "say what it is for: --scope");
-  return {
-    owner,
-    name,
-    ...(scope && { scopes: parseTokenScopes(scope) }),
-    ...(network && { networks: network }),
-    ...(until !== undefined && { expiresAt: readTime(until) }),
-  };
-}
-
-const longestOverlapHours = 24 * 90;
 
 function readHours(text: string): number {
-  const hours = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN;
-  return hours <= longestOverlapHours
-    ? hours
-    : refuse("invalid", `an overlap is 0 to ${String(longestOverlapHours)} hours`);
+  if (!/^\d{1,4}$/.test(text)) throw new StartError(`${text} is no whole number of hours`);
+  return Number(text);
 }
-
-const timeText = (ms: number): string => new Date(ms).toISOString();
-
-const rowOf = ({ id, name, state, scopes, networks, expiresAt, lastUsedAt, lastUsedAddress }: TokenShown) => ({
-  id,
-  name,
-  state,
-  ...(scopes && { scopes }),
-  ...(networks && { networks }),
-  expiresAt: timeText(expiresAt),
-  ...(lastUsedAt !== undefined && { lastUsedAt: timeText(lastUsedAt) }),
-  ...(lastUsedAddress !== undefined && { lastUsedAddress }),
-});

@@ -259,11 +259,13 @@ describeEachDatabase("a grant", (_dialect, open) => {
     for (const role of ["administrator", "auditor"]) expect(await give(role, "organization acme")).toBe("DENIED");
     await access.change((tx) => createRole(tx, { name: "hirer", permissions: ["account:create"] }));
     expect(await give("hirer", "organization acme")).toBe("DENIED");
-    const reading = { tokenScope: [{ pattern: "acme/**", permissions: [...builtInRole("guest").permissions] }] };
-    expect(await give("guest", "namespace acme", reading)).toBe("done");
-    expect(await give("developer", "namespace acme", reading)).toBe("DENIED");
-    const pulling = { tokenScope: [{ pattern: "acme/**", permissions: ["repository:read"] as const }] };
-    expect(await give("guest", "namespace acme", pulling)).toBe("DENIED");
+    const reading = { pattern: "acme/**", permissions: [...builtInRole("guest").permissions] };
+    const granting = { pattern: "acme/**", permissions: ["grant:create"] as const };
+    const pulling = { pattern: "acme/**", permissions: ["repository:read"] as const };
+    expect(await give("guest", "namespace acme", { tokenScope: [reading, granting] })).toBe("done");
+    expect(await give("guest", "namespace acme", { tokenScope: [reading] })).toBe("DENIED");
+    expect(await give("guest", "namespace acme", { tokenScope: [pulling, granting] })).toBe("DENIED");
+    expect(await give("developer", "namespace acme", { tokenScope: [reading, granting] })).toBe("DENIED");
     expect(
       await give("guest", "namespace acme", { scope: [{ type: "repository", name: "acme/app", actions: ["*"] }] }),
     ).toBe("DENIED");

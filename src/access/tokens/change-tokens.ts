@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../oci/json.ts";
 import { parseNetwork } from "../../platform/net/networks.ts";
+import type { Reader, Writer } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import type { AccessChange } from "../change-access.ts";
 import { hashOfToken, makeOpaqueToken } from "../opaque-token.ts";
@@ -161,6 +162,10 @@ export async function rotateToken(
   if (row.state !== "active" || row.expires_at <= now) {
     refuse("in-the-way", "the token is no longer good, and so nothing takes its place: make another");
   }
+  const scopes = row.scopes === null ? undefined : tokenScopesIn(row.scopes);
+  if (change.by !== "operator" && change.by.tokenId !== id) {
+    await requireNotWider(change, change.by, { owner, name: row.name, ...(scopes && { scopes }) });
+  }
   const oldExpiresAt = Math.min(row.expires_at, now + Math.max(0, overlapMs));
   await tx.updateTable("tokens").set({ expires_at: oldExpiresAt }).where("id", "=", id).execute();
   const livesMs = Math.min(row.expires_at - row.created_at, limits.maximumDays * dayMs);
@@ -169,7 +174,7 @@ export async function rotateToken(
     {
       owner,
       name: row.name,
-      scopes: row.scopes === null ? undefined : tokenScopesIn(row.scopes),
+      scopes,
       networks: row.networks === null ? undefined : listIn(row.networks),
       expiresAt: now + livesMs,
     },
@@ -206,9 +211,18 @@ export async function setTokenState(
 /** @throws RegistryError */
 async function requireToken({ tx }: AccessChange, id: string) {
   const row = await tx.selectFrom("tokens").selectAll().where("id", "=", id).executeTakeFirst();
-  if (row === undefined) return refuse("unknown", `token ${id}`);
-  const table = row.owner_kind === "account" ? "accounts" : "robots";
-  const found = await tx.selectFrom(table).select("name").where("id", "=", row.owner_id).executeTakeFirst();
-  const owner: Owner = { kind: row.owner_kind, id: row.owner_id, name: found?.name ?? row.owner_id };
-  return { row, owner };
+  const owner = await findOwner(tx, id);
+  return row === undefined || owner === undefined ? refuse("unknown", "token") : { row, owner };
+}
+
+export async function findOwner(reader: Reader | Writer, tokenId: string): Promise<Owner | undefined> {
+  const row = await reader
+    .selectFrom("tokens")
+    .select(["owner_kind as kind", "owner_id as id"])
+    .where("id", "=", tokenId)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const table = row.kind === "account" ? "accounts" : "robots";
+  const found = await reader.selectFrom(table).select("name").where("id", "=", row.id).executeTakeFirst();
+  return found && { ...row, name: found.name };
 }

@@ -1,12 +1,17 @@
 import { accountRoutes, type AccountRoutesDeps, ownRoutes, type OwnRoutesDeps } from "../../access/accounts/routes.ts";
+import { rightsRoutes } from "../../access/grants/routes.ts";
+import { organizationRoutes } from "../../access/organizations/routes.ts";
 import type { Route } from "../../access/api/route.ts";
+import { auditRoutes } from "../../features/audit/routes.ts";
+import { robotRoutes } from "../../access/robots/routes.ts";
+import { type TokenRoutesDeps, tokenRoutes } from "../../access/tokens/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
 import { descriptionRoutes } from "../../features/descriptions/routes.ts";
 import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
 import { uploadRoutes } from "./repositories/upload-routes.ts";
 
-export type AdministrationDeps = AccountRoutesDeps & RepositoryRoutesDeps;
+export interface AdministrationDeps extends AccountRoutesDeps, TokenRoutesDeps, RepositoryRoutesDeps {}
 
 export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
   readonly sessions: Sessions;
@@ -15,6 +20,11 @@ export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
 /** Routes that are about others than who asks: what an operator may do on the data folder too. */
 export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [
   ...accountRoutes(deps),
+  ...auditRoutes(deps),
+  ...organizationRoutes(deps),
+  ...rightsRoutes(deps),
+  ...tokenRoutes(deps),
+  ...robotRoutes(deps),
   ...repositoryRoutes(deps),
   ...descriptionRoutes(deps),
   ...uploadRoutes(deps.registry),
