@@ -62,6 +62,12 @@ describeEachDatabase("tokens, on every process of a registry", (dialect) => {
     return tokenReply(await admin().as(credentials).send("GET", path)).token;
   };
 
+  const status = async (authorization: string, [method, path]: readonly [string, string], body?: unknown) => {
+    const headers = { "content-type": "application/json", "if-match": "*" };
+    const call = { headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
+    return (await admin().as(authorization).send(method, `/api/v1${path}`, call)).status;
+  };
+
   test("pull and push what they are for, until they are revoked: then with the next request nothing", async () => {
     const { id, text } = await adminsToken(["acme/**:read"]);
     const credentials = basic("admin", text);
@@ -103,11 +109,6 @@ describeEachDatabase("tokens, on every process of a registry", (dialect) => {
 
   test("open the API as far as they are for it, and never passwords, sessions, or other tokens", async () => {
     const [reading, images] = [await adminsToken(["**:account:read"]), await adminsToken(["**:read,create,update"])];
-    const status = async (authorization: string, [method, path]: readonly [string, string], body?: unknown) => {
-      const headers = { "content-type": "application/json", "if-match": "*" };
-      const call = { headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
-      return (await admin().as(authorization).send(method, `/api/v1${path}`, call)).status;
-    };
     for (const authorization of [`Bearer ${reading.text}`, basic("admin", reading.text)]) {
       expect(await status(authorization, ["GET", "/accounts"])).toBe(200);
       expect(await status(authorization, ["GET", "/me"])).toBe(200);

@@ -8,15 +8,16 @@ interface Made {
   readonly token: string;
 }
 
+const bearer = (token: string, ask: Ask = {}): Ask => ({
+  ...ask,
+  as: null,
+  headers: { authorization: `Bearer ${token}` },
+});
+
 describeEachDatabase("tokens and robots over the API", (dialect) => {
   const api = useApi({ dialect });
   const [ann, bob, acme] = [freshName("ann"), freshName("bob"), freshName("acme")];
   const asAnn = { as: [ann, password] } as const;
-  const bearer = (token: string, ask: Ask = {}): Ask => ({
-    ...ask,
-    as: null,
-    headers: { authorization: `Bearer ${token}` },
-  });
   const make = async (json: object, ask: Ask = {}): Promise<Made> => {
     const answer = await api.ask("POST", "/tokens", { ...ask, json });
     expect(answer.status, answer.text).toBe(200);
