@@ -3,6 +3,7 @@ import type { Writer } from "../platform/database/database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
 import { createModel } from "./model-migration.ts";
 import { profilesMigration } from "./accounts/migration.ts";
+import { secondFactorMigration } from "./second-factor/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
 
 export const accessMigrations: Migrations = {
@@ -27,6 +28,7 @@ export const accessMigrations: Migrations = {
     { name: "202611280001_identities", up: createIdentities },
     sessionsMigration,
     profilesMigration,
+    secondFactorMigration,
     { name: "202611282110_model", up: createModel },
   ],
 };
