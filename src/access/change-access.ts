@@ -20,7 +20,7 @@ export interface AccessChange {
 }
 
 /** Its first step: such changes come one after the other, and what they change counts with the next request. */
-async function beginChange(change: AccessChange): Promise<AccessChange> {
+export async function beginChange(change: AccessChange): Promise<AccessChange> {
   await countUpRevision(change.tx);
   return change;
 }

@@ -1,18 +1,15 @@
 import { text as readAll } from "node:stream/consumers";
 import { type Command, Option } from "commander";
-import { changeVisibility, createEmptyRepository } from "../access/organizations/namespaces.ts";
-import { refuse } from "../access/refusal.ts";
+import * as contracts from "../access/organizations/contract.ts";
 import { setDescription } from "../features/descriptions/contract.ts";
 import * as repositories from "../http/api/repositories/contract.ts";
-import { parseRepositoryName } from "../oci/names.ts";
 import { parseVisibility, visibilities, type Visibility } from "../oci/visibility.ts";
 import { allPages } from "./all-pages.ts";
-import { printOne, printRow as printCells } from "./print.ts";
-import { printRow } from "./print-rows.ts";
+import { printOne, printRow } from "./print.ts";
+import { StartError } from "./start-error.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
-import { type AccessOptions, withAccess, withAccessOptions } from "./with-access.ts";
 
-interface CreateOptions extends AccessOptions {
+interface CreateOptions extends ApiOptions {
   readonly visibility?: Visibility;
 }
 
@@ -25,24 +22,22 @@ export function addRepo(program: Command): void {
   const repo = program.command("repo").description("repositories");
   addReading(repo);
   addDescribing(repo);
-  withAccessOptions(repo.command("create <name>"))
+  withApiOptions(repo.command("create <name>"))
     .description("make an empty repository, as visible as its namespace says unless another visibility is given")
     .addOption(new Option("--visibility <who>", "who may pull without a grant").choices(visibilities))
-    .action((given: string, { visibility, ...options }: CreateOptions) =>
-      withAccess(options, async ({ change }) => {
-        const name = requireName(given);
-        await change((tx) => createEmptyRepository(tx, { name, ...(visibility && { visibility }) }));
-        printRow({ name, ...(visibility && { visibility }) }, options.json);
+    .action((name: string, { visibility, ...options }: CreateOptions) =>
+      withApi(options, async (call) => {
+        printOne(await call(contracts.createRepository, { body: { name, visibility } }), options.json === true);
       }),
     );
-  withAccessOptions(repo.command("visibility <name> <visibility>"))
+  withApiOptions(repo.command("visibility <name> <visibility>"))
     .description("say who may pull without a grant: public (everyone), internal (every account) or private (nobody)")
-    .action((given: string, word: string, options: AccessOptions) =>
-      withAccess(options, async ({ change }) => {
-        const name = requireName(given);
-        const visibility = parseVisibility(word) ?? refuse("invalid", `a visibility is ${visibilities.join(", ")}`);
-        await change((tx) => changeVisibility(tx, { name, visibility }));
-        printRow({ name, visibility }, options.json);
+    .action((repository: string, word: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const visibility = parseVisibility(word);
+        if (visibility === undefined) throw new StartError(`a visibility is ${visibilities.join(", ")}`);
+        await call(contracts.setVisibility, { params: { repository }, body: { visibility } });
+        printOne({ name: repository, visibility }, options.json === true);
       }),
     );
 }
@@ -55,7 +50,7 @@ function addReading(repo: Command): void {
       withApi(options, async (call) => {
         const query = { prefix, limit: "1000" };
         const all = allPages((after) => call(repositories.listRepositories, { query: { ...query, after } }));
-        for await (const one of all) printCells(one, ["name", "visibility"], options.json === true);
+        for await (const one of all) printRow(one, ["name", "visibility"], options.json === true);
       }),
     );
   withApiOptions(repo.command("show <name>"))
@@ -79,6 +74,3 @@ function addDescribing(repo: Command): void {
       }),
     );
 }
-
-const requireName = (text: string) =>
-  parseRepositoryName(text) ?? refuse("invalid", `${text} is no name of a repository`);

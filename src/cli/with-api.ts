@@ -1,7 +1,8 @@
 import { userInfo } from "node:os";
 import type { Command } from "commander";
+import { revisionWatch } from "../access/access-revision.ts";
 import { ApiRefusal, type CallApi } from "../access/api/client.ts";
-import type { Authorization } from "../access/authorize.ts";
+import { type Authorization, authorizer } from "../access/authorize.ts";
 import type { Visibilities } from "../access/visible-to.ts";
 import { administrationRoutes } from "../http/api/api-routes.ts";
 import { callLocally } from "../http/api/call-locally.ts";
@@ -65,11 +66,14 @@ async function signedIn(name: string, caFile: string | undefined): Promise<CallA
 const oneAtATime = { concurrent: 1, waiting: 0 };
 
 const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<void>): Promise<void> =>
-  withRegistry(options, async (registry, { data, delete: { enabled: deletesEnabled } }) => {
+  withRegistry(options, async (registry, { data, access: policy, delete: { enabled: deletesEnabled } }) => {
     const { database } = registry;
     const passwords = createPasswords(oneAtATime);
+    // What others may do is told as it is; what is asked here is somebody's who may do everything.
+    const { authorize } = authorizer({ database, policy, revision: revisionWatch(database), now: Date.now });
     const everything = { registry, authorization: allowsAll, visibleTo: seesAll, deletesEnabled };
-    const routes = administrationRoutes({ ...everything, database, passwords, dataFolder: data, now: Date.now });
+    const deps = { ...everything, authorize, database, passwords, dataFolder: data, now: Date.now };
+    const routes = administrationRoutes(deps);
     await work(callLocally({ database, routes, envelope: operator() }));
   });
 

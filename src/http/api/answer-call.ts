@@ -38,7 +38,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const { contract } = route;
   const caller = await callerOf(deps, contract, request);
   onCaller(caller);
-  await requireNeed(deps.authorize, caller, { need: contract.need, given: match.given });
+  await requireNeed(deps, caller, { need: contract.need, given: match.given });
   const params = readParams(contract, match.given);
   const { query, dryRun } = readQuery(contract, request);
   const { body, bytes } = await readBody(contract, request);
@@ -50,6 +50,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const value = await route.run({
     ...toInput({ params, query, body }),
     caller,
+    by: caller,
     remoteAddress: request.remoteAddress,
     dryRun,
     expected: expectedRevision(contract, request),

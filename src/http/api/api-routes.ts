@@ -1,4 +1,6 @@
 import { accountRoutes, type AccountRoutesDeps, ownRoutes, type OwnRoutesDeps } from "../../access/accounts/routes.ts";
+import { rightsRoutes } from "../../access/grants/routes.ts";
+import { type ModelRoutesDeps, organizationRoutes } from "../../access/organizations/routes.ts";
 import type { Route } from "../../access/api/route.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
@@ -8,7 +10,7 @@ import { descriptionRoutes } from "../../features/descriptions/routes.ts";
 import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
 import { uploadRoutes } from "./repositories/upload-routes.ts";
 
-export type AdministrationDeps = AccountRoutesDeps & RepositoryRoutesDeps;
+export interface AdministrationDeps extends AccountRoutesDeps, ModelRoutesDeps, RepositoryRoutesDeps {}
 
 export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps {
   readonly secondFactors: SecondFactors;
@@ -19,6 +21,8 @@ export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFac
 export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [
   ...accountRoutes(deps),
   ...resetRoutes(deps),
+  ...organizationRoutes(deps),
+  ...rightsRoutes(deps),
   ...repositoryRoutes(deps),
   ...descriptionRoutes(deps),
   ...uploadRoutes(deps.registry),

@@ -2,7 +2,7 @@ import type { Authorize } from "../../access/authorize.ts";
 import { fail } from "../../oci/problem.ts";
 import { deleteBlob as removeBlob } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { deniedBy } from "../denied-by.ts";
+import { deniedBy } from "../../access/denied-by.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { requireDigest } from "./require-reference.ts";
 

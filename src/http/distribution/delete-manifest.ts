@@ -2,7 +2,7 @@ import type { Authorization } from "../../access/authorize.ts";
 import { fail } from "../../oci/problem.ts";
 import { deleteManifest as removeManifest, deleteTag } from "../../registry/delete-manifest.ts";
 import { type Registry, withTagRights } from "../../registry/registry.ts";
-import { deniedBy } from "../denied-by.ts";
+import { deniedBy } from "../../access/denied-by.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { requireReference } from "./require-reference.ts";
 import { refusalOf } from "./tag-refusal.ts";

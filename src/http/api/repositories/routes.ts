@@ -23,7 +23,7 @@ import {
   summarizeRepositories,
   type TagSummary,
 } from "../../../registry/summaries.ts";
-import { deniedBy } from "../../denied-by.ts";
+import { deniedBy } from "../../../access/denied-by.ts";
 import { refusalOf } from "../../distribution/tag-refusal.ts";
 import * as contracts from "./contract.ts";
 import { inspectManifest } from "./inspect-manifest.ts";
