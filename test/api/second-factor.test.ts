@@ -2,14 +2,8 @@ import { expect, it } from "bun:test";
 import { codeOf } from "../../src/access/second-factor/totp.ts";
 import { basic } from "../protocol/registry-client.ts";
 import { describeEachDatabase } from "../support/databases.ts";
+import { fromBase32 } from "./base32.ts";
 import { type Api, expectRefused, freshName, password, useApi } from "./checked-api.ts";
-
-const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
-function fromBase32(text: string): Buffer {
-  const bits = [...text].map((sign) => alphabet.indexOf(sign).toString(2).padStart(5, "0")).join("");
-  return Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-}
 
 const signIn = (api: Api, name: string, code?: string) =>
   api.ask("POST", "/session", { as: null, json: { name, password, ...(code !== undefined && { code }) } });

@@ -90,10 +90,7 @@ export function createSecondFactors(deps: SecondFactorsDeps): SecondFactors {
       if (!(await takeCode(tx, account, code))) {
         fail({ code: "INPUT_INVALID", faults: [{ at: "code", reason: "it is not the code of now" }] });
       }
-      const codes = Array.from({ length: recoveryCodes }, () => recoveryCode(randomBytes(recoveryBytes)));
-      await tx.deleteFrom("recovery_codes").where("account_id", "=", account.id).execute();
-      const rows = codes.map((one) => ({ account_id: account.id, code_hash: hashOf(account.id, canonicalCode(one)) }));
-      await tx.insertInto("recovery_codes").values(rows).execute();
+      const codes = await makeRecoveryCodes(tx, account, (one) => hashOf(account.id, one));
       await switchTo(tx, account, true);
       return codes;
     },
@@ -110,6 +107,18 @@ export async function removeSecondFactor(tx: RecordingWriter, account: Pick<Acco
     await tx.deleteFrom(table).where("account_id", "=", account.id).execute();
   }
   return switchTo(tx, account, false);
+}
+
+async function makeRecoveryCodes(
+  tx: Writer,
+  { id }: Account,
+  hashOf: (code: string) => string,
+): Promise<readonly string[]> {
+  const codes = Array.from({ length: recoveryCodes }, () => recoveryCode(randomBytes(recoveryBytes)));
+  await tx.deleteFrom("recovery_codes").where("account_id", "=", id).execute();
+  const rows = codes.map((code) => ({ account_id: id, code_hash: hashOf(canonicalCode(code)) }));
+  await tx.insertInto("recovery_codes").values(rows).execute();
+  return codes;
 }
 
 /** As its reader types it. */
