@@ -64,15 +64,6 @@ export function createSecondFactors(deps: SecondFactorsDeps): SecondFactors {
       .execute();
     return taken.length === 1;
   };
-  const takeRecovery = async (tx: Writer, { id }: Account, code: string): Promise<boolean> => {
-    const taken = await tx
-      .deleteFrom("recovery_codes")
-      .where("account_id", "=", id)
-      .where("code_hash", "=", hashOf(id, canonicalCode(code)))
-      .returning("account_id")
-      .execute();
-    return taken.length === 1;
-  };
 
   return {
     async enrol(tx, { id }) {
@@ -96,7 +87,11 @@ export function createSecondFactors(deps: SecondFactorsDeps): SecondFactors {
     },
     use: (account, code, remoteAddress) =>
       withinLimits(deps, { name: canonicalName(account.name), remoteAddress }, () =>
-        database.write(async (tx) => (await takeCode(tx, account, code)) || takeRecovery(tx, account, code)),
+        database.write(
+          async (tx) =>
+            (await takeCode(tx, account, code)) ||
+            takeRecovery(tx, account.id, hashOf(account.id, canonicalCode(code))),
+        ),
       ),
   };
 }
@@ -107,6 +102,16 @@ export async function removeSecondFactor(tx: RecordingWriter, account: Pick<Acco
     await tx.deleteFrom(table).where("account_id", "=", account.id).execute();
   }
   return switchTo(tx, account, false);
+}
+
+async function takeRecovery(tx: Writer, accountId: string, hash: string): Promise<boolean> {
+  const taken = await tx
+    .deleteFrom("recovery_codes")
+    .where("account_id", "=", accountId)
+    .where("code_hash", "=", hash)
+    .returning("account_id")
+    .execute();
+  return taken.length === 1;
 }
 
 async function makeRecoveryCodes(

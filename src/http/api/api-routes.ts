@@ -2,6 +2,7 @@ import { accountRoutes, type AccountRoutesDeps, ownRoutes, type OwnRoutesDeps } 
 import { rightsRoutes } from "../../access/grants/routes.ts";
 import { type ModelRoutesDeps, organizationRoutes } from "../../access/organizations/routes.ts";
 import type { Route } from "../../access/api/route.ts";
+import { auditRoutes } from "../../features/audit/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
 import { resetRoutes, secondFactorRoutes, type SecondFactorRoutesDeps } from "../../access/second-factor/routes.ts";
@@ -21,6 +22,7 @@ export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFac
 export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [
   ...accountRoutes(deps),
   ...resetRoutes(deps),
+  ...auditRoutes(deps),
   ...organizationRoutes(deps),
   ...rightsRoutes(deps),
   ...repositoryRoutes(deps),
