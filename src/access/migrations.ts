@@ -1,6 +1,7 @@
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
 import type { Writer } from "../platform/database/database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
+import { protectionsMigration } from "./protections/migration.ts";
 import { createModel } from "./model-migration.ts";
 import { profilesMigration } from "./accounts/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
@@ -28,6 +29,7 @@ export const accessMigrations: Migrations = {
     sessionsMigration,
     profilesMigration,
     { name: "202611282110_model", up: createModel },
+    protectionsMigration,
   ],
 };
 
