@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sources } from "../access/sources/sources.ts";
+import { auditJobs } from "../features/audit/audit-jobs.ts";
+import { tellChanges } from "../features/audit/consume.ts";
 import { consumerName, type Journal, type JournalSettings } from "../features/journal/journal.ts";
 import { journalJobs } from "../features/journal/journal-jobs.ts";
 import { readState } from "../features/journal/journal-state.ts";
@@ -33,7 +35,12 @@ export function startBackground(
   const { database } = registry;
   const journal: Journal = { database, documents: registry.blobs.documents, log, settings: journalSettings(config) };
   const segments = segmentWriter(journal);
-  const jobs = [collectJob(registry, config, log), ...journalJobs(journal, segments), sourcesJob(sources, config)];
+  const jobs = [
+    collectJob(registry, config, log),
+    ...journalJobs(journal, segments),
+    ...(config.audit.enabled ? auditJobs(database) : []),
+    sourcesJob(sources, config),
+  ];
   measureJobs(database, jobs, metrics);
   measureJournal(database, metrics);
   const stop = runJobs({ database, log }, jobs);
@@ -41,7 +48,9 @@ export function startBackground(
     stop,
     async flush(limitMs) {
       const late = sleep(limitMs, undefined, { ref: false }).then(() => Promise.reject(new Error("it took too long")));
-      const [outcome] = await Promise.allSettled([Promise.race([segments.write(), late])]);
+      const [outcome] = await Promise.allSettled([
+        Promise.race([tellChanges(database).then(() => segments.write()), late]),
+      ]);
       if (outcome.status === "rejected") log.error("journal not written", outcome.reason);
     },
   };

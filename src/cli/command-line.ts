@@ -8,6 +8,7 @@ type AddCommand = (program: Command) => void;
 const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   config: async () => (await import("./config.ts")).addConfig,
   serve: async () => (await import("./serve.ts")).addServe,
+  audit: async () => (await import("./audit.ts")).addAudit,
   check: async () => (await import("./check.ts")).addCheck,
   uploads: async () => (await import("./uploads.ts")).addUploads,
   jobs: async () => (await import("./jobs.ts")).addJobs,

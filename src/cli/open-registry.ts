@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { accessMigrations } from "../access/migrations.ts";
 import { visibilityOfNew } from "../access/rights.ts";
 import { apiMigrations } from "../http/api/migrations.ts";
+import { auditMigrations } from "../features/audit/migrations.ts";
 import { descriptionMigrations } from "../features/descriptions/migrations.ts";
 import { journalMigrations } from "../features/journal/migrations.ts";
 import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem-blob-store.ts";
@@ -40,6 +41,7 @@ export async function openRegistry(config: Config, process: string = crypto.rand
       registryMigrations,
       accessMigrations,
       journalMigrations,
+      auditMigrations,
       descriptionMigrations,
       apiMigrations,
     ]);

@@ -6,6 +6,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
+import { switchAudit } from "../features/audit/switch-audit.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -57,6 +58,7 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
   const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
   const passwords = createPasswords(passwordLimits);
+  await switchAudit(registry.database, config.audit.enabled, Date.now());
   const access = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   return { registry, handle: entranceOf(config, { registry, access, secret, passwords, operation }), sources };
 }

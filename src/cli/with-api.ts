@@ -1,4 +1,3 @@
-import { userInfo } from "node:os";
 import type { Command } from "commander";
 import { revisionWatch } from "../access/access-revision.ts";
 import { ApiRefusal, type CallApi } from "../access/api/client.ts";
@@ -8,9 +7,9 @@ import { administrationRoutes } from "../http/api/api-routes.ts";
 import { callLocally } from "../http/api/call-locally.ts";
 import { tellProblems } from "../http/problem-reply.ts";
 import { RegistryError } from "../oci/problem.ts";
-import type { Envelope } from "../platform/events/access-event.ts";
 import { OutboundError } from "../platform/net/outbound.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
+import { operator } from "./operator.ts";
 import { remoteApi, serverOf } from "./remote-api.ts";
 import { readSavedSessions } from "./saved-sessions.ts";
 import { type CommonOptions, withCommonOptions } from "./settings.ts";
@@ -83,8 +82,6 @@ const allowed = {
 } as const;
 const allowsAll: Authorization = { authorize: async () => allowed, judge: async () => () => allowed };
 const seesAll: Visibilities["visibleTo"] = async () => ({ visible: [(expression) => expression.lit(true)] });
-
-const operator = (): Envelope => ({ actor: { kind: "operator", id: "", name: userInfo().username } });
 
 /** What the operator can set right, told in one line; anything else is a bug. */
 function toStartError(error: unknown): unknown {

@@ -4,10 +4,10 @@ import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
 import type { Tables, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
-import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
+import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import { removeEdges } from "./edges.ts";
 import { asDigest, failUnknown } from "./manifests.ts";
-import { checkWriteRules, type Registry } from "./registry.ts";
+import { checkWriteRules, type Registry, writeChange } from "./registry.ts";
 import { findRepository } from "./repositories.ts";
 
 /**
@@ -15,7 +15,7 @@ import { findRepository } from "./repositories.ts";
  * @throws RegistryError MANIFEST_UNKNOWN, NAME_UNKNOWN, or a write rule's problem
  */
 export async function deleteTag(registry: Registry, repository: RepositoryName, tag: Tag): Promise<void> {
-  const isRemoved = await writeEvents(registry.database, (tx) => removeTag(registry, tx, { repository, tag }));
+  const isRemoved = await writeChange(registry, (tx) => removeTag(registry, tx, { repository, tag }));
   if (!isRemoved) await failUnknown(registry, repository, tag);
 }
 
@@ -35,7 +35,7 @@ export async function removeTag(
  * @throws RegistryError MANIFEST_UNKNOWN, NAME_UNKNOWN, or a write rule's problem
  */
 export async function deleteManifest(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
-  const tags = await writeEvents(registry.database, (tx) => removeManifest(registry, tx, { repository, digest }));
+  const tags = await writeChange(registry, (tx) => removeManifest(registry, tx, { repository, digest }));
   if (tags === undefined) await failUnknown(registry, repository, digest);
 }
 

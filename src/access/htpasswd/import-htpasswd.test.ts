@@ -63,7 +63,7 @@ describeEachDatabase("importHtpasswd", (_dialect, open) => {
       access.database.read.selectFrom("accounts").select("password_hash").where("name", "=", "ann").execute();
     expect(await signIn("ann", "wrong")).toEqual({ kind: "refused" });
     expect((await hashes())[0]?.password_hash).toStartWith("$2y$");
-    expect(await signIn("ANN", right)).toMatchObject({ kind: "account", account: { administrator: false } });
+    expect(await signIn("ANN", right)).toMatchObject({ kind: "account", account: { name: "ann" } });
     expect((await hashes())[0]?.password_hash).toStartWith("$argon2id$");
     const again = await openTestAccess(access.database);
     expect(await again.verifyPassword({ name: "ann", password: right, remoteAddress: "192.0.2.1" })).toMatchObject({

@@ -1,5 +1,5 @@
 import type { Database } from "../../platform/database/database.ts";
-import { createAccount, findAccountByName } from "../accounts.ts";
+import { createToldAccount, findAccountByName } from "../accounts.ts";
 import { type HtpasswdRefusal, parseHtpasswd } from "./parse-htpasswd.ts";
 
 export interface ImportedHtpasswd {
@@ -19,8 +19,7 @@ export async function importHtpasswd(database: Database, text: string, now: numb
   for (const { name, passwordHash } of entries) {
     const account = { name, passwordHash, administrator: false, createdAt: now };
     const isNew =
-      (await findAccountByName(database, name)) === undefined &&
-      (await database.write((tx) => createAccount(tx, account)));
+      (await findAccountByName(database, name)) === undefined && (await createToldAccount(database, account));
     (isNew ? created : existing).push(name);
   }
   return { created, existing, refused };

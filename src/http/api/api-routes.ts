@@ -3,6 +3,7 @@ import { rightsRoutes } from "../../access/grants/routes.ts";
 import { type ModelRoutesDeps, organizationRoutes } from "../../access/organizations/routes.ts";
 import { protectionRoutes } from "../../access/protections/routes.ts";
 import type { Route } from "../../access/api/route.ts";
+import { auditRoutes } from "../../features/audit/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
 import { descriptionRoutes } from "../../features/descriptions/routes.ts";
@@ -18,6 +19,7 @@ export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
 /** Routes that are about others than who asks: what an operator may do on the data folder too. */
 export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [
   ...accountRoutes(deps),
+  ...auditRoutes(deps),
   ...organizationRoutes(deps),
   ...rightsRoutes(deps),
   ...protectionRoutes(deps),
