@@ -1,6 +1,7 @@
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
 import type { Writer } from "../platform/database/database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
+import { protectionsMigration } from "./protections/migration.ts";
 import { createModel } from "./model-migration.ts";
 import { profilesMigration } from "./accounts/migration.ts";
 import { secondFactorMigration } from "./second-factor/migration.ts";
@@ -30,6 +31,7 @@ export const accessMigrations: Migrations = {
     profilesMigration,
     secondFactorMigration,
     { name: "202611282110_model", up: createModel },
+    protectionsMigration,
   ],
 };
 

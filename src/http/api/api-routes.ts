@@ -1,6 +1,7 @@
 import { accountRoutes, type AccountRoutesDeps, ownRoutes, type OwnRoutesDeps } from "../../access/accounts/routes.ts";
 import { rightsRoutes } from "../../access/grants/routes.ts";
 import { type ModelRoutesDeps, organizationRoutes } from "../../access/organizations/routes.ts";
+import { protectionRoutes } from "../../access/protections/routes.ts";
 import type { Route } from "../../access/api/route.ts";
 import { auditRoutes } from "../../features/audit/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
@@ -25,6 +26,7 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
   ...auditRoutes(deps),
   ...organizationRoutes(deps),
   ...rightsRoutes(deps),
+  ...protectionRoutes(deps),
   ...repositoryRoutes(deps),
   ...descriptionRoutes(deps),
   ...uploadRoutes(deps.registry),
