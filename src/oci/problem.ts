@@ -64,6 +64,7 @@ export type Problem =
   | { readonly code: "REVISION_REQUIRED" }
   | { readonly code: "REVISION_STALE"; readonly current: number }
   | { readonly code: "ROUTE_UNKNOWN" }
+  | { readonly code: "SECOND_FACTOR_REQUIRED" }
   | { readonly code: "SIZE_INVALID"; readonly reason: string }
   | { readonly code: "TAG_INVALID"; readonly given: string }
   | { readonly code: "TAG_REFUSED"; readonly tag: Tag; readonly reason: string }
