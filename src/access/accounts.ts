@@ -21,6 +21,8 @@ export interface Account {
   readonly disabled: boolean;
   /** What was issued under another epoch is void. */
   readonly epoch: number;
+  /** Whether its password alone does not sign in. */
+  readonly secondFactor: boolean;
 }
 
 export const principalOf = ({ id, name }: Account): Principal => ({ kind: "account", id, name });
@@ -49,6 +51,7 @@ export const accountOf = (row: AccountRow): Account => ({
   passwordHash: row.password_hash,
   disabled: row.disabled === 1 || row.suspended === 1,
   epoch: row.epoch,
+  secondFactor: row.second_factor === 1,
 });
 
 export interface NewAccount {
@@ -165,6 +168,8 @@ export async function deleteAccount(tx: Writer, id: string): Promise<void> {
     "refresh_tokens",
     "account_identities",
     "sessions",
+    "second_factors",
+    "recovery_codes",
   ] as const) {
     await tx.deleteFrom(table).where("account_id", "=", id).execute();
   }

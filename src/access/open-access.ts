@@ -9,6 +9,7 @@ import { identifier, type Identify, type TokenRefusalReason } from "./identify.t
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
+import { createSecondFactors, type SecondFactors } from "./second-factor/second-factors.ts";
 import { createSessions, type Sessions, type SessionSettings } from "./sessions/sessions.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
@@ -37,9 +38,15 @@ export interface Access extends Authorization, Visibilities {
   /** The name tokens are issued for. */
   readonly service: string;
   readonly policy: Policy;
+  /** Refuses those for whom a password is not enough. */
   readonly verifyPassword: VerifyPassword;
-  /** The same for personal tokens and the secrets of robots too. */
+  /** The password alone: what else the account asks for is the caller's to see to. */
+  readonly checkPassword: VerifyPassword;
+  readonly secondFactors: SecondFactors;
+  /** Takes personal tokens and the secrets of robots too. */
   readonly identify: Identify;
+  /** The same with another way to look at passwords. */
+  readonly identifyBy: (verifyPassword: VerifyPassword) => Identify;
   readonly tokens: Tokens;
   readonly tokenUses: TokenUses;
   readonly refreshTokens: RefreshTokens;
@@ -59,15 +66,21 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
   });
   const uses = tokenUses({ database, now });
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
-  const verifyPassword = passwordVerifier({ database, passwords, failures, guesses, sources, now });
+  const checkPassword = passwordVerifier({ database, passwords, failures, guesses, sources, now });
+  const verifyPassword = alone(checkPassword);
+  const identifyBy: Access["identifyBy"] = (verify) =>
+    identifier({ database, verifyPassword: verify, failures, uses, tokenRefused, now });
   const deciding = { database, revision: revisionWatch(database), policy, now };
   return {
     ...authorizer(deciding),
     ...visibilities(deciding),
     service: settings.service,
     policy,
+    checkPassword,
     verifyPassword,
-    identify: identifier({ database, verifyPassword, failures, uses, tokenRefused, now }),
+    identify: identifyBy(verifyPassword),
+    identifyBy,
+    secondFactors: createSecondFactors({ database, key: deriveKey(secret, "second factors"), failures, guesses, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, uses, now }),
     tokenUses: uses,
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
@@ -75,3 +88,11 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     signingKeys,
   };
 }
+
+/** Where there is no place for a code, whoever has a second factor signs in with something else than the password. */
+const alone =
+  (checkPassword: VerifyPassword): VerifyPassword =>
+  async (credentials) => {
+    const verified = await checkPassword(credentials);
+    return verified.kind === "account" && verified.account.secondFactor ? { kind: "refused" } : verified;
+  };

@@ -2,7 +2,7 @@ import type { ColumnTypes, Migration } from "../../platform/database/migrations.
 import type { Writer } from "../../platform/database/database.ts";
 
 export const tokensMigration: Migration = {
-  name: "202611282220_personal_tokens",
+  name: "202611282250_personal_tokens",
   async up(tx, columns) {
     await createTokens(tx, columns);
     await createRobots(tx, columns);
