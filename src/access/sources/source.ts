@@ -7,6 +7,8 @@ export interface Identity {
   readonly displayName: string | undefined;
   /** To be shown. Nobody is ever found by it. */
   readonly email: string | undefined;
+  /** The groups that they are in now, by names that are compared letter by letter. */
+  readonly groups: readonly string[];
 }
 
 export type SourceAnswer =

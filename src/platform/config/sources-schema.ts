@@ -42,6 +42,18 @@ const ldapUser = z.strictObject({
   emailAttribute: attribute.default("mail"),
 });
 
+const ldapGroups = z.strictObject({
+  baseDn: dn,
+  scope,
+  filter: filter.default("(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))"),
+  /** In which a group has its members: their DNs, or their names where it is memberUid. */
+  memberAttribute: attribute.default("member"),
+  /** In which people and groups have the groups that they are in, where that is to be believed instead. */
+  membershipAttribute: attribute.optional(),
+  /** Groups in groups: asked for level by level, all at once by Active Directory's own rule, or not at all. */
+  nested: z.enum(["walk", "chain", "none"]).default("walk"),
+});
+
 const sourceName = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, "must be up to 32 of a-z, 0-9 and - between them");
@@ -68,6 +80,8 @@ const ldapSource = z
     /** Whether whoever signs in for the first time gets an account. */
     onboard: z.boolean().default(true),
     user: ldapUser,
+    /** What teams may be made of. */
+    groups: ldapGroups.optional(),
   })
   .superRefine(({ bindDn, bindPassword, bindPasswordFile }, context) => {
     const needs = (key: string, message: string): void => context.addIssue({ code: "custom", path: [key], message });
