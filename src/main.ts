@@ -1,6 +1,6 @@
-import { ensureFileThreads } from "./platform/runtime/file-threads.ts";
+import { ensureThreads } from "./platform/runtime/ensure-threads.ts";
 
 // It may start the process anew, so nothing that takes its time is loaded before.
-ensureFileThreads();
+ensureThreads();
 const { runCommandLine } = await import("./cli/command-line.ts");
 await runCommandLine();

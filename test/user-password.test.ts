@@ -42,9 +42,9 @@ test("berth user password changes it beside a running server, and ends what was 
 test("berth user password says what is wrong, and changes nothing", async () => {
   await using server = await startServer();
   const weak = await setPassword(server.data, "admin", "short");
-  expect(weak).toEqual({ code: 2, error: "berth: the password will not do: it has fewer than 8 characters\n" });
+  expect(weak).toEqual({ code: 2, error: "berth: password: it has fewer than 8 characters\n" });
   const unknown = await setPassword(server.data, "nobody", "long enough for anyone");
-  expect(unknown).toEqual({ code: 2, error: "berth: there is no account nobody\n" });
+  expect(unknown).toEqual({ code: 2, error: "berth: there is no such account\n" });
   expect(await statusOf(server.url, basic(server.admin.password))).toBe(200);
 });
 

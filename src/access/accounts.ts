@@ -1,7 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Database, Writer } from "../platform/database/database.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
+import { countUpRevision } from "./access-revision.ts";
 import type { AccountName } from "./account-name.ts";
+import { requireAnotherAdministrator, requireOtherOwners } from "./last-one.ts";
+import { makeAdministrator } from "./model-migration.ts";
+import { giveNamespace } from "./own-namespace.ts";
+import { removeNamespacesOf } from "./organizations/remove-namespaces.ts";
 import type { Principal } from "./principal.ts";
 import type { AccountRow } from "./tables.ts";
 
@@ -10,19 +15,13 @@ export interface Account {
   readonly name: string;
   /** Empty where it has none of its own: a source of identity knows it. */
   readonly passwordHash: string;
-  readonly administrator: boolean;
   /** By an administrator, or because no source of identity knows it any more. */
   readonly disabled: boolean;
   /** What was issued under another epoch is void. */
   readonly epoch: number;
 }
 
-export const principalOf = ({ id, name, administrator }: Account): Principal => ({
-  kind: "account",
-  id,
-  name,
-  administrator,
-});
+export const principalOf = ({ id, name }: Account): Principal => ({ kind: "account", id, name });
 
 const byName = prepared((read, given: { readonly name: string }) =>
   read.selectFrom("accounts").selectAll().where("name", "=", given.name),
@@ -42,11 +41,10 @@ export async function findAccountById(database: Reading, id: string): Promise<Ac
   return row && accountOf(row);
 }
 
-const accountOf = (row: AccountRow): Account => ({
+export const accountOf = (row: AccountRow): Account => ({
   id: row.id,
   name: row.name,
   passwordHash: row.password_hash,
-  administrator: row.administrator === 1,
   disabled: row.disabled === 1 || row.suspended === 1,
   epoch: row.epoch,
 });
@@ -58,26 +56,36 @@ export interface NewAccount {
   readonly passwordHash: string;
   readonly administrator: boolean;
   readonly createdAt: number;
+  readonly displayName?: string;
+  readonly email?: string | undefined;
 }
 
 /** `false`: the name is taken, also by another server a moment ago. */
 export async function createAccount(tx: Writer, account: NewAccount): Promise<boolean> {
+  if (account.administrator) await countUpRevision(tx);
+  const id = account.id ?? randomUUID();
+  const { createdAt } = account;
   const result = await tx
     .insertInto("accounts")
     .values({
-      id: account.id ?? randomUUID(),
+      id,
       name: account.name,
       password_hash: account.passwordHash,
       administrator: account.administrator ? 1 : 0,
       disabled: 0,
       suspended: 0,
       epoch: 1,
-      created_at: account.createdAt,
-      password_changed_at: account.createdAt,
+      created_at: createdAt,
+      password_changed_at: createdAt,
+      display_name: account.displayName ?? "",
+      email: account.email ?? null,
     })
     .onConflict((conflict) => conflict.column("name").doNothing())
     .executeTakeFirst();
-  return result.numInsertedOrUpdatedRows === 1n;
+  if (result.numInsertedOrUpdatedRows !== 1n) return false;
+  await giveNamespace(tx, { id, name: account.name, createdAt });
+  if (account.administrator) await makeAdministrator(tx, id, createdAt);
+  return true;
 }
 
 export interface NewPassword {
@@ -96,6 +104,7 @@ export async function changePassword(tx: Writer, { id, passwordHash, changedAt }
       password_changed_at: changedAt,
       suspended: 0,
       epoch: eb("epoch", "+", 1),
+      revision: eb("revision", "+", 1),
     }))
     .where("id", "=", id)
     .execute();
@@ -113,17 +122,38 @@ export async function replaceHash(database: Database, account: Account, password
   );
 }
 
-/** Both ways end what was issued before: an account that is enabled again starts without old tokens. */
+/**
+ * Both ways end what was issued before: an account that is enabled again starts without old tokens.
+ * @throws RegistryError for the last administrator
+ */
 export async function setDisabled(tx: Writer, id: string, disabled: boolean): Promise<void> {
+  await countUpRevision(tx);
+  if (disabled) await requireAnotherAdministrator(tx, id);
   await tx
     .updateTable("accounts")
-    .set((eb) => ({ disabled: disabled ? 1 : 0, epoch: eb("epoch", "+", 1) }))
+    .set((eb) => ({ disabled: disabled ? 1 : 0, epoch: eb("epoch", "+", 1), revision: eb("revision", "+", 1) }))
     .where("id", "=", id)
     .execute();
 }
 
+/**
+ * With all that it was given; another account of its name has nothing of it.
+ * @throws RegistryError for the last administrator, the last owner of an organization, and while it has repositories
+ */
 export async function deleteAccount(tx: Writer, id: string): Promise<void> {
-  await tx.deleteFrom("refresh_tokens").where("account_id", "=", id).execute();
-  await tx.deleteFrom("account_identities").where("account_id", "=", id).execute();
+  await countUpRevision(tx);
+  await requireAnotherAdministrator(tx, id);
+  await requireOtherOwners(tx, id);
+  await removeNamespacesOf(tx, { kind: "account", id });
+  await tx.deleteFrom("grants").where("principal_kind", "=", "account").where("principal_id", "=", id).execute();
+  for (const table of [
+    "team_members",
+    "organization_members",
+    "refresh_tokens",
+    "account_identities",
+    "sessions",
+  ] as const) {
+    await tx.deleteFrom(table).where("account_id", "=", id).execute();
+  }
   await tx.deleteFrom("accounts").where("id", "=", id).execute();
 }

@@ -1,68 +1,171 @@
-import type { RepositoryName } from "../oci/names.ts";
-import type { Caller, Principal } from "./principal.ts";
+import type { RepositoryName, Tag } from "../oci/names.ts";
+import type { Reading } from "../platform/database/prepared.ts";
+import { untilRightsChange } from "./access-revision.ts";
+import { type Asking, allow, type Decision, decide, deny, type Question } from "./decide.ts";
+import type { Subject, Verb } from "./permissions.ts";
+import { matchesName, parseNamePattern } from "./pattern.ts";
+import type { Caller, Principal, TokenScope } from "./principal.ts";
+import { loadRights, type Place, type Rights } from "./rights.ts";
 import type { Grant, WireAction } from "./scope.ts";
 
-/** `create` is a new tag or content, `update` moves an existing tag. */
-export type Verb = "read" | "create" | "update" | "delete" | "admin";
-
+/** A place, and what on it. What nothing is said of is the place's images, or on the instance its settings. */
 export type Resource =
-  | { readonly kind: "repository"; readonly name: RepositoryName }
+  | {
+      readonly kind: "repository";
+      readonly name: RepositoryName;
+      readonly subject?: Subject;
+      readonly tag?: Tag | { readonly some: true };
+    }
+  | { readonly kind: "namespace"; readonly name: string; readonly subject?: Subject }
+  | { readonly kind: "organization"; readonly id: string; readonly subject?: Subject }
   | { readonly kind: "catalog" }
-  | { readonly kind: "instance" };
+  | { readonly kind: "instance"; readonly subject?: Subject };
 
 export interface Policy {
   /** `open`: anonymous callers may do everything with repositories but administer them. */
   readonly mode: "standard" | "open";
 }
 
-/** `because` is for the log, and for those who may see it. */
-export type Decision =
-  | { readonly allowed: true; readonly because: string }
-  | {
-      readonly allowed: false;
-      readonly because: string;
-      /** `scope`: the same principal with a wider token would be allowed. `right`: no token changes it. */
-      readonly lacking: "scope" | "right";
-    };
+export type Authorize = (caller: Caller, verb: Verb, resource: Resource) => Promise<Decision>;
 
-export type Authorize = (caller: Caller, verb: Verb, resource: Resource) => Decision;
+/** What was found out of a caller on a repository once, to be asked about many tags. */
+export type Judge = (verb: Verb, tag: Tag) => Decision;
 
-/** Repositories below it are everyone's to read. */
-export const publicNamespace = "library/";
+export interface Authorization {
+  readonly authorize: Authorize;
+  readonly judge: (caller: Caller, repository: RepositoryName) => Promise<Judge>;
+}
+
+export interface AuthorizeDeps {
+  readonly database: Reading;
+  /** The number that every change of rights counts up (`revisionWatch`). */
+  readonly revision: () => Promise<number>;
+  readonly policy: Policy;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
 
 /** The one function that decides; every entrance is handed what this returns. */
-export const authorizer =
-  (policy: Policy): Authorize =>
-  (caller, verb, resource) => {
-    const right = rightOf(policy, { principal: caller.principal, verb, resource });
-    if (!right.allowed || caller.scope === undefined) return right;
-    return covers(caller.scope, verb, resource)
-      ? right
-      : { allowed: false, because: `the token's scope lacks ${verb}`, lacking: "scope" };
+export function authorizer(deps: AuthorizeDeps): Authorization {
+  const { policy, now } = deps;
+  const rightsOf = rememberedRights(deps);
+  const asking = ({ principal, remoteAddress }: Caller, place: Place): Asking => ({
+    principal,
+    place,
+    circumstances: { remoteAddress, now: now() },
+  });
+  return {
+    async authorize(caller, verb, resource) {
+      const ruled = ruleOf(policy, caller.principal, { verb, resource });
+      if (ruled !== undefined) return within(ruled, { caller, verb, resource });
+      const place = placeOf(resource);
+      const rights = await rightsOf(caller.principal, place);
+      const right = decide(rights, asking(caller, place), questionOf(verb, resource));
+      return within(right, { caller, verb, resource });
+    },
+    async judge(caller, name) {
+      const place: Place = { kind: "repository", name };
+      const rights = policy.mode === "open" ? undefined : await rightsOf(caller.principal, place);
+      return (verb, tag) => {
+        const resource: Resource = { kind: "repository", name, tag };
+        const right =
+          ruleOf(policy, caller.principal, { verb, resource }) ??
+          (rights && decide(rights, asking(caller, place), questionOf(verb, resource))) ??
+          deny("no-right", "nobody administers in open mode");
+        return within(right, { caller, verb, resource });
+      };
+    },
   };
+}
 
-interface Question {
-  readonly principal: Principal;
+interface Asked {
   readonly verb: Verb;
   readonly resource: Resource;
 }
 
-function rightOf(policy: Policy, { principal, verb, resource }: Question): Decision {
-  if (principal.kind === "account" && principal.administrator) return allow("an administrator may do everything");
-  if (verb === "admin" || resource.kind === "instance") return deny("only an administrator may administer");
-  if (resource.kind === "catalog" && verb !== "read") return deny("the catalog can only be read");
-  if (policy.mode === "open") return allow("access is open to everyone");
+/** What needs no look at any right. */
+function ruleOf({ mode }: Policy, principal: Principal, { verb, resource }: Asked): Decision | undefined {
   if (resource.kind === "catalog") {
-    return principal.kind === "account"
-      ? allow("every account may list what it may read")
-      : deny("the catalog needs sign-in");
+    if (verb !== "read") return deny("catalog", "the catalog can only be read");
+    if (mode === "open") return allow("open", "access is open to everyone");
+    return principal.kind === "anonymous"
+      ? deny("catalog", "the catalog needs sign-in")
+      : allow("catalog", "whoever is signed in may list what they may read");
   }
-  if (verb === "read" && resource.name.startsWith(publicNamespace)) return allow("library is public");
-  return deny("the repository is private");
+  const isContent = resource.kind === "repository" && (resource.subject ?? "repository") === "repository";
+  return mode === "open" && isContent && verb !== "admin" ? allow("open", "access is open to everyone") : undefined;
 }
 
-const allow = (because: string): Decision => ({ allowed: true, because });
-const deny = (because: string): Decision => ({ allowed: false, because, lacking: "right" });
+/** What a place's resource is about where it does not say so. */
+const preset: Readonly<Record<Exclude<Resource["kind"], "catalog">, Subject>> = {
+  repository: "repository",
+  namespace: "configuration",
+  organization: "organization",
+  instance: "configuration",
+};
+
+function questionOf(verb: Verb, resource: Resource): Question {
+  if (resource.kind === "catalog") return { verb, subject: "repository" };
+  const subject = resource.subject ?? preset[resource.kind];
+  const tag = resource.kind === "repository" ? resource.tag : undefined;
+  return { verb, subject, ...(tag !== undefined && { tag }) };
+}
+
+function placeOf(resource: Resource): Place {
+  switch (resource.kind) {
+    case "repository":
+      return { kind: "repository", name: resource.name };
+    case "namespace":
+      return { kind: "namespace", name: resource.name };
+    case "organization":
+      return { kind: "organization", id: resource.id };
+    case "catalog":
+    case "instance":
+      return { kind: "instance" };
+    default:
+      return resource satisfies never;
+  }
+}
+
+/**
+ * What there is nothing to see of is not remembered: a repository that does not exist may be made without any right
+ * being changed, and it must not be told from one that does by the time that the answer takes.
+ */
+function rememberedRights({ database, revision }: AuthorizeDeps): (asking: Principal, place: Place) => Promise<Rights> {
+  const remember = untilRightsChange<Rights>(revision, { max: 10_000, maxSize: 100_000 });
+  return (principal, place) =>
+    remember(keyOf(principal, place), async () => {
+      const value = await loadRights(database, principal, place);
+      const isThere = place.kind !== "repository" || value.repository !== undefined;
+      const isOpenToThem = value.held.length > 0 || (value.repository?.visibility ?? "private") !== "private";
+      return isThere && isOpenToThem ? { value, size: 1 + value.held.length } : { value };
+    });
+}
+
+function keyOf(principal: Principal, place: Place): string {
+  const who = principal.kind === "anonymous" ? "" : `${principal.kind} ${principal.id}`;
+  const where = place.kind === "instance" ? "" : place.kind === "organization" ? place.id : place.name;
+  return `${who}\n${place.kind} ${where}`;
+}
+
+/** A right counts as far as every token that was shown says so too. */
+function within(right: Decision, { caller, verb, resource }: Asked & { readonly caller: Caller }): Decision {
+  if (!right.allowed) return right;
+  const { scope, tokenScope } = caller;
+  if (tokenScope !== undefined && !coversByPattern(tokenScope, verb, resource)) {
+    return lacksScope("token-scope", `the personal token or robot is limited to other things than this ${verb}`);
+  }
+  if (scope !== undefined && !covers(scope, verb, resource)) {
+    return lacksScope("scope", `the token's scope lacks ${verb}`);
+  }
+  return right;
+}
+
+const lacksScope = (rule: "scope" | "token-scope", text: string): Decision => ({
+  allowed: false,
+  because: { rule, text },
+  lacking: "scope",
+});
 
 /** No token of the registry protocol carries `admin`: not even `*`, which is all that the protocol itself can do. */
 const wireAction: Record<Verb, WireAction | undefined> = {
@@ -78,12 +181,17 @@ function covers(scope: readonly Grant[], verb: Verb, resource: Resource): boolea
   if (action === undefined) return false;
   switch (resource.kind) {
     case "repository":
-      return scope.some(
-        ({ type, name, actions }) =>
-          type === "repository" && name === resource.name && (actions.includes(action) || actions.includes("*")),
+      return (
+        (resource.subject ?? "repository") === "repository" &&
+        scope.some(
+          ({ type, name, actions }) =>
+            type === "repository" && name === resource.name && (actions.includes(action) || actions.includes("*")),
+        )
       );
     case "catalog":
       return verb === "read" && scope.some(isCatalogGrant);
+    case "namespace":
+    case "organization":
     case "instance":
       return false;
     default:
@@ -94,3 +202,16 @@ function covers(scope: readonly Grant[], verb: Verb, resource: Resource): boolea
 /** `registry:catalog:*` is the one scope of its type (docker's token specification). */
 export const isCatalogGrant = ({ type, name, actions }: Grant): boolean =>
   type === "registry" && name === "catalog" && actions.includes("*");
+
+/** All of a namespace is covered by its own pattern; what is of no namespace, by the one for everything. */
+function coversByPattern(tokenScope: readonly TokenScope[], verb: Verb, resource: Resource): boolean {
+  if (resource.kind === "catalog") return tokenScope.some(({ verbs }) => verbs.includes("read"));
+  return tokenScope.some(({ pattern, verbs }) => verbs.includes(verb) && coversPlace(pattern, resource));
+}
+
+function coversPlace(pattern: string, resource: Exclude<Resource, { readonly kind: "catalog" }>): boolean {
+  if (pattern === "**") return true;
+  if (resource.kind === "namespace") return resource.name !== "" && pattern === `${resource.name}/**`;
+  const parsed = resource.kind === "repository" ? parseNamePattern(pattern) : undefined;
+  return parsed !== undefined && resource.kind === "repository" && matchesName(parsed, resource.name);
+}

@@ -1,6 +1,7 @@
 import { parseRepositoryName, type RepositoryName } from "../oci/names.ts";
-import type { Authorize, Verb } from "./authorize.ts";
-import { type Caller } from "./principal.ts";
+import type { Authorize } from "./authorize.ts";
+import type { Verb } from "./permissions.ts";
+import type { Caller } from "./principal.ts";
 import type { Grant, WireAction } from "./scope.ts";
 
 /** One of the verbs is enough for the action to be granted: each is decided again, by itself, when it is used. */
@@ -11,30 +12,41 @@ const verbsOf = {
 } as const satisfies Record<Exclude<WireAction, "*">, readonly Verb[]>;
 
 /** What of `asked` the caller may have now. Less than was asked for, or nothing, is an answer and not an error. */
-export function grantable(authorize: Authorize, caller: Caller, asked: readonly Grant[]): readonly Grant[] {
-  return asked
-    .map((scope) => ({ ...scope, actions: grantableActions(authorize, caller, scope) }))
-    .filter(({ actions }) => actions.length > 0);
+export async function grantable(
+  authorize: Authorize,
+  caller: Caller,
+  asked: readonly Grant[],
+): Promise<readonly Grant[]> {
+  const grants = await Promise.all(
+    asked.map(async (scope) => ({ ...scope, actions: await grantableActions(authorize, caller, scope) })),
+  );
+  return grants.filter(({ actions }) => actions.length > 0);
 }
 
-function grantableActions(authorize: Authorize, caller: Caller, scope: Grant): readonly WireAction[] {
+async function grantableActions(authorize: Authorize, caller: Caller, scope: Grant): Promise<readonly WireAction[]> {
   if (scope.type === "registry") {
     const wanted = scope.name === "catalog" && scope.actions.includes("*");
-    return wanted && authorize(caller, "read", { kind: "catalog" }).allowed ? ["*"] : [];
+    return wanted && (await authorize(caller, "read", { kind: "catalog" })).allowed ? ["*"] : [];
   }
   const name = parseRepositoryName(scope.name);
   if (name === undefined) return [];
-  const may = (action: keyof typeof verbsOf): boolean =>
-    allowsSome(authorize, caller, { name, verbs: verbsOf[action] });
   const all = scope.actions.includes("*");
-  const granted = (["pull", "push", "delete"] as const).filter(
-    (action) => (all || scope.actions.includes(action)) && may(action),
-  );
+  const granted: WireAction[] = [];
+  for (const action of ["pull", "push", "delete"] as const) {
+    if (!all && !scope.actions.includes(action)) continue;
+    if (await allowsSome(authorize, caller, { name, verbs: verbsOf[action] })) granted.push(action);
+  }
   return all && granted.length === 3 ? [...granted, "*"] : granted;
 }
 
-const allowsSome = (
+async function allowsSome(
   authorize: Authorize,
   caller: Caller,
-  wanted: { readonly name: RepositoryName; readonly verbs: readonly Verb[] },
-): boolean => wanted.verbs.some((verb) => authorize(caller, verb, { kind: "repository", name: wanted.name }).allowed);
+  { name, verbs }: { readonly name: RepositoryName; readonly verbs: readonly Verb[] },
+): Promise<boolean> {
+  for (const verb of verbs) {
+    const decision = await authorize(caller, verb, { kind: "repository", name, tag: { some: true } });
+    if (decision.allowed) return true;
+  }
+  return false;
+}

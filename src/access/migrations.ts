@@ -1,8 +1,14 @@
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
 import type { Writer } from "../platform/database/database.ts";
+import { registryMigrations } from "../registry/migrations.ts";
+import { createModel } from "./model-migration.ts";
+import { profilesMigration } from "./accounts/migration.ts";
+import { sessionsMigration } from "./sessions/migration.ts";
 
 export const accessMigrations: Migrations = {
   owner: "access",
+  // Which namespaces are free depends on repositories.
+  needs: [registryMigrations],
   steps: [
     {
       name: "202611210001_accounts",
@@ -19,6 +25,9 @@ export const accessMigrations: Migrations = {
       },
     },
     { name: "202611280001_identities", up: createIdentities },
+    sessionsMigration,
+    profilesMigration,
+    { name: "202611282110_model", up: createModel },
   ],
 };
 

@@ -1,14 +1,17 @@
 import type { KeyObject } from "node:crypto";
 import type { Database } from "../platform/database/database.ts";
 import type { Passwords } from "../platform/passwords/passwords.ts";
-import { type Authorize, authorizer, type Policy } from "./authorize.ts";
+import { revisionWatch } from "./access-revision.ts";
+import { type Authorization, authorizer, type Policy } from "./authorize.ts";
 import { passwordVerifier, type VerifyPassword } from "./credentials.ts";
 import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
+import { createSessions, type Sessions, type SessionSettings } from "./sessions/sessions.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
+import { visibilities, type Visibilities } from "./visible-to.ts";
 import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
 
 export interface AccessDeps {
@@ -17,6 +20,7 @@ export interface AccessDeps {
   readonly secret: KeyObject;
   readonly policy: Policy;
   readonly tokenSettings: TokenSettings;
+  readonly sessionSettings: SessionSettings;
   readonly guesses: GuessesUnderWay;
   /** Where people are known beside the database. */
   readonly sources: Sources;
@@ -25,20 +29,20 @@ export interface AccessDeps {
 }
 
 /** Who is it, and may they: what the entrances are given. */
-export interface Access {
-  readonly authorize: Authorize;
+export interface Access extends Authorization, Visibilities {
   /** The name tokens are issued for. */
   readonly service: string;
   readonly policy: Policy;
   readonly verifyPassword: VerifyPassword;
   readonly tokens: Tokens;
   readonly refreshTokens: RefreshTokens;
+  readonly sessions: Sessions;
   readonly signingKeys: SigningKeys;
 }
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { database, passwords, secret, policy, tokenSettings: settings, guesses, sources, now } = deps;
+  const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings, guesses, sources, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
@@ -46,13 +50,16 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     tokenLifetimeMs: (settings.ttlSeconds + clockToleranceSeconds) * 1000,
   });
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
+  const deciding = { database, revision: revisionWatch(database), policy, now };
   return {
-    authorize: authorizer(policy),
+    ...authorizer(deciding),
+    ...visibilities(deciding),
     service: settings.service,
     policy,
     verifyPassword: passwordVerifier({ database, passwords, failures, guesses, sources, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, now }),
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
+    sessions: createSessions({ database, settings: sessionSettings, now }),
     signingKeys,
   };
 }

@@ -1,14 +1,28 @@
+import type { Verb } from "./permissions.ts";
 import type { Grant } from "./scope.ts";
 
-/** Who it is. The id of an account is never given out twice, its name may be. */
+/** Who it is. The id of an account or a robot is never given out twice, its name may be. */
 export type Principal =
   | { readonly kind: "anonymous" }
-  | { readonly kind: "account"; readonly id: string; readonly name: string; readonly administrator: boolean };
+  | { readonly kind: "account"; readonly id: string; readonly name: string }
+  | { readonly kind: "robot"; readonly id: string; readonly name: string; readonly organizationId?: string };
+
+/** What a personal token or a robot's secret is limited to: verbs on the repositories of a pattern. */
+export interface TokenScope {
+  readonly pattern: string;
+  readonly verbs: readonly Verb[];
+}
 
 /** Who asks, and what the token they showed was issued for; without a token the principal's rights alone count. */
 export interface Caller {
   readonly principal: Principal;
+  /** Of a token of the registry protocol. */
   readonly scope?: readonly Grant[];
+  /** Of a personal token or a robot's secret. */
+  readonly tokenScope?: readonly TokenScope[];
+  readonly tokenId?: string;
+  /** A right that holds in some networks alone does not hold where nobody knows the address. */
+  readonly remoteAddress?: string;
   /** Until when the same credentials need no other look, while the database is the same (ms since 1970). */
   readonly goodUntil?: number;
 }
@@ -17,4 +31,4 @@ export const anonymous: Caller = { principal: { kind: "anonymous" } };
 
 /** For the log; `undefined` for anonymous. */
 export const principalName = (principal: Principal): string | undefined =>
-  principal.kind === "account" ? principal.name : undefined;
+  principal.kind === "anonymous" ? undefined : principal.name;

@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import type { Database, Writer } from "../platform/database/database.ts";
 import { prepared } from "../platform/database/prepared.ts";
 import { networkOf } from "./network.ts";
+import type { FailuresRow } from "./tables.ts";
 
 export interface Attempt {
   /** As `canonicalName` spells it; it need not be the name of an account. */
@@ -15,12 +16,19 @@ export interface Attempt {
  * its owner out.
  */
 export interface SignInFailures {
-  /** The counter of account and network, as a name. */
-  pairOf(attempt: Attempt): string;
+  /** The counter of account and network, as a name, and that of the network. */
+  namesOf(attempt: Attempt): CounterNames;
   count(attempt: Attempt): Promise<Counted>;
+  /** What these rows say, of all that bear an attempt's names and have not expired. */
+  judge(names: CounterNames, rows: readonly FailuresRow[]): Counted;
   record(attempt: Attempt): Promise<void>;
   /** After the right password; the network's count stays. */
   clear(attempt: Attempt): Promise<void>;
+}
+
+export interface CounterNames {
+  readonly pair: string;
+  readonly network: string;
 }
 
 export interface Counted {
@@ -55,24 +63,31 @@ const counters = prepared((read, given: { readonly pair: string; readonly networ
 export function createSignInFailures({ database, key, now, mostRows }: SignInFailuresDeps): SignInFailures {
   const hashed = (...parts: readonly string[]): string =>
     createHmac("sha256", key).update(JSON.stringify(parts)).digest("base64url");
-  const pairOf = ({ name, remoteAddress }: Attempt): string => hashed("pair", name, networkOf(remoteAddress));
-  const networkKey = ({ remoteAddress }: Attempt): string => hashed("network", networkOf(remoteAddress));
+  const namesOf = ({ name, remoteAddress }: Attempt): CounterNames => {
+    const network = networkOf(remoteAddress);
+    return { pair: hashed("pair", name, network), network: hashed("network", network) };
+  };
+  const judge = ({ pair }: CounterNames, rows: readonly FailuresRow[]): Counted => {
+    if (rows.length === 0) return none;
+    const ends = rows
+      .filter((row) => row.failures >= (row.key === pair ? mostFailuresOfPair : mostFailuresOfNetwork))
+      .map((row) => row.expires_at);
+    return {
+      pairFailures: rows.find((row) => row.key === pair)?.failures ?? 0,
+      blockedForSeconds: ends.length === 0 ? 0 : Math.max(1, Math.ceil((Math.max(...ends) - now()) / 1000)),
+    };
+  };
   let recorded = 0;
   return {
-    pairOf,
+    namesOf,
+    judge,
     async count(attempt) {
-      const pair = pairOf(attempt);
-      const rows = await counters(database, { pair, network: networkKey(attempt), now: now() });
-      const ends = rows
-        .filter((row) => row.failures >= (row.key === pair ? mostFailuresOfPair : mostFailuresOfNetwork))
-        .map((row) => row.expires_at);
-      return {
-        pairFailures: rows.find((row) => row.key === pair)?.failures ?? 0,
-        blockedForSeconds: ends.length === 0 ? 0 : Math.max(1, Math.ceil((Math.max(...ends) - now()) / 1000)),
-      };
+      const names = namesOf(attempt);
+      return judge(names, await counters(database, { ...names, now: now() }));
     },
     async record(attempt) {
-      const keys = [pairOf(attempt), networkKey(attempt)].toSorted();
+      const { pair, network } = namesOf(attempt);
+      const keys = [pair, network].toSorted();
       const trim = recorded % recordsBetweenTrims === 0;
       recorded += 1;
       await database.write(async (tx) => {
@@ -82,11 +97,13 @@ export function createSignInFailures({ database, key, now, mostRows }: SignInFai
       });
     },
     async clear(attempt) {
-      const pair = pairOf(attempt);
+      const { pair } = namesOf(attempt);
       await database.write((tx) => tx.deleteFrom("login_failures").where("key", "=", pair).execute());
     },
   };
 }
+
+const none: Counted = { pairFailures: 0, blockedForSeconds: 0 };
 
 /** The window starts with the first failure and does not move. */
 async function countUp(tx: Writer, key: string, expiresAt: number): Promise<void> {

@@ -1,4 +1,5 @@
-import type { Insertable, Selectable } from "kysely";
+import type { Generated, Insertable, Selectable } from "kysely";
+import type { Visibility } from "../oci/visibility.ts";
 
 interface AccountsTable {
   /** Random, never used again: what outlives an account must not come to life with its name. */
@@ -7,6 +8,7 @@ interface AccountsTable {
   readonly name: string;
   /** Empty where a source of identity knows the account, and it has no password of its own. */
   readonly password_hash: string;
+  /** For servers of the version before, beside this one: what counts is a grant on the instance. */
   readonly administrator: number;
   /** By an administrator; nothing else ends it. */
   readonly disabled: number;
@@ -16,6 +18,11 @@ interface AccountsTable {
   readonly epoch: number;
   readonly created_at: number;
   readonly password_changed_at: number;
+  /** As people read it; empty where there is none. */
+  readonly display_name: Generated<string>;
+  readonly email: string | null;
+  /** Counts up with every change that the API shows. */
+  readonly revision: Generated<number>;
 }
 
 interface LoginFailuresTable {
@@ -49,6 +56,89 @@ interface RefreshTokensTable {
   readonly expires_at: number;
 }
 
+/** One row, counted up first in every transaction that can give or take a right: such changes come one after the other. */
+interface AccessRevisionTable {
+  readonly id: number;
+  readonly revision: number;
+}
+
+interface OrganizationsTable {
+  readonly id: string;
+  readonly name: string;
+  readonly display_name: string;
+  readonly created_at: number;
+}
+
+interface OrganizationMembersTable {
+  readonly organization_id: string;
+  readonly account_id: string;
+  readonly role: OrganizationRole;
+  readonly created_at: number;
+}
+
+interface TeamsTable {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly name: string;
+  readonly created_at: number;
+}
+
+interface TeamMembersTable {
+  readonly team_id: string;
+  readonly account_id: string;
+  readonly created_at: number;
+}
+
+/** The beginning of repositories' names. One with a slash in it belongs to whom the one before the slash belongs to. */
+interface NamespacesTable {
+  readonly id: string;
+  /** Empty for the one of names without a slash. */
+  readonly name: string;
+  readonly owner_kind: NamespaceOwnerKind;
+  /** Empty for the instance's, and below another one. */
+  readonly owner_id: string;
+  /** Of repositories that are made in it; null: as the namespace above it. */
+  readonly visibility: Visibility | null;
+  readonly create_on_push: CreateOnPush | null;
+  readonly created_at: number;
+}
+
+/** Roles beside the built-in ones. */
+interface RolesTable {
+  readonly id: string;
+  readonly name: string;
+  /** JSON: a list of `subject:verb`. */
+  readonly permissions: string;
+  readonly created_at: number;
+}
+
+interface GrantsTable {
+  readonly id: string;
+  readonly principal_kind: GrantedKind;
+  /** Empty for everyone. */
+  readonly principal_id: string;
+  /** The name of a built-in role, or the id of another. */
+  readonly role: string;
+  readonly scope_kind: GrantScopeKind;
+  /** Of the organization, namespace or repository; a pattern is one within its namespace. Empty for the instance. */
+  readonly scope_id: string;
+  /** Behind the namespace's name and a slash. */
+  readonly pattern: string | null;
+  /** Tags that it is limited to. */
+  readonly tag_pattern: string | null;
+  /** JSON: networks that it is limited to. */
+  readonly networks: string | null;
+  readonly expires_at: number | null;
+  readonly created_at: number;
+}
+
+export type OrganizationRole = "owner" | "member";
+export type NamespaceOwnerKind = "instance" | "organization" | "account" | "above";
+export type GrantedKind = "account" | "team" | "robot" | "signed-in" | "anonymous";
+export type GrantScopeKind = "instance" | "organization" | "namespace" | "repository" | "pattern";
+/** Who makes a repository by pushing to it. */
+export type CreateOnPush = "project-admins" | "developers" | "nobody";
+
 interface AccountIdentitiesTable {
   /** The source's name. */
   readonly source: string;
@@ -71,9 +161,18 @@ declare module "../platform/database/database.ts" {
     login_failures: LoginFailuresTable;
     signing_keys: SigningKeysTable;
     refresh_tokens: RefreshTokensTable;
+    access_revision: AccessRevisionTable;
+    organizations: OrganizationsTable;
+    organization_members: OrganizationMembersTable;
+    teams: TeamsTable;
+    team_members: TeamMembersTable;
+    namespaces: NamespacesTable;
+    roles: RolesTable;
+    grants: GrantsTable;
     account_identities: AccountIdentitiesTable;
   }
 }
 
 export type AccountRow = Selectable<AccountsTable>;
+export type FailuresRow = Selectable<LoginFailuresTable>;
 export type SigningKeyRow = Insertable<SigningKeysTable> & { readonly expires_at: number | null };

@@ -79,7 +79,7 @@ describeEachDatabase("createTokens", (_dialect, open) => {
     expect(expiresInSeconds).toBe(300);
     expect(issuedAt.getTime()).toBe(iat * 1000);
     expect(await access.tokens.verify(token)).toEqual({
-      principal: { kind: "account", id: account.id, name: "ann", administrator: true },
+      principal: { kind: "account", id: account.id, name: "ann" },
       scope: [pull],
       // As long as it is believed: clocks may differ by a minute.
       goodUntil: (iat + 300 + 60) * 1000,

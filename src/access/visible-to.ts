@@ -1,31 +1,163 @@
+import { type Expression, type ExpressionBuilder, sql, type SqlBool } from "kysely";
+import type { Database, Dialect, Tables } from "../platform/database/database.ts";
 import type { Visible } from "../registry/repositories.ts";
-import { isCatalogGrant, type Policy, publicNamespace } from "./authorize.ts";
+import { untilRightsChange } from "./access-revision.ts";
+import { type AuthorizeDeps, isCatalogGrant } from "./authorize.ts";
+import type { DependsOn } from "./decide.ts";
+import { type Circumstances, holdsNow } from "./held.ts";
 import type { Caller, Principal } from "./principal.ts";
+import { loadReach, type NameRange, rangeOfPattern, type Reached } from "./reach.ts";
 
-/** The repositories that `authorize` would let the caller read, as a condition that an index can answer. */
-export function visibleTo({ principal, scope }: Caller, policy: Policy): Visible {
-  const byRight = visibleByRight(principal, policy);
-  if (scope === undefined) return byRight;
+/** What a list may show, and what would make it another list while nobody commits. */
+export interface Seen {
+  readonly visible: Visible;
+  readonly dependsOn?: DependsOn;
+}
+
+export interface Visibilities {
+  /** The repositories that `authorize` would let the caller read, as conditions that indexes answer. */
+  readonly visibleTo: (caller: Caller) => Promise<Seen>;
+  /**
+   * What the catalog shows: to a token for the catalog, the names of all that its principal could get a token to read.
+   * It is for names alone, as such a token opens none of them.
+   */
+  readonly listedTo: (caller: Caller) => Promise<Seen>;
+}
+
+export function visibilities(deps: AuthorizeDeps): Visibilities {
+  const { database, policy, now } = deps;
+  const reachOf = rememberedReach(deps);
+  const byRight = async ({ principal, remoteAddress }: Caller): Promise<Seen> => {
+    if (policy.mode === "open") return { visible: [everything] };
+    const circumstances = { remoteAddress, now: now() };
+    const reached = await reachOf(principal);
+    return {
+      visible: conditionsOf(
+        reached.filter(({ held }) => holdsNow(held, circumstances)),
+        { principal, dialect: database.dialect },
+      ),
+      ...dependsOn(reached, circumstances),
+    };
+  };
+  const visibleTo = async (caller: Caller): Promise<Seen> => {
+    const seen = await byRight(caller);
+    const limits = limitsOf(caller, database.dialect);
+    const [first, ...others] = seen.visible;
+    return limits.length === 0
+      ? seen
+      : { ...seen, visible: [all(first, limits), ...others.map((one) => all(one, limits))] };
+  };
+  return {
+    visibleTo,
+    listedTo: ({ scope, ...caller }) =>
+      visibleTo(scope === undefined || scope.some(isCatalogGrant) ? caller : { ...caller, scope }),
+  };
+}
+
+function rememberedReach({ database, revision }: AuthorizeDeps): (principal: Principal) => Promise<readonly Reached[]> {
+  const remember = untilRightsChange<readonly Reached[]>(revision, { max: 1000, maxSize: 200_000 });
+  return (principal) =>
+    remember(principal.kind === "anonymous" ? "" : `${principal.kind} ${principal.id}`, async () => {
+      const value = await loadReach(database, principal);
+      return { value, size: 1 + value.length };
+    });
+}
+
+function dependsOn(reached: readonly Reached[], { now }: Circumstances): { readonly dependsOn?: DependsOn } {
+  const ends = reached.flatMap(({ held: { until } }) => (until !== undefined && until > now ? until : []));
+  const address = reached.some(({ held }) => held.networks !== undefined);
+  if (ends.length === 0 && !address) return {};
+  return { dependsOn: { ...(address && { address }), ...(ends.length > 0 && { until: Math.min(...ends) }) } };
+}
+
+type Condition = (expression: ExpressionBuilder<Tables, "repositories">) => Expression<SqlBool>;
+
+const everything: Condition = (eb) => eb.lit(true);
+const all =
+  (condition: Condition, limits: readonly Condition[]): Condition =>
+  (eb) =>
+    eb.and([condition(eb), ...limits.map((limit) => limit(eb))]);
+
+function conditionsOf(
+  reached: readonly Reached[],
+  { principal, dialect }: { readonly principal: Principal; readonly dialect: Database["dialect"] },
+): Visible {
+  const areas = reached.map(({ area }) => area);
+  if (areas.some(({ kind }) => kind === "everything")) return [everything];
+  const ranges = areas.flatMap((area) => (area.kind === "names" ? area.range : []));
+  const ids = areas.flatMap((area) => (area.kind === "repository" ? area.id : []));
+  return [
+    (eb) => eb("repositories.visibility", "=", "public"),
+    ...(principal.kind === "account"
+      ? [((eb) => eb("repositories.visibility", "=", "internal")) satisfies Condition]
+      : []),
+    ...(ranges.length > 0 ? [inRanges(dialect, ranges)] : []),
+    ...(ids.length > 0 ? [withIds(dialect, ids)] : []),
+  ];
+}
+
+const withIds =
+  (dialect: Dialect, ids: readonly number[]): Condition =>
+  () => {
+    const json = JSON.stringify(ids);
+    return dialect === "sqlite"
+      ? sql<SqlBool>`repositories.id in (select value from json_each(${json}))`
+      : sql<SqlBool>`repositories.id in (select cast(json_array_elements_text(cast(${json} as json)) as bigint))`;
+  };
+
+/** Any number of ranges is one parameter: each of them is looked up in the index of names. */
+const inRanges =
+  (dialect: Dialect, ranges: readonly NameRange[]): Condition =>
+  () => {
+    const json = JSON.stringify(distinct(ranges));
+    return dialect === "sqlite"
+      ? sql<SqlBool>`repositories.name in (
+          select one.name from json_each(${json}) as area cross join repositories as one
+          where one.name >= area.value ->> 'from' and one.name < area.value ->> 'before'
+            and not exists (
+              select 1 from json_each(area.value -> 'likes') as part
+              where coalesce(('["' || replace(one.name, '/', '","') || '"]') ->> part.key, '')
+                not like part.value escape '!'
+            )
+        )`
+      : sql<SqlBool>`repositories.name in (
+          select one.name
+          from json_to_recordset(cast(${json} as json)) as area("from" text, "before" text, likes json)
+          join repositories as one on one.name >= area."from" and one.name < area."before"
+          where not exists (
+            select 1 from json_array_elements_text(area.likes) with ordinality as part(pattern, place)
+            where split_part(one.name, '/', cast(part.place as integer)) not like part.pattern escape '!'
+          )
+        )`;
+  };
+
+const distinct = (ranges: readonly NameRange[]): readonly NameRange[] => [
+  ...new Map(ranges.map((range) => [JSON.stringify(range), range])).values(),
+];
+
+/** What the tokens that were shown leave of it. */
+function limitsOf({ scope, tokenScope }: Caller, dialect: Dialect): readonly Condition[] {
+  return [
+    ...(scope === undefined ? [] : [namedIn(scope)]),
+    ...(tokenScope === undefined ? [] : [likeIn(tokenScope, dialect)]),
+  ];
+}
+
+function namedIn(scope: NonNullable<Caller["scope"]>): Condition {
   const names = scope
     .filter(({ type, actions }) => type === "repository" && (actions.includes("pull") || actions.includes("*")))
     .map(({ name }) => name);
-  if (names.length === 0) return (eb) => eb.lit(false);
-  return (eb) => eb.and([eb("repositories.name", "in", names), byRight(eb)]);
+  return names.length === 0 ? nothing : (eb) => eb("repositories.name", "in", names);
 }
 
-/**
- * What the catalog shows: to a token for the catalog, the names of all that its principal could get a token to read.
- * It is for names alone, as such a token opens none of them.
- */
-export const listedTo = (caller: Caller, policy: Policy): Visible =>
-  caller.scope?.some(isCatalogGrant) === true ? visibleByRight(caller.principal, policy) : visibleTo(caller, policy);
-
-/** The first text after all that start with it: `/` is followed by `0`. */
-const afterPublicNamespace = `${publicNamespace.slice(0, -1)}0`;
-
-function visibleByRight(principal: Principal, policy: Policy): Visible {
-  const isAdministrator = principal.kind === "account" && principal.administrator;
-  if (isAdministrator || policy.mode === "open") return (eb) => eb.lit(true);
-  return (eb) =>
-    eb.and([eb("repositories.name", ">=", publicNamespace), eb("repositories.name", "<", afterPublicNamespace)]);
+function likeIn(tokenScope: NonNullable<Caller["tokenScope"]>, dialect: Dialect): Condition {
+  const readable = tokenScope.filter(({ verbs }) => verbs.includes("read"));
+  return readable.length === 0
+    ? nothing
+    : inRanges(
+        dialect,
+        readable.map(({ pattern }) => rangeOfPattern("", pattern)),
+      );
 }
+
+const nothing: Condition = (eb) => eb.lit(false);

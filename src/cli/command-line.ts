@@ -1,17 +1,32 @@
 import { Command } from "commander";
-import { addConfig } from "./config.ts";
-import { addCheck } from "./check.ts";
-import { addJobs } from "./jobs.ts";
-import { addRebuild } from "./rebuild.ts";
-import { addServe } from "./serve.ts";
-import { StartError } from "./start-error.ts";
-import { addSource } from "./source.ts";
-import { addTls } from "./tls.ts";
-import { addUploads } from "./uploads.ts";
-import { addUser } from "./user.ts";
-import { addVersion } from "./version.ts";
-import { addWorker } from "./worker.ts";
 import { ConfigError } from "../platform/config/load-config.ts";
+import { StartError } from "./start-error.ts";
+
+type AddCommand = (program: Command) => void;
+
+/** A server is started without what all the other commands need. */
+const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
+  config: async () => (await import("./config.ts")).addConfig,
+  serve: async () => (await import("./serve.ts")).addServe,
+  check: async () => (await import("./check.ts")).addCheck,
+  uploads: async () => (await import("./uploads.ts")).addUploads,
+  jobs: async () => (await import("./jobs.ts")).addJobs,
+  login: async () => (await import("./login.ts")).addLogin,
+  logout: async () => (await import("./logout.ts")).addLogout,
+  rebuild: async () => (await import("./rebuild.ts")).addRebuild,
+  source: async () => (await import("./source.ts")).addSource,
+  access: async () => (await import("./access.ts")).addAccess,
+  grant: async () => (await import("./grant.ts")).addGrant,
+  namespace: async () => (await import("./namespace.ts")).addNamespace,
+  org: async () => (await import("./org.ts")).addOrg,
+  repo: async () => (await import("./repo.ts")).addRepo,
+  role: async () => (await import("./role.ts")).addRole,
+  team: async () => (await import("./team.ts")).addTeam,
+  tls: async () => (await import("./tls.ts")).addTls,
+  user: async () => (await import("./user.ts")).addUser,
+  version: async () => (await import("./version.ts")).addVersion,
+  worker: async () => (await import("./worker.ts")).addWorker,
+};
 
 /** Does what the command line says, and is what an error of it looks like. */
 export async function runCommandLine(): Promise<void> {
@@ -19,17 +34,7 @@ export async function runCommandLine(): Promise<void> {
   process.umask(0o027);
 
   const program = new Command("berth").description("a container registry in one process");
-  addConfig(program);
-  addServe(program);
-  addCheck(program);
-  addUploads(program);
-  addJobs(program);
-  addRebuild(program);
-  addSource(program);
-  addTls(program);
-  addUser(program);
-  addVersion(program);
-  addWorker(program);
+  for (const load of wanted(process.argv[2])) (await load())(program);
 
   try {
     await program.parseAsync();
@@ -42,4 +47,10 @@ export async function runCommandLine(): Promise<void> {
     if (!isTheirs && error instanceof Error) process.stderr.write(`${error.stack ?? ""}\n`);
     process.exit(isTheirs ? 2 : 1);
   }
+}
+
+/** The command that is named, or all of them for what tells of them. */
+function wanted(name = ""): readonly (() => Promise<AddCommand>)[] {
+  const one = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  return one === undefined ? Object.values(commands) : [one];
 }

@@ -1,9 +1,12 @@
 import { join } from "node:path";
 import { accessMigrations } from "../access/migrations.ts";
+import { visibilityOfNew } from "../access/rights.ts";
+import { apiMigrations } from "../http/api/migrations.ts";
 import { journalMigrations } from "../features/journal/migrations.ts";
 import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
 import { migrate } from "../platform/database/migrations.ts";
+import { within } from "../platform/database/prepared.ts";
 import { openDatabase } from "../platform/database/open-database.ts";
 import { jobMigrations } from "../platform/jobs/migrations.ts";
 import { registryMigrations } from "../registry/migrations.ts";
@@ -31,7 +34,7 @@ export async function openRegistry(config: Config, process: string = crypto.rand
   const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
   const database = await startStep(setting, async () => {
     const opened = await openDatabase({ url });
-    await migrate(opened, [jobMigrations, registryMigrations, accessMigrations, journalMigrations]);
+    await migrate(opened, [jobMigrations, registryMigrations, accessMigrations, journalMigrations, apiMigrations]);
     return opened;
   });
   return {
@@ -39,6 +42,7 @@ export async function openRegistry(config: Config, process: string = crypto.rand
     database,
     blobs: await startStep(`data: ${config.data}`, () => openFilesystemBlobStore(config.data, config.blobs)),
     writeRules: [],
+    visibilityOfNew: (tx, name) => visibilityOfNew(within(tx, database), name),
     readGates: [],
     hashes: runningHashes(),
     verified: verifiedBytes(),

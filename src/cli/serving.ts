@@ -1,13 +1,15 @@
+import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
 import type { GuessesUnderWay } from "../access/guesses-under-way.ts";
-import { loadInstanceSecret } from "../access/instance-secret.ts";
+import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
+import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
-import { entrance } from "../http/entrance.ts";
+import { entrance, type Site } from "../http/entrance.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
@@ -18,7 +20,7 @@ import type { Config } from "../platform/config/schema.ts";
 import type { Database } from "../platform/database/database.ts";
 import { databaseProblem } from "../platform/database/database-problem.ts";
 import { measuredDatabase } from "../platform/database/measured-database.ts";
-import { createPasswords } from "../platform/passwords/passwords.ts";
+import { createPasswords, type Passwords } from "../platform/passwords/passwords.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
@@ -26,6 +28,7 @@ import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
+import { version } from "./version.ts";
 import { wantedSources } from "./wanted-sources.ts";
 
 const tokenSeconds = 300;
@@ -52,8 +55,10 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   measureRoom(registry.blobs, operation.metrics);
   const { log, metrics } = operation;
   const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
-  const access = await openAccessOf(config, registry, { ...around, sources });
-  return { registry, handle: entranceOf(config, { registry, access, operation }), sources };
+  const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
+  const passwords = createPasswords(passwordLimits);
+  const access = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
+  return { registry, handle: entranceOf(config, { registry, access, secret, passwords, operation }), sources };
 }
 
 /** What the server cannot do its work without. */
@@ -88,21 +93,27 @@ function measureRoom({ room }: BlobStore, metrics: Metrics): void {
   metrics.gauge("berth_storage_reserve_bytes", "Free space that pushes leave.", () => look("reserveBytes"));
 }
 
+/** What accounts are checked with. */
+interface Checks {
+  readonly secret: KeyObject;
+  readonly passwords: Passwords;
+}
+
 async function openAccessOf(
   config: Config,
   { database }: Registry,
-  { operation: { log }, guesses, sources }: Around & Pick<Serving, "sources">,
+  { operation: { log }, guesses, secret, passwords, sources }: Around & Checks & Pick<Serving, "sources">,
 ): Promise<Access> {
-  const passwords = createPasswords(passwordLimits);
   const now = Date.now;
   const dataFolder = config.data;
-  const secret = await loadInstanceSecret({ configured: config.secret, dataFolder });
+  const { idleSeconds, longestSeconds } = config.access.sessions;
   const access = await openAccess({
     database,
     passwords,
     secret,
     policy: { mode: config.access.mode },
     tokenSettings: { issuer: "berth", service: config.access.service, ttlSeconds: tokenSeconds },
+    sessionSettings: { idleMs: idleSeconds * 1000, longestMs: longestSeconds * 1000 },
     guesses,
     sources,
     now,
@@ -132,14 +143,16 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
   for (const { line, reason } of refused) log.warn("account not created", { file: htpasswdFile, line, reason });
 }
 
-interface Parts {
+interface Parts extends Checks {
   readonly registry: Registry;
   readonly access: Access;
   readonly operation: Operation;
 }
 
-function entranceOf({ http, delete: { enabled } }: Config, { registry, access, operation }: Parts): Handle {
-  const authenticate = authenticator(access);
+function entranceOf(config: Config, parts: Parts): Handle {
+  const { registry, access, operation } = parts;
+  const { http } = config;
+  const deletesEnabled = config.delete.enabled;
   const { log, metrics, site, trustProxies, tracer } = operation;
   return entrance({
     log,
@@ -147,6 +160,25 @@ function entranceOf({ http, delete: { enabled } }: Config, { registry, access, o
     trustProxies,
     tracer,
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
-    sites: [distribution({ registry, access, authenticate, deletesEnabled: enabled }), tokenSite(access), site],
+    sites: [
+      distribution({ registry, access, authenticate: authenticator(access), deletesEnabled }),
+      tokenSite(access),
+      apiSiteOf(config, parts),
+      site,
+    ],
   });
 }
+
+const apiSiteOf = ({ http, data }: Config, { registry, access, secret, passwords }: Parts): Site =>
+  apiSite({
+    ...access,
+    access,
+    database: registry.database,
+    passwords,
+    dataFolder: data,
+    now: Date.now,
+    answersKey: deriveKey(secret, "idempotent answers"),
+    publicUrl: http.publicUrl,
+    origins: http.corsOrigins ?? [],
+    version,
+  });

@@ -69,17 +69,17 @@ describeEachDatabase("authenticator", (_dialect, open) => {
   test("no credentials, and empty ones, are anonymous", async () => {
     const { as } = await start();
     for (const header of [undefined, "Basic Og=="])
-      expect(await as(header)).toEqual({ principal: { kind: "anonymous" } });
+      expect(await as(header)).toEqual({ principal: { kind: "anonymous" }, remoteAddress });
   });
 
   test("a password stands for all that its account may do, a token for its scope", async () => {
     const { access, account, as } = await start();
-    const principal = { kind: "account", id: account.id, name: "ann", administrator: true } as const;
+    const principal = { kind: "account", id: account.id, name: "ann" } as const;
     const goodUntil = expect.any(Number) as number;
-    expect(await as(basic("ann", "correct horse"))).toEqual({ principal, goodUntil });
+    expect(await as(basic("ann", "correct horse"))).toEqual({ principal, goodUntil, remoteAddress });
     const { token } = await access.tokens.issue(account, [{ type: "repository", name: "a", actions: ["pull"] }]);
     const scope = [{ type: "repository", name: "a", actions: ["pull"] }];
-    expect(await as(`Bearer ${token}`)).toEqual({ principal, scope, goodUntil } as never);
+    expect(await as(`Bearer ${token}`)).toEqual({ principal, scope, goodUntil, remoteAddress } as never);
   });
 
   test("whatever is wrong with the credentials is a 401, with an error only for tokens", async () => {

@@ -22,16 +22,19 @@ export const authenticator =
     const given = parseAuthorization(headers.get("authorization"));
     switch (given.kind) {
       case "none":
-        return anonymous;
+        return { ...anonymous, remoteAddress };
       case "basic": {
         const verified = await verifyPassword({ name: given.name, password: given.password, remoteAddress });
         if (verified.kind === "account") {
-          return { principal: principalOf(verified.account), goodUntil: verified.goodUntil };
+          return { principal: principalOf(verified.account), goodUntil: verified.goodUntil, remoteAddress };
         }
         return fail({ code: "UNAUTHORIZED", scopes });
       }
-      case "bearer":
-        return (await tokens.verify(given.token)) ?? fail({ code: "UNAUTHORIZED", scopes, error: "invalid_token" });
+      case "bearer": {
+        const caller = await tokens.verify(given.token);
+        if (caller !== undefined) return { ...caller, remoteAddress };
+        return fail({ code: "UNAUTHORIZED", scopes, error: "invalid_token" });
+      }
       case "malformed":
         return given.scheme === "bearer"
           ? fail({ code: "UNAUTHORIZED", scopes, error: "invalid_token" })

@@ -5,7 +5,7 @@ import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
-import { problemReply } from "./problem-reply.ts";
+import { errorsReply, problemReply, tellProblems, type Told } from "./problem-reply.ts";
 import { asked, type RequestNotes, requestLine, requestSpan } from "./request-record.ts";
 import type { TrustProxies } from "./trusted-proxies.ts";
 
@@ -82,7 +82,7 @@ interface Answering extends EntranceDeps {
 }
 
 function answer(answering: Answering, request: Incoming, notes: RequestNotes): Promise<Reply> | Reply {
-  const failed = (error: unknown): Reply => failureReply(answering, request, error);
+  const failed = (error: unknown): Reply => failureReply(answering, request, { notes, error });
   try {
     answering.requireHost(request);
     if (request.hasDotSegments) fail({ code: "NAME_INVALID", given: request.path.slice(0, 255) });
@@ -102,29 +102,41 @@ function askInTurn(sites: readonly Site[], request: Incoming, notes: RequestNote
   return problemReply([{ code: "ROUTE_UNKNOWN" }], () => undefined);
 }
 
-function failureReply({ log, challenge }: Answering, request: Incoming, error: unknown): Reply {
-  if (error instanceof RegistryError) {
-    logDamage(log, request, error);
-    const origin = { scheme: request.scheme, host: request.headers.get("host") };
-    return problemReply(error.problems, (wanted) => challenge(origin, wanted));
-  }
+interface Failure {
+  readonly notes: RequestNotes;
+  readonly error: unknown;
+}
+
+function failureReply(answering: Answering, request: Incoming, { notes, error }: Failure): Reply {
   // Nobody reads this answer; the status is for the log, as many proxies write it.
   if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
-  if (error instanceof SlowBodyError) return problemReply([{ code: "BODY_TOO_SLOW" }], () => undefined);
+  return (notes.writeProblems ?? errorsReply)(tellFailure(answering, request, error), request);
+}
+
+function tellFailure({ log, challenge }: Answering, request: Incoming, error: unknown): Told {
+  if (error instanceof RegistryError) {
+    logProblems(log, request, error);
+    const origin = { scheme: request.scheme, host: request.headers.get("host") };
+    return tellProblems(error.problems, (wanted) => challenge(origin, wanted));
+  }
+  if (error instanceof SlowBodyError) return tellProblems([{ code: "BODY_TOO_SLOW" }], () => undefined);
   const problem = storageProblem(error);
   if (problem !== undefined) {
     log.error("storage refused", error, asked(request));
-    return problemReply([problem], () => undefined);
+    return tellProblems([problem], () => undefined);
   }
   log.error("request failed", error, asked(request));
   const message = `internal error; the log has it under ${request.requestId}`;
-  return { kind: "json", status: 500, headers: {}, body: { errors: [{ code: "UNKNOWN", message }] } };
+  return { status: 500, headers: {}, errors: [{ problem: "UNKNOWN", code: "UNKNOWN", message }] };
 }
 
-/** The client is told that it may push again; that bytes are gone is the operator's to know. */
-function logDamage(log: Log, { requestId, path }: Incoming, { problems }: RegistryError): void {
+/** What the client is not told: that bytes are gone is the operator's to know, and by which rule they were denied. */
+function logProblems(log: Log, request: Incoming, { problems }: RegistryError): void {
   for (const problem of problems) {
-    if (problem.code === "BLOB_DAMAGED") log.warn("blob damaged", { digest: problem.digest, requestId, path });
+    if (problem.code === "BLOB_DAMAGED") {
+      log.warn("blob damaged", { digest: problem.digest, requestId: request.requestId, path: request.path });
+    }
+    if (problem.code === "DENIED") log.info("denied", { ...asked(request), rule: problem.rule });
   }
 }
 

@@ -42,6 +42,11 @@ const rows: Rows = {
     }),
   },
   BLOB_UPLOAD_UNKNOWN: { status: 404, message: "upload unknown to the registry: finished, cancelled or expired" },
+  BODY_TOO_LARGE: {
+    status: 413,
+    code: "SIZE_INVALID",
+    message: ({ limitBytes }) => `the body has at most ${limitBytes} bytes here`,
+  },
   BODY_TOO_SLOW: {
     status: 408,
     code: "SIZE_INVALID",
@@ -49,9 +54,31 @@ const rows: Rows = {
     // What may still come of it is nobody's.
     headers: () => ({ connection: "close" }),
   },
-  DENIED: { status: 403, message: "requested access to the resource is denied" },
+  BODY_TYPE_UNSUPPORTED: { status: 415, code: "UNSUPPORTED", message: "the body must be application/json in UTF-8" },
+  CONFLICT: { status: 409, code: "DENIED", message: ({ reasons }) => reasons.join("; ") },
+  DENIED: {
+    status: 403,
+    message: ({ missing }) =>
+      `requested access to the resource is denied${missing === undefined ? "" : `: ${missing}`}`,
+  },
   DIGEST_INVALID: { status: 400, message: reasonOf, detail: ({ given }) => ({ digest: given }) },
+  FOREIGN_ORIGIN: {
+    status: 403,
+    code: "DENIED",
+    message: "a session's cookie counts from this server's own pages alone",
+  },
   HOST_INVALID: { status: 400, code: "UNSUPPORTED", message: "the Host header names no host" },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 422,
+    code: "DENIED",
+    message: "the Idempotency-Key has been used for another request",
+  },
+  INPUT_INVALID: {
+    status: 400,
+    code: "UNSUPPORTED",
+    message: ({ faults }) => faults.map(({ at, reason }) => (at === "" ? reason : `${at}: ${reason}`)).join("; "),
+    detail: ({ faults }) => faults.map(({ at, reason }) => ({ at, reason })),
+  },
   INSUFFICIENT_STORAGE: {
     status: 507,
     code: "UNAVAILABLE",
@@ -81,6 +108,7 @@ const rows: Rows = {
   },
   NAME_INVALID: { status: 400, message: "invalid repository name", detail: ({ given }) => ({ name: given }) },
   NAME_UNKNOWN: { status: 404, message: "repository name not known to the registry", detail: ({ name }) => ({ name }) },
+  OBJECT_UNKNOWN: { status: 404, code: "UNSUPPORTED", message: ({ what }) => `there is no such ${what}` },
   PAGINATION_NUMBER_INVALID: {
     status: 400,
     message: "n must be a whole number within the list's limit, and last a name",
@@ -97,6 +125,17 @@ const rows: Rows = {
     code: "SIZE_INVALID",
     message: ({ sizeBytes }) => `no such range in a blob of ${sizeBytes} bytes`,
     headers: ({ sizeBytes }) => ({ "content-range": `bytes */${sizeBytes}` }),
+  },
+  REVISION_REQUIRED: {
+    status: 428,
+    code: "UNSUPPORTED",
+    message: "a change says which revision it means: If-Match with the ETag that was read, or *",
+  },
+  REVISION_STALE: {
+    status: 412,
+    code: "DENIED",
+    message: "it was changed since it was read",
+    headers: ({ current }) => ({ etag: `"${current}"` }),
   },
   ROUTE_UNKNOWN: { status: 404, code: "UNSUPPORTED", message: "there is no such endpoint" },
   SIZE_INVALID: { status: 400, message: reasonOf },
@@ -128,20 +167,52 @@ const rows: Rows = {
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion
 const rowOf = (problem: Problem): Row<Problem> => rows[problem.code] as unknown as Row<Problem>;
 
-/** Status and headers are those of the first problem; the body has an entry for each. */
-export function problemReply(
+/** What is answered to problems, before anyone writes it down in this or that form. */
+export interface Told {
+  readonly status: number;
+  readonly headers: ReplyHeaders;
+  readonly errors: readonly [ToldError, ...ToldError[]];
+}
+
+export interface ToldError {
+  /** Our own name for it. */
+  readonly problem: string;
+  readonly code: string;
+  readonly message: string;
+  readonly detail?: JsonValue;
+}
+
+/** Status and headers are those of the first problem; each has an entry. */
+export function tellProblems(
   problems: readonly [Problem, ...Problem[]],
   challenge: (challenge: Challenge) => string | undefined,
-): Reply {
-  const [first] = problems;
+): Told {
+  const [first, ...others] = problems;
   const { status, headers } = rowOf(first);
-  const errors = problems.map((problem) => {
-    const { code, message, detail } = rowOf(problem);
-    return {
-      code: code ?? problem.code,
-      message: typeof message === "string" ? message : message(problem),
-      ...(detail && { detail: detail(problem) }),
-    };
-  });
-  return { kind: "json", status, headers: headers?.(first, challenge) ?? {}, body: { errors } };
+  return { status, headers: headers?.(first, challenge) ?? {}, errors: [told(first), ...others.map(told)] };
 }
+
+function told(problem: Problem): ToldError {
+  const { code, message, detail } = rowOf(problem);
+  return {
+    problem: problem.code,
+    code: code ?? problem.code,
+    message: typeof message === "string" ? message : message(problem),
+    ...(detail && { detail: detail(problem) }),
+  };
+}
+
+/** As the registry protocol writes it (distribution-spec, "Error Codes"). */
+export const errorsReply = ({ status, headers, errors }: Told): Reply => ({
+  kind: "json",
+  status,
+  headers,
+  body: {
+    errors: errors.map(({ code, message, detail }) => ({ code, message, ...(detail !== undefined && { detail }) })),
+  },
+});
+
+export const problemReply = (
+  problems: readonly [Problem, ...Problem[]],
+  challenge: (challenge: Challenge) => string | undefined,
+): Reply => errorsReply(tellProblems(problems, challenge));

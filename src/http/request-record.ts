@@ -1,8 +1,9 @@
 import { type Caller, principalName } from "../access/principal.ts";
-import type { Incoming } from "../platform/runtime/http.ts";
+import type { Incoming, Reply } from "../platform/runtime/http.ts";
 import { loggable } from "../platform/telemetry/loggable.ts";
 import type { LogFields } from "../platform/telemetry/log.ts";
 import { methodLabel } from "../platform/telemetry/metrics.ts";
+import type { Told } from "./problem-reply.ts";
 import type { EndedRequest } from "../platform/telemetry/tracing/tracer.ts";
 
 /** What a site finds out of a request, for its line in the log and its place in the metrics. */
@@ -10,6 +11,8 @@ export interface RequestNotes {
   caller?: Caller;
   /** Which of our own endpoints answers: a word of the program, never of the client. */
   handler?: string;
+  /** How the site that answers writes down what is refused; as the registry protocol does where it says nothing. */
+  writeProblems?: (told: Told, request: Incoming) => Reply;
 }
 
 /** What any path and agent of ours have room in. */

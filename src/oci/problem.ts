@@ -9,17 +9,35 @@ export interface UploadPosition {
   readonly size: number;
 }
 
-/** Everything the protocol can refuse; http/problem-reply turns each into status, headers and body. */
+/** What is wrong with a request of the administration API, and where in it. */
+export interface Fault {
+  readonly at: string;
+  readonly reason: string;
+}
+
+/** Everything the protocol and the API can refuse; http/problem-reply turns each into status, headers and body. */
 export type Problem =
   | { readonly code: "BLOB_DAMAGED"; readonly digest: Digest }
   | { readonly code: "BLOB_UNKNOWN"; readonly digest: string }
   | { readonly code: "BLOB_UPLOAD_INVALID"; readonly reason: string }
   | { readonly code: "BLOB_UPLOAD_OUT_OF_ORDER"; readonly position: UploadPosition; readonly reason: string }
   | { readonly code: "BLOB_UPLOAD_UNKNOWN" }
+  | { readonly code: "BODY_TOO_LARGE"; readonly limitBytes: number }
   | { readonly code: "BODY_TOO_SLOW" }
-  | { readonly code: "DENIED"; readonly rule: string }
+  | { readonly code: "BODY_TYPE_UNSUPPORTED" }
+  | { readonly code: "CONFLICT"; readonly reasons: readonly [string, ...string[]] }
+  | {
+      readonly code: "DENIED";
+      /** For the log. */
+      readonly rule: string;
+      /** What would have to be given, where the one who asks may know of it. */
+      readonly missing?: string;
+    }
   | { readonly code: "DIGEST_INVALID"; readonly given: string; readonly reason: string }
+  | { readonly code: "FOREIGN_ORIGIN" }
   | { readonly code: "HOST_INVALID" }
+  | { readonly code: "IDEMPOTENCY_KEY_REUSED" }
+  | { readonly code: "INPUT_INVALID"; readonly faults: readonly Fault[] }
   | { readonly code: "INSUFFICIENT_STORAGE" }
   | { readonly code: "MANIFEST_BLOB_UNKNOWN"; readonly digest: Digest }
   | { readonly code: "MANIFEST_INVALID"; readonly reason: string }
@@ -28,9 +46,12 @@ export type Problem =
   | { readonly code: "METHOD_UNSUPPORTED"; readonly allow: readonly string[]; readonly reason: string }
   | { readonly code: "NAME_INVALID"; readonly given: string }
   | { readonly code: "NAME_UNKNOWN"; readonly name: string }
+  | { readonly code: "OBJECT_UNKNOWN"; readonly what: string }
   | { readonly code: "PAGINATION_NUMBER_INVALID"; readonly given: string }
   | { readonly code: "PRECONDITION_FAILED"; readonly current: Digest | undefined }
   | { readonly code: "RANGE_UNSATISFIABLE"; readonly sizeBytes: number }
+  | { readonly code: "REVISION_REQUIRED" }
+  | { readonly code: "REVISION_STALE"; readonly current: number }
   | { readonly code: "ROUTE_UNKNOWN" }
   | { readonly code: "SIZE_INVALID"; readonly reason: string }
   | { readonly code: "TAG_INVALID"; readonly given: string }

@@ -1,6 +1,7 @@
 import { type Manifest, parseManifest } from "../oci/manifest.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import type { Visibility } from "../oci/visibility.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { storeEdges } from "./edges.ts";
@@ -68,17 +69,26 @@ const handlers: {
   readonly [Kind in CompleteEvent["kind"]]: (applying: Applying, run: readonly EventOf<Kind>[]) => Promise<void>;
 } = {
   async "repository-created"({ tx }, run) {
-    const values = lastOf(run, ({ repository }) => repository).map(({ repository: name, at }) => ({
+    const values = lastOf(run, ({ repository }) => repository).map(({ repository: name, visibility, at }) => ({
       name,
+      visibility: visibility ?? visibilityBefore(name),
       created_at: at,
     }));
     await tx
       .insertInto("repositories")
       .values(values)
       .onConflict((conflict) =>
-        conflict.column("name").doUpdateSet(({ ref }) => ({ created_at: ref("excluded.created_at") })),
+        conflict.column("name").doUpdateSet(({ ref }) => ({
+          created_at: ref("excluded.created_at"),
+          visibility: ref("excluded.visibility"),
+        })),
       )
       .execute();
+  },
+  async "visibility-changed"({ tx }, run) {
+    for (const { repository, visibility } of run) {
+      await tx.updateTable("repositories").set({ visibility }).where("name", "=", repository).execute();
+    }
   },
   async "blob-stored"({ tx }, run) {
     const values = lastOf(run, ({ digest }) => digest).map(({ digest, key, sizeBytes, at }) => ({
@@ -212,6 +222,9 @@ const handlers: {
     }
   },
 };
+
+/** What it was while nobody could say it. */
+const visibilityBefore = (name: RepositoryName): Visibility => (name.startsWith("library/") ? "public" : "private");
 
 async function setTags(
   applying: Applying,

@@ -145,13 +145,14 @@ export async function keepBlobs(
 
 /** Makes a blob readable in a repository, or renews its lease there. The blob's row must be locked or new. */
 export async function addBlobToRepository(
-  { database, settings }: Registry,
+  registry: Registry,
   tx: RecordingWriter,
   { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<void> {
+  const { database, settings } = registry;
   const given = { repository, digest, leaseMs: settings.leaseMs };
   const write = within(tx, database);
-  const repositoryId = await ensureRepository(tx, database, repository);
+  const repositoryId = await ensureRepository(registry, tx, repository);
   const added = await addMember(write, given);
   if (added.length > 0) return recordEvents(tx, { kind: "blob-added", repository, digest });
   await tx

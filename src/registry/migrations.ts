@@ -39,6 +39,27 @@ export const registryMigrations: Migrations = {
         await schema.createIndex("edges_parent").on("edges").columns(["repository_id", "parent", "child"]).execute();
       },
     },
+    {
+      name: "202611282110_visibility",
+      async up(tx, { text }) {
+        await tx.schema
+          .alterTable("repositories")
+          // What a server of the version before makes meanwhile is nobody's to see.
+          .addColumn("visibility", text, (column) => column.notNull().defaultTo("private"))
+          .execute();
+        await tx
+          .updateTable("repositories")
+          .set({ visibility: "public" })
+          .where("name", ">=", "library/")
+          .where("name", "<", "library0")
+          .execute();
+        await tx.schema
+          .createIndex("repositories_visibility")
+          .on("repositories")
+          .columns(["visibility", "name"])
+          .execute();
+      },
+    },
   ],
 };
 

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { Digest } from "../oci/digest.ts";
 import { parseRepositoryName, type RepositoryName } from "../oci/names.ts";
 import type { Registry } from "./registry.ts";
-import type { Visible } from "./repositories.ts";
+import { isVisible, type Visible } from "./repositories.ts";
 
 const mostSources = 32;
 
@@ -23,7 +23,7 @@ export async function findMountSources(
     .where("id", "in", (expression) =>
       expression.selectFrom("repository_blobs").select("repository_id").where("repository_blobs.digest", "=", digest),
     )
-    .where(visible)
+    .where(isVisible(visible))
     .orderBy(sql<number>`case when ${isOwn} then 0 else 1 end`)
     .orderBy("name")
     .limit(mostSources)

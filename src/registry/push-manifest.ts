@@ -15,12 +15,6 @@ import { asDigest } from "./manifests.ts";
 import { checkWriteRules, type Registry } from "./registry.ts";
 import { ensureRepository } from "./repositories.ts";
 
-/** What the pusher may do to tags, decided by access before. */
-export interface TagRights {
-  readonly create: boolean;
-  readonly update: boolean;
-}
-
 export interface ManifestPush {
   readonly repository: RepositoryName;
   readonly digest: Digest;
@@ -28,7 +22,6 @@ export interface ManifestPush {
   readonly manifest: Manifest;
   /** Every tag that shall name the manifest after this; all of them or none. */
   readonly tags: readonly Tag[];
-  readonly rights: TagRights;
   readonly condition?: PushCondition;
 }
 
@@ -54,7 +47,7 @@ export async function pushManifest(registry: Registry, push: ManifestPush): Prom
     // All that it names, also what need not be there: what is there stays, whoever collects meanwhile.
     const named = push.manifest.edges.map(({ digest }) => digest);
     const kept = await keepBlobs(tx, database, named);
-    const repositoryId = await ensureRepository(tx, database, push.repository);
+    const repositoryId = await ensureRepository(registry, tx, push.repository);
     const [absent, isStored] = await Promise.all([
       checkContent(registry, tx, { push, repositoryId, kept }),
       findStored(registry, tx, push),
@@ -185,9 +178,6 @@ async function moveTags(registry: Registry, tx: RecordingWriter, { push, reposit
     const before = claimed.digest;
     checkCondition(push.condition, before);
     if (before === digest) continue;
-    if (!(before === undefined ? push.rights.create : push.rights.update)) {
-      fail({ code: "DENIED", rule: `no right to ${before === undefined ? "create" : "move"} tags` });
-    }
     const { createdAt } = claimed;
     if (before === undefined) {
       recordEvents(tx, { kind: "tag-created", repository, tag, digest, createdAt, at: claimed.updatedAt });

@@ -1,6 +1,8 @@
 import { fail } from "../oci/problem.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import type { Problem } from "../oci/problem.ts";
+import type { Visibility } from "../oci/visibility.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
 import type { ClockWatch } from "./clock-watch.ts";
@@ -34,12 +36,20 @@ export interface Registry {
   readonly database: Database;
   readonly blobs: BlobStore;
   readonly writeRules: readonly WriteRule[];
+  /** What a repository is to be that a push makes, by its namespace. Awaits nothing but its own queries. */
+  readonly visibilityOfNew: (tx: Writer, name: RepositoryName) => Promise<Visibility>;
   readonly readGates: readonly ReadGate[];
   readonly hashes: RunningHashes;
   readonly verified: VerifiedBytes;
   readonly clockWatch: ClockWatch;
   readonly settings: RegistrySettings;
 }
+
+/** The registry for one who may not do everything to every tag: what is refused is undone with all that went with it. */
+export const withTagRights = (registry: Registry, refuses: (change: TagChange) => Problem | undefined): Registry => ({
+  ...registry,
+  writeRules: [{ refusesTag: async (_tx, change) => refuses(change) }, ...registry.writeRules],
+});
 
 /** @throws RegistryError with the first gate's problem */
 export function checkReadGates({ readGates }: Registry, repository: RepositoryName, digest: Digest): void {

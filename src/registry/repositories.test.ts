@@ -9,9 +9,9 @@ import { listTags } from "./tags.ts";
 
 const app = repositoryName("team/app");
 const other = repositoryName("team/other");
-const everything: Visible = (expression) => expression.lit(true);
-const nothing: Visible = (expression) => expression.lit(false);
-const teams: Visible = (expression) => expression("repositories.name", "like", "team/%");
+const everything: Visible = [(expression) => expression.lit(true)];
+const nothing: Visible = [(expression) => expression.lit(false)];
+const teams: Visible = [(expression) => expression("repositories.name", "like", "team/%")];
 
 /** Follows the pages of a list to its end. */
 async function readAll(
@@ -29,9 +29,9 @@ async function readAll(
   }
 }
 
-async function addTags({ database }: Registry, repository: typeof app, names: readonly string[]): Promise<void> {
-  await writeEvents(database, async (tx) => {
-    const repository_id = await ensureRepository(tx, database, repository);
+async function addTags(registry: Registry, repository: typeof app, names: readonly string[]): Promise<void> {
+  await writeEvents(registry.database, async (tx) => {
+    const repository_id = await ensureRepository(registry, tx, repository);
     const rows = names.map((name) => ({ repository_id, name, digest: digestOf("x"), created_at: 1, updated_at: 1 }));
     if (rows.length > 0) await tx.insertInto("tags").values(rows).execute();
   });
@@ -138,9 +138,10 @@ describeEachDatabase("the catalog", (_dialect, open) => {
 
 describeEachDatabase("a repository", (_dialect, open) => {
   it("is made once by all who first push to it at the same moment", async () => {
-    const { database } = testRegistry(await open([registryMigrations]));
+    const registry = testRegistry(await open([registryMigrations]));
+    const { database } = registry;
     const ids = await Promise.all(
-      Array.from({ length: 20 }, () => writeEvents(database, (tx) => ensureRepository(tx, database, app))),
+      Array.from({ length: 20 }, () => writeEvents(database, (tx) => ensureRepository(registry, tx, app))),
     );
     expect(new Set(ids).size).toBe(1);
     expect((await database.read.selectFrom("repositories").select("name").execute()).length).toBe(1);

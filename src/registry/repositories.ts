@@ -1,13 +1,25 @@
-import type { Expression, ExpressionBuilder, SqlBool } from "kysely";
+import type { Expression, ExpressionBuilder, SelectQueryBuilder, SqlBool } from "kysely";
 import type { RepositoryName } from "../oci/names.ts";
+import type { Visibility } from "../oci/visibility.ts";
 import { clock } from "../platform/database/clock.ts";
 import type { Database, Reader, Tables } from "../platform/database/database.ts";
 import { prepared, within } from "../platform/database/prepared.ts";
 import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import type { Registry } from "./registry.ts";
 
-/** Which repositories a list may show: a condition on `repositories`, made by access. */
-export type Visible = (expression: ExpressionBuilder<Tables, "repositories">) => Expression<SqlBool>;
+type Condition = (expression: ExpressionBuilder<Tables, "repositories">) => Expression<SqlBool>;
+
+/**
+ * Which repositories a list may show: those that fulfil any of these conditions on `repositories`, each of which an
+ * index answers. Made by access.
+ */
+export type Visible = readonly [Condition, ...Condition[]];
+
+/** As one condition, for those who look at a few repositories that something else has chosen. */
+export const isVisible =
+  (visible: Visible): Condition =>
+  (expression) =>
+    expression.or(visible.map((condition) => condition(expression)));
 
 const byName = prepared((read, { name }: { readonly name: string }) =>
   read.selectFrom("repositories").select("id").where("name", "=", name),
@@ -18,19 +30,50 @@ export async function findRepository(reader: Reader, name: RepositoryName): Prom
   return row?.id;
 }
 
-/** The repository's id; made when it does not exist. */
-export async function ensureRepository(tx: RecordingWriter, database: Database, name: RepositoryName): Promise<number> {
+/** The repository's id; made when it does not exist, as visible as its namespace says. */
+export async function ensureRepository(
+  { database, visibilityOfNew }: Pick<Registry, "database" | "visibilityOfNew">,
+  tx: RecordingWriter,
+  name: RepositoryName,
+): Promise<number> {
   const [found] = await byName(within(tx, database), { name });
-  if (found !== undefined) return found.id;
-  // Two transactions may get here at once: the loser's insert waits, changes nothing and reads the winner's row.
+  return found?.id ?? createRepository(database, tx, { name, visibility: await visibilityOfNew(tx, name) });
+}
+
+/** Of two transactions that get here at once the loser's insert waits, changes nothing and reads the winner's row. */
+export async function createRepository(
+  { dialect }: Database,
+  tx: RecordingWriter,
+  { name, visibility }: { readonly name: RepositoryName; readonly visibility: Visibility },
+): Promise<number> {
   const { id, created_at } = await tx
     .insertInto("repositories")
-    .values({ name, created_at: clock(database.dialect) })
+    .values({ name, visibility, created_at: clock(dialect) })
     .onConflict((conflict) => conflict.column("name").doUpdateSet({ name }))
     .returning(["id", "created_at"])
     .executeTakeFirstOrThrow();
-  recordEvents(tx, { kind: "repository-created", repository: name, at: created_at });
+  recordEvents(tx, { kind: "repository-created", repository: name, visibility, at: created_at });
   return id;
+}
+
+/**
+ * Whoever decides on access has to hear of it, so access alone calls this.
+ * @returns what it was before; `undefined` where there is no such repository
+ */
+export async function setVisibility(
+  tx: RecordingWriter,
+  repository: RepositoryName,
+  visibility: Visibility,
+): Promise<Visibility | undefined> {
+  const row = await tx
+    .selectFrom("repositories")
+    .select(["id", "visibility"])
+    .where("name", "=", repository)
+    .executeTakeFirst();
+  if (row === undefined || row.visibility === visibility) return row?.visibility;
+  await tx.updateTable("repositories").set({ visibility }).where("id", "=", row.id).execute();
+  recordEvents(tx, { kind: "visibility-changed", repository, from: row.visibility, visibility });
+  return row.visibility;
 }
 
 export interface PageRequest {
@@ -50,22 +93,38 @@ export const toPage = <T>(rows: readonly T[], limit: number): Page<T> => ({
   isLast: rows.length <= limit,
 });
 
+type Names = SelectQueryBuilder<Tables, "repositories", { readonly name: string }>;
+
 /** Names of the visible repositories, in byte order. */
 export async function listRepositories(
   { database }: Registry,
   visible: Visible,
   { after, limit }: PageRequest,
 ): Promise<Page<string>> {
-  const rows = await database.read
-    .selectFrom("repositories")
-    .select("name")
-    .where(visible)
-    .$if(after !== undefined, (query) => query.where("name", ">", after ?? ""))
-    .orderBy("name")
-    .limit(limit + 1)
-    .execute();
+  const pageOf = (condition: Condition) =>
+    database.read
+      .selectFrom("repositories")
+      .select("name")
+      .where(condition)
+      .$if(after !== undefined, (query) => query.where("name", ">", after ?? ""))
+      .orderBy("name")
+      .limit(limit + 1);
+  const [first, ...others] = visible;
+  const rows =
+    others.length === 0
+      ? await pageOf(first).execute()
+      : await merged([pageOf(first), ...others.map(pageOf)], database.read)
+          .orderBy("name")
+          .limit(limit + 1)
+          .execute();
   return toPage(
     rows.map((row) => row.name),
     limit,
   );
 }
+
+/** Each condition has its page from its own index; as one, they would have all repositories gone through. */
+const merged = ([first, ...others]: readonly [Names, ...Names[]], read: Reader) => {
+  const page = (names: Names) => read.selectFrom(names.as("page")).select("name");
+  return others.reduce((all, one) => all.union(page(one)), page(first));
+};

@@ -1,4 +1,5 @@
 import { parseRepositoryName, parseTag } from "../oci/names.ts";
+import type { Visibility } from "../oci/visibility.ts";
 import type { Reader } from "../platform/database/database.ts";
 import type { RegistryEvent } from "../platform/events/registry-event.ts";
 import { storedKey } from "./blobs.ts";
@@ -46,16 +47,21 @@ function must<T>(value: T | undefined, text: string): T {
 const nameOf = (text: string) => must(parseRepositoryName(text), text);
 
 const repositories = (reader: Reader) =>
-  paged<{ readonly name: string; readonly created_at: number }>(
+  paged<{ readonly name: string; readonly created_at: number; readonly visibility: Visibility }>(
     (last) =>
       reader
         .selectFrom("repositories")
-        .select(["name", "created_at"])
+        .select(["name", "created_at", "visibility"])
         .where("name", ">", last?.name ?? "")
         .orderBy("name")
         .limit(rowsInPage)
         .execute(),
-    ({ name, created_at: at }) => ({ kind: "repository-created", repository: nameOf(name), at }),
+    ({ name, created_at: at, visibility }) => ({
+      kind: "repository-created",
+      repository: nameOf(name),
+      visibility,
+      at,
+    }),
   );
 
 async function* blobs(reader: Reader): AsyncGenerator<readonly CompleteEvent[]> {

@@ -1,9 +1,17 @@
 import type { Generated } from "kysely";
+import type { Visibility } from "../oci/visibility.ts";
 
 /** Times are milliseconds since 1970; digests, names and keys are text compared byte by byte. */
 declare module "../platform/database/database.ts" {
   interface Tables {
-    repositories: { readonly id: Generated<number>; readonly name: string; readonly created_at: number };
+    repositories: {
+      /** Never given out twice: what was allowed on a repository ends with it, whatever gets its name. */
+      readonly id: Generated<number>;
+      readonly name: string;
+      readonly created_at: number;
+      /** Who may pull without a grant. */
+      readonly visibility: Generated<Visibility>;
+    };
     /** Which key holds a digest's bytes. Who may see them is `repository_blobs`. */
     blobs: {
       readonly digest: string;

@@ -4,6 +4,7 @@ import { type Access, openAccess } from "../../src/access/open-access.ts";
 import { parseAccountName } from "../../src/access/account-name.ts";
 import { type Account, createAccount, findAccountByName } from "../../src/access/accounts.ts";
 import type { Policy } from "../../src/access/authorize.ts";
+import { type AccessChange, changeAccess, type Changer } from "../../src/access/change-access.ts";
 import type { Database } from "../../src/platform/database/database.ts";
 import type { Source } from "../../src/access/sources/source.ts";
 import { openSources, type SourceOutcome, type Sources } from "../../src/access/sources/sources.ts";
@@ -55,6 +56,8 @@ export const testSecret = (text = "0123456789abcdef0123456789abcdef"): KeyObject
 export const tokenSettings = { issuer: "berth", service: "berth", ttlSeconds: 300 };
 
 export interface TestAccess extends Access {
+  /** Changes rights, as an operator where nobody else is said to. */
+  readonly change: <T>(work: (change: AccessChange) => Promise<T>, by?: Changer) => Promise<T>;
   readonly clock: TestClock;
   readonly passwords: CountedPasswords;
   readonly database: Database;
@@ -99,10 +102,12 @@ export async function openTestAccess(
     guesses: guessesUnderWay(),
     sources: opened,
     tokenSettings,
+    sessionSettings: { idleMs: 3_600_000, longestMs: 12 * 3_600_000 },
     now: clock.now,
   });
   return {
     ...access,
+    change: (work, by = "operator") => changeAccess({ database, now: clock.now }, by, work),
     clock,
     passwords,
     database,

@@ -31,6 +31,7 @@ export function testRegistry(database: Database, parts: Partial<Registry> = {}):
     blobs: memoryBlobStore(),
     process: "test",
     writeRules: [],
+    visibilityOfNew: async () => "private",
     readGates: [],
     hashes: runningHashes(),
     verified: verifiedBytes(),
@@ -143,7 +144,6 @@ export const push = (
     repository,
     ...of,
     tags: tags.map(tagName),
-    rights: { create: true, update: true },
     ...more,
   });
 

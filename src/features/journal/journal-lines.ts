@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseDigest } from "../../oci/digest.ts";
 import { parseRepositoryName, parseTag } from "../../oci/names.ts";
+import { visibilities } from "../../oci/visibility.ts";
 import { parseBlobKey } from "../../platform/blobs/blob-store.ts";
 import type { RegistryEvent } from "../../platform/events/registry-event.ts";
 import type { CompleteEvent } from "../../registry/stored-events.ts";
@@ -39,9 +40,11 @@ const digest = parsed(parseDigest);
 const repository = parsed(parseRepositoryName);
 const tag = parsed(parseTag);
 const key = parsed(parseBlobKey);
+const visibility = z.enum(visibilities);
 
 const eventSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("repository-created"), repository, at: whole }),
+  z.object({ kind: z.literal("repository-created"), repository, visibility: visibility.optional(), at: whole }),
+  z.object({ kind: z.literal("visibility-changed"), repository, from: visibility, visibility }),
   z.object({ kind: z.literal("blob-stored"), digest, key, sizeBytes: whole, at: whole }),
   z.object({ kind: z.literal("blob-withheld"), digest, key, at: whole.nullable() }),
   z.object({ kind: z.literal("blob-dropped"), digest }),
@@ -64,7 +67,9 @@ const eventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("tag-deleted"), repository, tag, from: digest }),
 ]);
 
-const lineSchema = z.object({ position: whole, at: whole, events: z.array(eventSchema) });
+/** A version that does not know changes of rights from those of images, beside a newer one, copied both. */
+const foreign = z.object({ kind: z.literal("access-changed") });
+const lineSchema = z.object({ position: whole, at: whole, events: z.array(z.union([eventSchema, foreign])) });
 
 /** The lines of a document. @throws FrameError */
 export function* decodeLines(raw: Buffer): Generator<JournalLine> {
@@ -84,10 +89,15 @@ function decodeLine(text: string): JournalLine {
   }
   return {
     ...line.data,
-    events: line.data.events.map((event): CompleteEvent => {
+    events: line.data.events.flatMap((event): CompleteEvent | [] => {
+      if (event.kind === "access-changed") return [];
       if (event.kind === "bytes-doomed") {
         const { state, ...doomed } = event;
         return state === undefined ? doomed : { ...doomed, state };
+      }
+      if (event.kind === "repository-created") {
+        const { visibility: shown, ...created } = event;
+        return shown === undefined ? created : { ...created, visibility: shown };
       }
       if (event.kind !== "manifest-stored") return event;
       const { text: bytes, ...rest } = event;

@@ -3,12 +3,12 @@ import { inChunks } from "../../platform/database/in-chunks.ts";
 import {
   advanceConsumer,
   boundEvents,
-  type Change,
   consumerPosition,
   hasUnread,
   readChanges,
 } from "../../platform/events/consume-events.ts";
 import { sequenceEvents } from "../../platform/events/positions.ts";
+import type { RegistryEvent } from "../../platform/events/registry-event.ts";
 import type { CompleteEvent } from "../../registry/stored-events.ts";
 import { checkStore } from "./check-store.ts";
 import { nameOf } from "./document-names.ts";
@@ -56,7 +56,7 @@ async function writeSegment(journal: Journal): Promise<boolean> {
     await beginEpoch(journal, { from: state.epoch, to: state.epoch + 1, because: "there was none" });
     return true;
   }
-  const changes = await readChanges(database, { after: position, limit: changesAtOnce });
+  const changes = await readEffects(database, { after: position, limit: changesAtOnce });
   const [first] = changes;
   if (first === undefined) return false;
   const from = position + 1;
@@ -83,10 +83,27 @@ async function writeSegment(journal: Journal): Promise<boolean> {
   return true;
 }
 
+/** What happened to images, under its positions: of a change of rights nothing is left but its place. */
+const readEffects = async (
+  database: Journal["database"],
+  which: { readonly after: number; readonly limit: number },
+): Promise<readonly Effects[]> =>
+  (await readChanges(database, which)).map(({ position, at, events }) => ({
+    position,
+    at,
+    events: events.filter((event) => event.kind !== "access-changed"),
+  }));
+
+interface Effects {
+  readonly position: number;
+  readonly at: number;
+  readonly events: readonly RegistryEvent[];
+}
+
 /** As many changes as fit a document, at least one, and never across a gap. */
 async function linesOf(
   { database, settings }: Journal,
-  changes: readonly Change[],
+  changes: readonly Effects[],
 ): Promise<{ readonly lines: readonly string[]; readonly to: number }> {
   const lines: string[] = [];
   let bytes = 0;
@@ -102,7 +119,7 @@ async function linesOf(
 }
 
 /** A manifest whose bytes are gone by now was deleted meanwhile; a later event says so. */
-async function withBytes({ read }: Journal["database"], events: Change["events"]): Promise<readonly CompleteEvent[]> {
+async function withBytes({ read }: Journal["database"], events: Effects["events"]): Promise<readonly CompleteEvent[]> {
   const digests = events.flatMap((event) => (event.kind === "manifest-stored" ? event.digest : []));
   const bytes = new Map<string, Uint8Array>();
   for (const some of inChunks(digests)) {
@@ -128,7 +145,7 @@ async function reachedByOther(
     const { header, raw } = await readDocument(documents, registry, { kind: "segment", epoch, from });
     const lines = [...decodeLines(raw)];
     if (lines.length === 0 || lines.length > settings.mostPending) return undefined;
-    const changes = await readChanges(database, { after: from - 1, limit: lines.length });
+    const changes = await readEffects(database, { after: from - 1, limit: lines.length });
     // Another process may have moved on and what it wrote be trimmed: then it is not ours to judge.
     if ((await consumerPosition(database.read, consumerName)) !== from - 1) return header.to;
     const isSame = isDeepStrictEqual(

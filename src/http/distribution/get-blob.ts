@@ -33,8 +33,8 @@ export const getBlob = (registry: Registry, authorize: Authorize): Endpoint => (
     if (request.method === "HEAD") {
       // Before anything promises that the blob need not be pushed.
       await requireWhole(registry, blob);
-      const mayPush = authorize(caller, "create", { kind: "repository", name: repository }).allowed;
-      if (mayPush) await renewLease(registry, repository, digest);
+      const some = { kind: "repository", name: repository, tag: { some: true } } as const;
+      if ((await authorize(caller, "create", some)).allowed) await renewLease(registry, repository, digest);
     }
     if (isUnchanged(request, digest)) return { kind: "empty", status: 304, headers: about };
     const wanted = rangeCounts(request, digest) ? request.headers.get("range") : undefined;

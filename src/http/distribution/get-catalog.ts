@@ -1,4 +1,3 @@
-import type { Caller } from "../../access/principal.ts";
 import { fail } from "../../oci/problem.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { Registry } from "../../registry/registry.ts";
@@ -10,11 +9,11 @@ const mostRepositories = 1000;
 
 /** GET and HEAD /v2/_catalog (docker's extension): the repositories that the caller may pull from. */
 export const getCatalog =
-  (registry: Registry, visibleTo: (caller: Caller) => Visible) =>
-  async (request: Incoming, caller: Caller): Promise<Reply> => {
+  (registry: Registry) =>
+  async (request: Incoming, visible: Visible): Promise<Reply> => {
     const limit = readPageSize(request) ?? presetRepositories;
     if (limit > mostRepositories) fail({ code: "PAGINATION_NUMBER_INVALID", given: String(limit) });
-    const page = await listRepositories(registry, visibleTo(caller), { after: readLast(request), limit });
+    const page = await listRepositories(registry, visible, { after: readLast(request), limit });
     const last = page.items.at(-1);
     const hasNext = !page.isLast && last !== undefined;
     return pageReply(hasNext ? nextLink(request, { n: String(limit), last }) : {}, { repositories: page.items });

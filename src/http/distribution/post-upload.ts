@@ -1,4 +1,4 @@
-import type { Authorize } from "../../access/authorize.ts";
+import type { Access } from "../../access/open-access.ts";
 import type { Caller } from "../../access/principal.ts";
 import { algorithmOf, type Digest, type DigestAlgorithm, parseDigest, parseDigestAlgorithm } from "../../oci/digest.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/names.ts";
@@ -7,20 +7,16 @@ import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import { mountBlob } from "../../registry/blobs.ts";
 import { findMountSources } from "../../registry/mount-sources.ts";
 import type { Registry } from "../../registry/registry.ts";
-import type { Visible } from "../../registry/repositories.ts";
 import { pushBlob } from "../../registry/uploads/finish-upload.ts";
 import { startUpload } from "../../registry/uploads/start-upload.ts";
 import type { Call, Endpoint } from "./endpoint.ts";
 import { requireDigest } from "./require-reference.ts";
 import { blobCreated, chunkOf, sessionOwner, uploadHeaders } from "./upload-replies.ts";
 
-interface Access {
-  readonly authorize: Authorize;
-  readonly visibleTo: (caller: Caller) => Visible;
-}
+type MountRights = Pick<Access, "authorize" | "visibleTo">;
 
 /** POST /v2/<name>/blobs/uploads/ (distribution-spec end-4a, 4b, 4c and 11). */
-export const postUpload = (registry: Registry, access: Access): Endpoint => ({
+export const postUpload = (registry: Registry, access: MountRights): Endpoint => ({
   need: "push",
   async run(call) {
     const { request, caller, repository } = call;
@@ -43,14 +39,15 @@ export const postUpload = (registry: Registry, access: Access): Endpoint => ({
 });
 
 /** What cannot be mounted becomes an ordinary upload, whatever the reason: the answer tells nothing of the source. */
-async function tryMount(registry: Registry, access: Access, call: Call): Promise<Reply | undefined> {
+async function tryMount(registry: Registry, access: MountRights, call: Call): Promise<Reply | undefined> {
   const { request, caller, repository } = call;
   const mount = request.query.get("mount");
   const digest = mount === null ? undefined : parseDigest(mount);
   if (digest === undefined) return undefined;
   const from = request.query.get("from");
   const candidates = await findCandidates(registry, access, { caller, repository, digest, from });
-  const sources = candidates.filter((name) => mayRead(access, caller, name));
+  const readable = await Promise.all(candidates.map((name) => mayRead(access, caller, name)));
+  const sources = candidates.filter((_, at) => readable[at]);
   const [first] = candidates;
   if (first !== undefined && sources.length === 0) {
     // The caller may read it, only not with this token: a wider one spares the upload.
@@ -61,8 +58,8 @@ async function tryMount(registry: Registry, access: Access, call: Call): Promise
   return isMounted ? blobCreated(repository, digest) : undefined;
 }
 
-const mayRead = ({ authorize }: Access, caller: Caller, name: RepositoryName): boolean =>
-  authorize(caller, "read", { kind: "repository", name }).allowed;
+const mayRead = async ({ authorize }: MountRights, caller: Caller, name: RepositoryName): Promise<boolean> =>
+  (await authorize(caller, "read", { kind: "repository", name })).allowed;
 
 interface Wanted {
   readonly caller: Caller;
@@ -74,13 +71,16 @@ interface Wanted {
 /** Where the blob may be taken from by right, whatever the scope of the token at hand. */
 async function findCandidates(
   registry: Registry,
-  access: Access,
+  access: MountRights,
   { caller, repository, digest, from }: Wanted,
 ): Promise<readonly RepositoryName[]> {
-  const owner: Caller = { principal: caller.principal };
-  if (from === null) return findMountSources(registry, access.visibleTo(owner), { repository, digest });
+  const { scope: _, ...owner } = caller;
+  if (from === null) {
+    const { visible } = await access.visibleTo(owner);
+    return findMountSources(registry, visible, { repository, digest });
+  }
   const name = parseRepositoryName(from);
-  return name !== undefined && mayRead(access, owner, name) ? [name] : [];
+  return name !== undefined && (await mayRead(access, owner, name)) ? [name] : [];
 }
 
 function readAlgorithm({ query }: Incoming): DigestAlgorithm {

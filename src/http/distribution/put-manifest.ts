@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Authorize } from "../../access/authorize.ts";
+import type { Authorization } from "../../access/authorize.ts";
 import { algorithmOf, type Digest, type DigestAlgorithm } from "../../oci/digest.ts";
 import { largestManifestBytes, parseManifest } from "../../oci/manifest.ts";
 import { parseTag, type Tag } from "../../oci/names.ts";
@@ -7,17 +7,18 @@ import { fail } from "../../oci/problem.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { Incoming } from "../../platform/runtime/http.ts";
 import { pushManifest } from "../../registry/push-manifest.ts";
-import type { Registry } from "../../registry/registry.ts";
+import { type Registry, withTagRights } from "../../registry/registry.ts";
 import { warningHeaders } from "../warning.ts";
 import { readPushCondition } from "./conditional.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { readWhole } from "./read-whole.ts";
+import { refusalOf } from "./tag-refusal.ts";
 import { requireDigest, requireReference } from "./require-reference.ts";
 
 const mostTags = 50;
 
 /** PUT /v2/<name>/manifests/<reference> (distribution-spec end-7a and end-7b). */
-export const putManifest = (registry: Registry, authorize: Authorize): Endpoint => ({
+export const putManifest = (registry: Registry, access: Authorization): Endpoint => ({
   need: "push",
   async run({ request, caller, repository, target }) {
     const reference = requireReference(target);
@@ -27,15 +28,13 @@ export const putManifest = (registry: Registry, authorize: Authorize): Endpoint 
     const digest = checkedDigest(bytes, reference);
     const manifest = parseManifest(bytes, request.headers.get("content-type"));
     const condition = readPushCondition(request);
-    const may = (verb: "create" | "update"): boolean =>
-      authorize(caller, verb, { kind: "repository", name: repository }).allowed;
-    const { absent } = await pushManifest(registry, {
+    const judge = await access.judge(caller, repository);
+    const { absent } = await pushManifest(withTagRights(registry, refusalOf(judge)), {
       repository,
       digest,
       bytes,
       manifest,
       tags,
-      rights: { create: may("create"), update: may("update") },
       ...(condition && { condition }),
     });
     return {

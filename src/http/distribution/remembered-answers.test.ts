@@ -14,7 +14,7 @@ const reply: Reply = {
   body: Buffer.from("{}"),
 };
 const anonymous: Caller = { principal: { kind: "anonymous" } };
-const account: Caller = { principal: { kind: "account", id: "1", name: "a", administrator: false } };
+const account: Caller = { principal: { kind: "account", id: "1", name: "a" } };
 
 const request = (about: Partial<Incoming> = {}, headers: Readonly<Record<string, string>> = {}): Incoming =>
   incoming({ path: "/v2/library/app/manifests/latest", headers: new Map(Object.entries(headers)), ...about });
@@ -30,8 +30,8 @@ function open() {
   const remembered = rememberAnswers(registry as unknown as Registry, () => state.now);
   const repository = parseRepositoryName("library/app");
   if (repository === undefined) throw new Error("no name");
-  const answered = { reply, caller: anonymous, handler: "manifest", repository };
-  const keep = (asked: Incoming, about: Partial<typeof answered> = {}): Reply =>
+  const answered = { reply, caller: anonymous, handler: "manifest", repository, dependsOn: undefined };
+  const keep = (asked: Incoming, about: Partial<Parameters<typeof remembered.keep>[1]> = {}): Reply =>
     remembered.keep(asked, { ...answered, ...about }, remembered.moment());
   return { state, remembered, keep };
 }
@@ -66,7 +66,7 @@ describe("an answer is given again", () => {
     expect(remembered.find(request())).toBeUndefined();
   });
 
-  it.each(["tags", "catalog", "referrers"])("of a list, %s, to the same query", (handler) => {
+  it.each(["tags", "catalog", "referrers", "base"])("of a list, %s, to the same query", (handler) => {
     const { state, remembered, keep } = open();
     state.isWithheld = true;
     const page = request({ path: "/v2/library/app/list", queryText: "n=2&last=a" });
@@ -135,6 +135,24 @@ describe("an answer to credentials", () => {
     const { remembered, keep } = open();
     keep(request({}, credentials), { caller });
     expect(remembered.find(request({}, credentials))).toBeUndefined();
+  });
+});
+
+describe("an answer by a right that something else than the database decides on", () => {
+  it("is not kept where that is the address", () => {
+    const { remembered, keep } = open();
+    keep(request(), { dependsOn: { address: true } });
+    expect(remembered.find(request({ remoteAddress: "192.0.2.2" }))).toBeUndefined();
+    expect(remembered.find(request())).toBeUndefined();
+  });
+
+  it("is given again until the right ends", () => {
+    const { state, remembered, keep } = open();
+    keep(request(), { dependsOn: { until: 2000 } });
+    state.now = 1999;
+    expect(remembered.find(request())).toBeDefined();
+    state.now = 2000;
+    expect(remembered.find(request())).toBeUndefined();
   });
 });
 

@@ -1,4 +1,5 @@
 import { hash, randomBytes } from "node:crypto";
+import type { DependsOn } from "../../access/decide.ts";
 import type { Caller } from "../../access/principal.ts";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/names.ts";
@@ -15,11 +16,13 @@ interface Answered {
   readonly handler: string;
   /** Of a path that names one. */
   readonly repository: RepositoryName | undefined;
+  /** What the decision to give it hangs on beside the database. */
+  readonly dependsOn: DependsOn | undefined;
 }
 
 interface Answer extends Answered {
   readonly reply: Reply & { readonly kind: "bytes" };
-  /** Of a manifest, which read gates may be closed to; lists have none. */
+  /** Of a manifest, which read gates may be closed to; the others have none. */
   readonly manifest: KnownManifest | undefined;
 }
 
@@ -67,18 +70,18 @@ export function rememberAnswers(registry: Registry, now = Date.now): RememberedA
     find(request) {
       if (!isPlainRead(request)) return undefined;
       const answer = answers.get(keyOf(request));
-      if (answer === undefined || !isGood(answer.caller, now())) return undefined;
+      if (answer === undefined || !isGood(answer, now())) return undefined;
       const { manifest } = answer;
       if (manifest === undefined) return answer;
       checkReadGates(registry, manifest.repository, manifest.digest);
       return isUnchanged(request, manifest.digest) ? { ...answer, reply: manifest.unchanged } : answer;
     },
     keep(request, answered, moment) {
-      const { reply, caller, handler } = answered;
+      const { reply, handler } = answered;
       if (reply.kind !== "bytes" || reply.status !== 200 || !isPlainRead(request)) return reply;
       const manifest = handler === "manifest" ? manifestIn(answered) : undefined;
-      const isKept = manifest !== undefined || lists.has(handler);
-      if (isKept && reply.body.byteLength <= mostBytesOfOne && isGood(caller, now())) {
+      const isKept = manifest !== undefined || ungated.has(handler);
+      if (isKept && reply.body.byteLength <= mostBytesOfOne && isGood(answered, now())) {
         know(request.headers.get("authorization"));
         answers.keep(keyOf(request), { ...answered, reply: { ...reply, repeats: true }, manifest }, moment);
       }
@@ -106,7 +109,8 @@ function credentialHashes() {
   return { hashOf, know };
 }
 
-const lists: ReadonlySet<string> = new Set(["tags", "catalog", "referrers"]);
+/** Endpoints whose answers no read gate has a say in. */
+const ungated: ReadonlySet<string> = new Set(["tags", "catalog", "referrers", "base"]);
 
 function manifestIn({ repository, reply: { headers } }: Answered): KnownManifest | undefined {
   const digest = parseDigest(String(headers["docker-content-digest"]));
@@ -118,6 +122,11 @@ function manifestIn({ repository, reply: { headers } }: Answered): KnownManifest
 const isPlainRead = ({ method, path }: Incoming): boolean =>
   (method === "GET" || method === "HEAD") && !path.includes("/blobs/");
 
-/** Credentials of which nobody has said how long they are good have to be shown again. */
-const isGood = ({ principal, scope, goodUntil }: Caller, now: number): boolean =>
-  goodUntil === undefined ? principal.kind === "anonymous" && scope === undefined : now < goodUntil;
+/**
+ * Credentials of which nobody has said how long they are good have to be shown again, and so has an address on which the
+ * right depends: the answers to those without credentials are kept for everyone.
+ */
+function isGood({ caller: { principal, scope, goodUntil }, dependsOn }: Answered, now: number): boolean {
+  if (dependsOn?.address === true || now >= (dependsOn?.until ?? Infinity)) return false;
+  return goodUntil === undefined ? principal.kind === "anonymous" && scope === undefined : now < goodUntil;
+}

@@ -1,6 +1,9 @@
-import type { Authorize, Decision, Resource, Verb } from "../../access/authorize.ts";
+import type { Authorize, Resource } from "../../access/authorize.ts";
+import type { Decision } from "../../access/decide.ts";
+import type { Verb } from "../../access/permissions.ts";
 import type { Caller } from "../../access/principal.ts";
 import { fail } from "../../oci/problem.ts";
+import { deniedBy } from "../denied-by.ts";
 import type { Need } from "./endpoint.ts";
 
 const verbs: Readonly<Record<Need, readonly [Verb, ...Verb[]]>> = {
@@ -24,13 +27,30 @@ export const scopeOf = (resource: Resource, need: Need): string =>
 
 /**
  * Lets the request on, or refuses it: who might be allowed with other credentials is asked for them, who showed the
- * right ones and still may not is told so. The answer never depends on whether the repository exists.
+ * right ones and still may not is told so, and what is missing if they may read there. The answer never depends on
+ * whether a repository exists that the caller may not read.
+ * @returns what allows it
  * @throws RegistryError UNAUTHORIZED, DENIED
  */
-export function requireAccess(authorize: Authorize, caller: Caller, { resource, need, scopes }: Wanted): void {
-  const decisions: readonly Decision[] = verbs[need].map((verb) => authorize(caller, verb, resource));
-  if (decisions.some((decision) => decision.allowed)) return;
-  if (caller.scope !== undefined) fail({ code: "UNAUTHORIZED", scopes, error: "insufficient_scope" });
-  if (caller.principal.kind === "anonymous") fail({ code: "UNAUTHORIZED", scopes });
-  fail({ code: "DENIED", rule: decisions[0]?.because ?? "" });
+export async function requireAccess(
+  authorize: Authorize,
+  caller: Caller,
+  { resource, need, scopes }: Wanted,
+): Promise<Decision> {
+  // What is done to one tag is decided once the tag is known.
+  const some: Resource = resource.kind === "repository" ? { ...resource, tag: { some: true } } : resource;
+  const refusals: Decision[] = [];
+  for (const verb of verbs[need]) {
+    const decision = await authorize(caller, verb, some);
+    if (decision.allowed) return decision;
+    refusals.push(decision);
+  }
+  const [first] = refusals;
+  if (first === undefined) throw new Error("a need is at least one verb");
+  const isAnonymous = caller.principal.kind === "anonymous";
+  const mayWider = refusals.some((one) => !one.allowed && one.lacking === "scope");
+  const mayKnow = !isAnonymous && need !== "pull" && !mayWider && (await authorize(caller, "read", some)).allowed;
+  if (!mayKnow && caller.scope !== undefined) fail({ code: "UNAUTHORIZED", scopes, error: "insufficient_scope" });
+  if (isAnonymous) fail({ code: "UNAUTHORIZED", scopes });
+  return fail(deniedBy(first, mayKnow));
 }

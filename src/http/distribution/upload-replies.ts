@@ -8,9 +8,9 @@ import type { UploadTarget } from "../../registry/uploads/session.ts";
 import type { Caller } from "../../access/principal.ts";
 import type { Call } from "./endpoint.ts";
 
-/** Whose session it is: accounts by their id, which no other account will ever have. */
+/** Whose session it is: by an id that no other will ever have. */
 export const sessionOwner = ({ principal }: Caller): string =>
-  principal.kind === "account" ? `account:${principal.id}` : "anonymous";
+  principal.kind === "anonymous" ? "anonymous" : `${principal.kind}:${principal.id}`;
 
 const uploadId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

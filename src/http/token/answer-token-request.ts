@@ -25,8 +25,8 @@ export async function answerTokenRequest(
   const owner = await ownerOf(access, request.credentials, remoteAddress);
   if (owner.kind === "refused") return owner;
   const { account } = owner;
-  const caller = account === undefined ? anonymous : { principal: principalOf(account) };
-  const granted = grantable(access.authorize, caller, request.scopes);
+  const { principal } = account === undefined ? anonymous : { principal: principalOf(account) };
+  const granted = await grantable(access.authorize, { principal, remoteAddress }, request.scopes);
   const issued = await access.tokens.issue(account, granted);
   const refreshToken =
     account !== undefined && request.wantsRefreshToken ? await refreshTokenFor(access, account, request) : undefined;

@@ -25,6 +25,20 @@ const networks = z
     context.addIssue({ code: "custom", message: `must be addresses and networks such as 10.0.0.0/8, not "${wrong}"` });
   });
 
+const mostOrigins = 64;
+
+/** Each as a browser writes it; none for all, which would be anyone's pages. */
+const origins = z
+  .array(z.string())
+  .max(mostOrigins)
+  .superRefine((texts, context) => {
+    const wrong = texts.find(
+      (text) => !/^https?:$/.test(URL.parse(text)?.protocol ?? "") || URL.parse(text)?.origin !== text,
+    );
+    if (wrong === undefined) return;
+    context.addIssue({ code: "custom", message: `must be origins such as https://pages.example.org, not "${wrong}"` });
+  });
+
 /** Every setting, its limits and its default. Unknown keys are refused: a wrong configuration does not start. */
 export const configSchema = z
   .strictObject({
@@ -45,6 +59,8 @@ export const configSchema = z
         trustedProxies: networks.optional(),
         /** The kind of header that these proxies write. */
         forwardedHeader: z.enum(["x-forwarded", "forwarded"]).default("x-forwarded"),
+        /** Pages elsewhere that may ask the API, with credentials of their own. */
+        corsOrigins: origins.optional(),
         /** Processes that serve the port. With more than one, another one keeps them running. */
         workers: z.number().int().min(1).max(64).default(1),
       })
@@ -77,6 +93,23 @@ export const configSchema = z
           .string()
           .regex(/^[a-zA-Z0-9._:/-]{1,255}$/, "must be 1 to 255 letters, digits and . _ : / -")
           .default("berth"),
+        sessions: z
+          .strictObject({
+            /** How long a session of the API lives without a request that a person has made. */
+            idleSeconds: z
+              .number()
+              .int()
+              .min(60)
+              .max(30 * daySeconds)
+              .default(3600),
+            longestSeconds: z
+              .number()
+              .int()
+              .min(60)
+              .max(90 * daySeconds)
+              .default(daySeconds / 2),
+          })
+          .prefault({}),
         /** Names and bcrypt hashes, of which accounts are made at each start where there are none yet. */
         htpasswdFile: z.string().min(1).optional(),
         /** Where people are known beside the accounts of the database. */

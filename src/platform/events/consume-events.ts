@@ -3,13 +3,15 @@ import { clock } from "../database/clock.ts";
 import type { Database, Reader, Writer } from "../database/database.ts";
 import { prepared } from "../database/prepared.ts";
 import { lastPosition, positionColumn } from "./positions.ts";
-import type { RegistryEvent } from "./registry-event.ts";
+import type { Envelope } from "./access-event.ts";
+import type { AnyEvent } from "./record-events.ts";
 
 /** The events of one transaction, or a part of them where they are very many. */
 export interface Change {
   readonly position: number;
   readonly at: number;
-  readonly events: readonly RegistryEvent[];
+  readonly events: readonly AnyEvent[];
+  readonly envelope: Envelope | undefined;
 }
 
 /** What comes after a position, in order; call `sequenceEvents` first. Fewer than asked for is all there is by now. */
@@ -20,7 +22,7 @@ export async function readChanges(
   const position = positionColumn(dialect);
   const rows = await read
     .selectFrom("event_outbox")
-    .select([`${position} as at_position`, "recorded_at", "events"])
+    .select([`${position} as at_position`, "recorded_at", "events", "envelope"])
     .where(position, ">", after)
     .orderBy(position)
     .limit(limit)
@@ -29,7 +31,9 @@ export async function readChanges(
     position: row.at_position ?? 0,
     at: row.recorded_at,
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as writeEvents wrote it
-    events: JSON.parse(row.events) as RegistryEvent[],
+    events: JSON.parse(row.events) as AnyEvent[],
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- likewise
+    envelope: row.envelope === null ? undefined : (JSON.parse(row.envelope) as Envelope),
   }));
 }
 

@@ -20,5 +20,11 @@ export const eventMigrations: Migrations = {
           .execute();
       },
     },
+    {
+      name: "202611282110_envelope",
+      async up({ schema }, { text }) {
+        await schema.alterTable("event_outbox").addColumn("envelope", text).execute();
+      },
+    },
   ],
 };

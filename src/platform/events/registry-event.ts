@@ -1,5 +1,6 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
+import type { Visibility } from "../../oci/visibility.ts";
 import type { BlobKey } from "../blobs/blob-store.ts";
 
 /**
@@ -7,7 +8,19 @@ import type { BlobKey } from "../blobs/blob-store.ts";
  * once, gets the registry's tables. Times are milliseconds since 1970 by the database's clock.
  */
 export type RegistryEvent =
-  | { readonly kind: "repository-created"; readonly repository: RepositoryName; readonly at: number }
+  | {
+      readonly kind: "repository-created";
+      readonly repository: RepositoryName;
+      /** Absent in what was written before there was any: public below `library`, private elsewhere. */
+      readonly visibility?: Visibility;
+      readonly at: number;
+    }
+  | {
+      readonly kind: "visibility-changed";
+      readonly repository: RepositoryName;
+      readonly from: Visibility;
+      readonly visibility: Visibility;
+    }
   /** A digest got its key: the first, or another in the place of one whose bytes were damaged. */
   | {
       readonly kind: "blob-stored";

@@ -10,6 +10,8 @@ declare module "../database/database.ts" {
       readonly recorded_at: number;
       /** JSON. */
       readonly events: string;
+      /** JSON: whose doing it was, where that is told. */
+      readonly envelope: string | null;
     };
     /** Who reads the events, and up to where they have. What all of them have read goes. */
     event_consumers: { readonly name: string; readonly position: number };

@@ -110,7 +110,6 @@ function pushOf(universe: Universe, { repository, manifest, tags, condition }: P
     repository: known(universe.repositories, repository),
     ...known(universe.manifests, manifest).content,
     tags: tags.map((tag): Tag => tagName(tag)),
-    rights: { create: true, update: true },
     ...(condition && { condition: conditionOf(universe, condition) }),
   };
 }

@@ -1,0 +1,42 @@
+import type { RecordingWriter } from "../../platform/events/record-events.ts";
+import type { Caller } from "../principal.ts";
+import type { Body, Contract, Params, Query, Value } from "./contract.ts";
+
+/** A request that was let through, with all that it says read and checked. */
+export interface Call<C extends Contract> {
+  readonly params: Params<C>;
+  readonly query: Query<C>;
+  readonly body: Body<C>;
+  readonly caller: Caller;
+  readonly remoteAddress: string;
+  readonly dryRun: boolean;
+  /** The revision that a change means; `undefined`: whichever it is. */
+  readonly expected: number | undefined;
+  /**
+   * The one transaction of a change, whose events tell who has made it. With it goes what the answer to the same request
+   * once more is made of; a dry run leaves nothing of it.
+   */
+  readonly commit: (work: (tx: RecordingWriter) => Promise<Value<C>>) => Promise<Value<C>>;
+  readonly session: KeptSession;
+}
+
+/** What the client keeps of a session: its secret, which no other answer ever holds. */
+export interface KeptSession {
+  readonly secret: string | undefined;
+  keep(secret: string): void;
+  drop(): void;
+}
+
+export interface Route {
+  readonly contract: Contract;
+  readonly run: (call: Call<Contract>) => Promise<unknown>;
+}
+
+/** Puts a contract together with what it does; of the one, the other's types are those. */
+export const route = <C extends Contract>(
+  contract: C,
+  run: (call: Call<NoInfer<C>>) => Promise<Value<NoInfer<C>>>,
+): Route => ({
+  contract,
+  run,
+});

@@ -1,0 +1,225 @@
+import { randomUUID } from "node:crypto";
+import type { JsonObject } from "../../oci/json.ts";
+import type { Reader, Writer } from "../../platform/database/database.ts";
+import { within } from "../../platform/database/prepared.ts";
+import { recordEvents } from "../../platform/events/record-events.ts";
+import { authorizer, type Resource } from "../authorize.ts";
+import type { AccessChange } from "../change-access.ts";
+import { requireAnotherAdministrator } from "../last-one.ts";
+import { findNamespace, namespaceLabel } from "../organizations/namespaces.ts";
+import type { Caller } from "../principal.ts";
+import { subjects, verbs } from "../permissions.ts";
+import { refuse } from "../refusal.ts";
+import { requireAccount, requireOrganization, requireTeam } from "../require-named.ts";
+import type { GrantedKind, GrantScopeKind } from "../tables.ts";
+import { requireRole, type StoredRole } from "./custom-roles.ts";
+import {
+  type Grantee,
+  type GrantScope,
+  namespaceCandidates,
+  type NewGrant,
+  requireConditions,
+  requirePattern,
+} from "./grant.ts";
+
+/** Where a grant is stored as being, and where the one who makes it must have all of it. */
+interface StoredScope {
+  readonly kind: GrantScopeKind;
+  readonly id: string;
+  readonly pattern: string | null;
+  readonly place: Exclude<Resource, { readonly kind: "catalog" }>;
+  readonly organizationId: string | undefined;
+}
+
+interface StoredGrantee {
+  readonly kind: GrantedKind;
+  readonly id: string;
+  /** Of a team. */
+  readonly organizationId?: string;
+}
+
+/**
+ * Gives a role on a place. Nobody gives more than they have there themselves, without conditions.
+ * @returns its id
+ * @throws RegistryError
+ */
+export async function createGrant(change: AccessChange, wanted: NewGrant): Promise<string> {
+  const { tx, now } = change;
+  requireConditions(wanted.conditions ?? {}, now);
+  const role = await requireRole(tx, wanted.role);
+  if (role.permissions.size === 0) refuse("invalid", `the role ${role.name} allows nothing`);
+  const grant = { role, scope: await findScope(tx, wanted.on), to: await findGrantee(tx, wanted.to) };
+  if (change.by !== "operator") await requireAllOf(change, change.by, grant);
+  return insertGrant(change, { ...grant, wanted });
+}
+
+interface Resolved {
+  readonly role: StoredRole;
+  readonly scope: StoredScope;
+  readonly to: StoredGrantee;
+}
+
+async function insertGrant(
+  { tx, now }: AccessChange,
+  { role, scope, to, wanted }: Resolved & { readonly wanted: NewGrant },
+): Promise<string> {
+  const { tags, networks, until } = wanted.conditions ?? {};
+  const id = randomUUID();
+  await tx
+    .insertInto("grants")
+    .values({
+      id,
+      principal_kind: to.kind,
+      principal_id: to.id,
+      role: role.id,
+      scope_kind: scope.kind,
+      scope_id: scope.id,
+      pattern: scope.pattern,
+      tag_pattern: tags ?? null,
+      networks: networks === undefined ? null : JSON.stringify(networks),
+      expires_at: until ?? null,
+      created_at: now,
+    })
+    .execute();
+  await followAdministrator(tx, { to, role: role.id });
+  const target = { id, name: role.name };
+  recordEvents(tx, { kind: "access-changed", action: "grant-created", target, after: told(wanted) });
+  return id;
+}
+
+const told = ({ to, role, on, conditions }: NewGrant): JsonObject => ({
+  to: { ...to },
+  role,
+  on: { ...on },
+  ...(conditions && { conditions: { ...conditions } }),
+});
+
+/** @throws RegistryError for the last administrator's */
+export async function deleteGrant({ tx }: AccessChange, id: string): Promise<void> {
+  const grant = await tx.selectFrom("grants").selectAll().where("id", "=", id).executeTakeFirst();
+  if (grant === undefined) return refuse("unknown", `grant ${id}`);
+  const isAdministrator = grant.role === "administrator" && grant.scope_kind === "instance";
+  if (isAdministrator && grant.principal_kind === "account") {
+    await requireAnotherAdministrator(tx, grant.principal_id, id);
+  }
+  await tx.deleteFrom("grants").where("id", "=", id).execute();
+  await followAdministrator(tx, { to: { kind: grant.principal_kind, id: grant.principal_id }, role: grant.role });
+  const { created_at: _, id: __, ...before } = grant;
+  recordEvents(tx, { kind: "access-changed", action: "grant-deleted", target: { id, name: grant.role }, before });
+}
+
+/** A server of the version before, beside this one, reads the column. */
+async function followAdministrator(
+  tx: Writer,
+  { to, role }: { readonly to: StoredGrantee; readonly role: string },
+): Promise<void> {
+  if (to.kind !== "account" || role !== "administrator") return;
+  const left = await tx
+    .selectFrom("grants")
+    .select("id")
+    .where("principal_kind", "=", "account")
+    .where("principal_id", "=", to.id)
+    .where("scope_kind", "=", "instance")
+    .where("scope_id", "=", "")
+    .where("role", "=", "administrator")
+    .where("networks", "is", null)
+    .where("expires_at", "is", null)
+    .limit(1)
+    .execute();
+  await tx.updateTable("accounts").set({ administrator: left.length }).where("id", "=", to.id).execute();
+}
+
+/** By what is held in this very transaction. @throws RegistryError */
+async function requireAllOf(
+  { tx, database, now }: AccessChange,
+  caller: Caller,
+  { role, scope, to }: Resolved,
+): Promise<void> {
+  const { authorize } = authorizer({
+    database: within(tx, database),
+    revision: async () => 0,
+    policy: { mode: "standard" },
+    now: () => now,
+  });
+  if (to.organizationId !== undefined && to.organizationId !== scope.organizationId) {
+    const decision = await authorize(caller, "create", { kind: "instance", subject: "grant" });
+    if (!decision.allowed) refuse("forbidden", "a team is given roles in its own organization");
+  }
+  for (const subject of subjects) {
+    for (const verb of verbs) {
+      if (!role.permissions.has(`${subject}:${verb}`)) continue;
+      const { allowed, dependsOn } = await authorize(caller, verb, { ...scope.place, subject });
+      if (!allowed || dependsOn !== undefined) {
+        refuse("forbidden", `nobody gives more than they have, and you do not have ${subject}:${verb} there`);
+      }
+    }
+  }
+}
+
+/** By its name. @throws RegistryError */
+export async function findGrantee(reader: Reader, to: Grantee): Promise<StoredGrantee> {
+  switch (to.kind) {
+    case "account":
+      return { kind: "account", id: (await requireAccount(reader, to.name)).id };
+    case "team": {
+      const { id, organization } = await requireTeam(reader, to.name);
+      return { kind: "team", id, organizationId: organization.id };
+    }
+    case "signed-in":
+    case "anonymous":
+      return { kind: to.kind, id: "" };
+    default:
+      return to satisfies never;
+  }
+}
+
+/** By its name. @throws RegistryError */
+export async function findScope(reader: Reader, on: GrantScope): Promise<StoredScope> {
+  switch (on.kind) {
+    case "instance":
+      return { kind: "instance", id: "", pattern: null, place: { kind: "instance" }, organizationId: undefined };
+    case "organization": {
+      const { id } = await requireOrganization(reader, on.name);
+      return { kind: "organization", id, pattern: null, place: { kind: "organization", id }, organizationId: id };
+    }
+    case "namespace": {
+      const found = (await findNamespace(reader, on.name)) ?? refuse("unknown", `namespace ${namespaceLabel(on.name)}`);
+      const place = { kind: "namespace", name: on.name } as const;
+      return { kind: "namespace", id: found.id, pattern: null, place, organizationId: await ownerOf(reader, on.name) };
+    }
+    case "repository": {
+      const row = await reader.selectFrom("repositories").select("id").where("name", "=", on.name).executeTakeFirst();
+      if (row === undefined) return refuse("unknown", `repository ${on.name}: create it, or grant on a pattern`);
+      const place = { kind: "repository", name: on.name } as const;
+      const organizationId = on.name.includes("/") ? await ownerOf(reader, on.name) : undefined;
+      return { kind: "repository", id: String(row.id), pattern: null, place, organizationId };
+    }
+    case "pattern":
+      return resolvePattern(reader, on.pattern);
+    default:
+      return on satisfies never;
+  }
+}
+
+async function resolvePattern(reader: Reader, pattern: string): Promise<StoredScope> {
+  requirePattern(pattern);
+  for (const name of namespaceCandidates(pattern)) {
+    const found = await findNamespace(reader, name);
+    if (found === undefined) continue;
+    const rest = name === "" ? pattern : pattern.slice(name.length + 1);
+    const place = { kind: "namespace", name } as const;
+    const organizationId = await ownerOf(reader, name);
+    // All of a namespace is a grant on the namespace.
+    return rest === "**"
+      ? { kind: "namespace", id: found.id, pattern: null, place, organizationId }
+      : { kind: "pattern", id: found.id, pattern: rest, place, organizationId };
+  }
+  return refuse("unknown", `namespace that ${pattern} begins with: create it first`);
+}
+
+/** The organization that a namespace, or the one that a name is in, belongs to. */
+async function ownerOf(reader: Reader, name: string): Promise<string | undefined> {
+  const [top = ""] = name.split("/", 1);
+  const found = await findNamespace(reader, top);
+  return found?.ownerKind === "organization" ? found.ownerId : undefined;
+}

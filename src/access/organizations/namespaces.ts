@@ -1,0 +1,164 @@
+import { randomUUID } from "node:crypto";
+import { parseRepositoryName, type RepositoryName } from "../../oci/names.ts";
+import type { Visibility } from "../../oci/visibility.ts";
+import type { Reader, Writer } from "../../platform/database/database.ts";
+import { recordEvents } from "../../platform/events/record-events.ts";
+import { createRepository, type Page, type PageRequest, setVisibility, toPage } from "../../registry/repositories.ts";
+import type { AccessChange } from "../change-access.ts";
+import { refuse } from "../refusal.ts";
+import { visibilityOfNew } from "../rights.ts";
+import type { CreateOnPush, NamespaceOwnerKind } from "../tables.ts";
+import { within } from "../../platform/database/prepared.ts";
+import { removeNamespace, requireNoRepositories } from "./remove-namespaces.ts";
+
+/** What is not said here is as the namespace above says, and `private` and `project-admins` at the top. */
+export interface NamespaceRules {
+  readonly visibility?: Visibility;
+  readonly createOnPush?: CreateOnPush;
+}
+
+export interface Namespace extends NamespaceRules {
+  readonly id: string;
+  readonly name: string;
+  readonly ownerKind: NamespaceOwnerKind;
+  readonly ownerId: string;
+}
+
+/** How the namespace of names without a slash is called where it has to be called something. */
+export const namespaceLabel = (name: string): string => (name === "" ? "/" : name);
+
+/**
+ * One of the instance's, or one below another, whose owner it shares.
+ * @throws RegistryError
+ */
+export async function createNamespace(
+  { tx, now }: AccessChange,
+  wanted: NamespaceRules & { readonly name: string },
+): Promise<Namespace> {
+  const { name, visibility, createOnPush } = wanted;
+  if (parseRepositoryName(name) === undefined)
+    refuse("invalid", "a namespace's name is the beginning of a repository's");
+  const [top = ""] = name.split("/", 1);
+  const isTop = name === top;
+  if (!isTop && (await findNamespace(tx, top)) === undefined) refuse("unknown", `namespace ${top}`);
+  const row = {
+    id: randomUUID(),
+    name,
+    owner_kind: isTop ? ("instance" as const) : ("above" as const),
+    owner_id: "",
+    visibility: visibility ?? null,
+    create_on_push: createOnPush ?? null,
+    created_at: now,
+  };
+  const made = await tx
+    .insertInto("namespaces")
+    .values(row)
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .returning("id")
+    .execute();
+  if (made.length === 0) refuse("taken", `there is a namespace ${name}`);
+  const target = { id: row.id, name };
+  recordEvents(tx, { kind: "access-changed", action: "namespace-created", target, after: rulesOf(wanted) });
+  return { ...target, ownerKind: row.owner_kind, ownerId: "", ...rulesOf(wanted) };
+}
+
+/** What is not given stays. Repositories that exist keep their visibility. @throws RegistryError */
+export async function changeNamespace(
+  { tx }: AccessChange,
+  wanted: NamespaceRules & { readonly name: string },
+): Promise<void> {
+  const { name, visibility, createOnPush } = wanted;
+  const found = await findNamespace(tx, name);
+  if (found === undefined) return refuse("unknown", `namespace ${namespaceLabel(name)}`);
+  const set = {
+    ...(visibility !== undefined && { visibility }),
+    ...(createOnPush !== undefined && { create_on_push: createOnPush }),
+  };
+  if (Object.keys(set).length === 0) return;
+  await tx.updateTable("namespaces").set(set).where("id", "=", found.id).execute();
+  recordEvents(tx, {
+    kind: "access-changed",
+    action: "namespace-changed",
+    target: { id: found.id, name },
+    before: rulesOf(found),
+    after: rulesOf({ ...found, ...wanted }),
+  });
+}
+
+const rulesOf = ({ visibility, createOnPush }: NamespaceRules) => ({
+  ...(visibility && { visibility }),
+  ...(createOnPush && { createOnPush }),
+});
+
+/**
+ * With what was granted on it. That of an organization or an account goes with its owner alone; one below another leaves
+ * its repositories to that.
+ * @throws RegistryError
+ */
+export async function deleteNamespace({ tx }: AccessChange, name: string): Promise<void> {
+  const found = await findNamespace(tx, name);
+  if (found === undefined) return refuse("unknown", `namespace ${namespaceLabel(name)}`);
+  if (name === "" || name === "library") refuse("in-the-way", "this namespace is part of every registry");
+  if (found.ownerKind === "organization" || found.ownerKind === "account") {
+    refuse("in-the-way", `it goes with the ${found.ownerKind} whose it is`);
+  }
+  if (found.ownerKind !== "above") await requireNoRepositories(tx, name);
+  await removeNamespace(tx, name);
+  recordEvents(tx, { kind: "access-changed", action: "namespace-deleted", target: { id: found.id, name } });
+}
+
+const columns = ["id", "name", "owner_kind", "owner_id", "visibility", "create_on_push"] as const;
+
+interface Row {
+  readonly id: string;
+  readonly name: string;
+  readonly owner_kind: NamespaceOwnerKind;
+  readonly owner_id: string;
+  readonly visibility: Visibility | null;
+  readonly create_on_push: CreateOnPush | null;
+}
+
+const toNamespace = (row: Row): Namespace => ({
+  id: row.id,
+  name: row.name,
+  ownerKind: row.owner_kind,
+  ownerId: row.owner_id,
+  ...(row.visibility !== null && { visibility: row.visibility }),
+  ...(row.create_on_push !== null && { createOnPush: row.create_on_push }),
+});
+
+export async function findNamespace(reader: Reader | Writer, name: string): Promise<Namespace | undefined> {
+  const row = await reader.selectFrom("namespaces").select(columns).where("name", "=", name).executeTakeFirst();
+  return row && toNamespace(row);
+}
+
+/** By name; `after` is not given for the first page, as the first name is empty. */
+export async function listNamespaces(reader: Reader, { after, limit }: PageRequest): Promise<Page<Namespace>> {
+  const rows = await reader
+    .selectFrom("namespaces")
+    .select(columns)
+    .$if(after !== undefined, (query) => query.where("name", ">", after ?? ""))
+    .orderBy("name")
+    .limit(limit + 1)
+    .execute();
+  return toPage(rows.map(toNamespace), limit);
+}
+
+/** As visible as its namespace says, unless another visibility is given. @throws RegistryError where it exists */
+export async function createEmptyRepository(
+  { tx, database }: AccessChange,
+  { name, visibility }: { readonly name: RepositoryName; readonly visibility?: Visibility },
+): Promise<void> {
+  const found = await tx.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
+  if (found !== undefined) refuse("taken", `there is a repository ${name}`);
+  const shown = visibility ?? (await visibilityOfNew(within(tx, database), name));
+  await createRepository(database, tx, { name, visibility: shown });
+}
+
+/** @throws RegistryError where there is no such repository */
+export async function changeVisibility(
+  { tx }: AccessChange,
+  { name, visibility }: { readonly name: RepositoryName; readonly visibility: Visibility },
+): Promise<void> {
+  if ((await setVisibility(tx, name, visibility)) === undefined) refuse("unknown", `repository ${name}`);
+}

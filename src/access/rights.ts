@@ -1,0 +1,167 @@
+import { sql } from "kysely";
+import type { RepositoryName } from "../oci/names.ts";
+import type { Visibility } from "../oci/visibility.ts";
+import { prepared, type Reading } from "../platform/database/prepared.ts";
+import { asMember, asOwner, asOwnNamespace, type GrantRow, type Held, heldBy } from "./held.ts";
+import { matchesName, parseNamePattern } from "./pattern.ts";
+import type { Principal } from "./principal.ts";
+import type { CreateOnPush, NamespaceOwnerKind, OrganizationRole } from "./tables.ts";
+
+/** A place in the tree of instance, organization, namespaces and repository. */
+export type Place =
+  | { readonly kind: "repository"; readonly name: RepositoryName }
+  /** An empty name is the one of names without a slash. */
+  | { readonly kind: "namespace"; readonly name: string }
+  | { readonly kind: "organization"; readonly id: string }
+  | { readonly kind: "instance" };
+
+/** What somebody has on a place, and what the place is. */
+export interface Rights {
+  /** Absent where there is no such repository. */
+  readonly repository?: { readonly id: string; readonly visibility: Visibility };
+  /** Of repositories that are made there. */
+  readonly visibilityOfNew: Visibility;
+  readonly createOnPush: CreateOnPush;
+  readonly held: readonly Held[];
+}
+
+/** The namespaces of a name, the outermost first. */
+function namespacesOf(name: string): readonly string[] {
+  const segments = name.split("/");
+  return segments.length === 1 ? [""] : segments.slice(1).map((_, at) => segments.slice(0, at + 1).join("/"));
+}
+
+interface Asked {
+  readonly kind: string;
+  readonly id: string;
+  readonly repository: string;
+  /** JSON */
+  readonly namespaces: string;
+  readonly organization: string;
+}
+
+interface NamespaceFacts {
+  readonly kind: "namespace";
+  readonly name: string;
+  readonly owner_kind: NamespaceOwnerKind;
+  readonly owner_id: string;
+  readonly visibility: Visibility | null;
+  readonly create_on_push: CreateOnPush | null;
+}
+
+type Row =
+  | { readonly kind: "repository"; readonly id: string; readonly visibility: Visibility }
+  | NamespaceFacts
+  | { readonly kind: "member"; readonly role: OrganizationRole }
+  | (GrantRow & { readonly kind: "grant"; readonly namespace: string | null; readonly pattern: string | null });
+
+/** Who is meant where somebody asks: they themselves, their teams, everyone signed in, everyone. */
+export const askingSql = (kind: string, id: string) => sql`
+  select 'anonymous' as kind, '' as id, cast(null as text) as team
+  union all select 'signed-in', '', null where ${kind} = 'account'
+  union all select ${kind}, ${id}, null where ${kind} <> 'anonymous'
+  union all select 'team', teams.id, organizations.name || '/' || teams.name
+    from team_members join teams on teams.id = team_members.team_id
+    join organizations on organizations.id = teams.organization_id
+    where team_members.account_id = ${id} and ${kind} = 'account'`;
+
+/** All that decides, in one query; the columns that a kind of row does not have are null. */
+const load = prepared((read, given: Asked & Record<string, string>, dialect) => {
+  const names =
+    dialect === "sqlite"
+      ? sql`select value from json_each(${given.namespaces})`
+      : sql`
+    select json_array_elements_text(cast(${given.namespaces} as json))`;
+  const rows = sql<object>`(
+    with asking as (${askingSql(given.kind, given.id)}),
+    repository as (
+      select cast(id as text) as id, visibility from repositories where name = ${given.repository}
+    ),
+    spaces as (select * from namespaces where name in (${names})),
+    places as (
+      select 'instance' as kind, '' as id, cast(null as text) as namespace
+      union all select 'organization', ${given.organization}, null
+      union all select 'organization', owner_id, null from spaces where owner_kind = 'organization'
+      union all select 'namespace', id, null from spaces
+      union all select 'pattern', id, name from spaces
+      union all select 'repository', id, null from repository
+    )
+    select 'grant' as kind, grants.id, grants.role, roles.name as role_name, roles.permissions,
+      grants.principal_kind as granted_to, asking.team, grants.scope_kind, places.namespace, grants.pattern,
+      grants.tag_pattern, grants.networks, grants.expires_at,
+      cast(null as text) as name, cast(null as text) as owner_kind, cast(null as text) as owner_id,
+      cast(null as text) as visibility, cast(null as text) as create_on_push
+    from places cross join asking
+      join grants on grants.principal_kind = asking.kind and grants.principal_id = asking.id
+        and grants.scope_kind = places.kind and grants.scope_id = places.id
+      left join roles on roles.id = grants.role
+    union all select 'namespace', id, null, null, null, null, null, null, null, null, null, null, null,
+      name, owner_kind, owner_id, visibility, create_on_push from spaces
+    union all select 'repository', id, null, null, null, null, null, null, null, null, null, null, null,
+      null, null, null, visibility, null from repository
+    union all select 'member', organization_id, role, null, null, null, null, null, null, null, null, null, null,
+      null, null, null, null, null
+    from organization_members where ${given.kind} = 'account' and account_id = ${given.id}
+      and (organization_id = ${given.organization}
+        or organization_id in (select owner_id from spaces where owner_kind = 'organization'))
+  )`;
+  return read.selectFrom(rows.as("rights")).selectAll().$castTo<Row>();
+});
+
+export async function loadRights(database: Reading, principal: Principal, place: Place): Promise<Rights> {
+  const rows = await load(database, {
+    kind: principal.kind,
+    id: principal.kind === "anonymous" ? "" : principal.id,
+    repository: place.kind === "repository" ? place.name : "",
+    namespaces: JSON.stringify(namespacesAt(place)),
+    organization: place.kind === "organization" ? place.id : "",
+  });
+  const repository = rows.find((row) => row.kind === "repository");
+  const namespaces = rows.filter((row) => row.kind === "namespace").toSorted((a, b) => a.name.length - b.name.length);
+  return {
+    ...(repository && { repository: { id: repository.id, visibility: repository.visibility } }),
+    visibilityOfNew: namespaces.findLast(({ visibility }) => visibility !== null)?.visibility ?? "private",
+    createOnPush: namespaces.findLast(({ create_on_push: rule }) => rule !== null)?.create_on_push ?? "project-admins",
+    held: [...heldByPlace(principal, namespaces), ...rows.flatMap((row) => heldInRow(row, place))],
+  };
+}
+
+function namespacesAt(place: Place): readonly string[] {
+  if (place.kind === "repository") return namespacesOf(place.name);
+  if (place.kind !== "namespace") return [];
+  return place.name.includes("/") ? [...namespacesOf(place.name), place.name] : [place.name];
+}
+
+const heldByPlace = (principal: Principal, namespaces: readonly NamespaceFacts[]): readonly Held[] =>
+  principal.kind === "account" &&
+  namespaces.some((one) => one.owner_kind === "account" && one.owner_id === principal.id)
+    ? [asOwnNamespace]
+    : [];
+
+function heldInRow(row: Row, place: Place): readonly Held[] {
+  switch (row.kind) {
+    case "member":
+      return row.role === "owner" ? [asOwner, asMember] : [asMember];
+    case "grant":
+      return row.scope_kind !== "pattern" || coversByPattern(row, place) ? [heldBy(row)] : [];
+    case "namespace":
+    case "repository":
+      return [];
+    default:
+      return row satisfies never;
+  }
+}
+
+function coversByPattern(
+  { namespace, pattern }: { readonly namespace: string | null; readonly pattern: string | null },
+  place: Place,
+): boolean {
+  const parsed = parseNamePattern(pattern ?? "");
+  if (parsed === undefined || namespace === null || place.kind !== "repository") return false;
+  return matchesName(parsed, namespace === "" ? place.name : place.name.slice(namespace.length + 1));
+}
+
+/** What repositories of this name are made as. */
+export async function visibilityOfNew(database: Reading, name: RepositoryName): Promise<Visibility> {
+  return (await loadRights(database, { kind: "anonymous" }, { kind: "repository", name })).visibilityOfNew;
+}

@@ -1,0 +1,83 @@
+import { userInfo } from "node:os";
+import type { Command } from "commander";
+import { ApiRefusal, type CallApi } from "../access/api/client.ts";
+import { administrationRoutes } from "../http/api/api-routes.ts";
+import { callLocally } from "../http/api/call-locally.ts";
+import { tellProblems } from "../http/problem-reply.ts";
+import { RegistryError } from "../oci/problem.ts";
+import type { Envelope } from "../platform/events/access-event.ts";
+import { OutboundError } from "../platform/net/outbound.ts";
+import { createPasswords } from "../platform/passwords/passwords.ts";
+import { remoteApi, serverOf } from "./remote-api.ts";
+import { readSavedSessions } from "./saved-sessions.ts";
+import { type CommonOptions, withCommonOptions } from "./settings.ts";
+import { StartError } from "./start-error.ts";
+import { withRegistry } from "./with-registry.ts";
+
+export interface ServerOptions {
+  readonly server?: string;
+  readonly caFile?: string;
+}
+
+export interface ApiOptions extends CommonOptions, ServerOptions {
+  readonly json?: true;
+}
+
+export const withServerOptions = (command: Command): Command =>
+  command
+    .option("--server <url>", "ask this server, where `berth login` has signed in (default BERTH_SERVER)")
+    .option("--ca-file <file>", "authorities in PEM that the server is trusted by, beside the usual ones");
+
+/** The options of every command that asks a running server, or works on the data folder. */
+export const withApiOptions = (command: Command): Command =>
+  withServerOptions(withCommonOptions(command)).option("--json", "JSON, one object a line");
+
+/** The server that a command is for; `undefined`: the data folder. */
+const serverName = ({ server, data }: ServerOptions & CommonOptions): string | undefined =>
+  server ?? (data === undefined ? process.env["BERTH_SERVER"] : undefined);
+
+/** Gives a command the API, of a server or of the data folder. @throws StartError for what is refused */
+export const withApi = (options: ApiOptions, work: (call: CallApi) => Promise<void>): Promise<void> =>
+  withStartErrors(async () => {
+    const name = serverName(options);
+    if (name === undefined) await withLocalApi(options, work);
+    else await work(await signedIn(name, options.caFile));
+  });
+
+/** @throws StartError for what the API refuses */
+export async function withStartErrors(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw toStartError(error);
+  }
+}
+
+async function signedIn(name: string, caFile: string | undefined): Promise<CallApi> {
+  const server = serverOf(name, caFile);
+  const saved = (await readSavedSessions())[server.origin];
+  if (saved === undefined) throw new StartError(`nobody has signed in to ${server.origin}; berth login does`);
+  return remoteApi(server, saved.cookie);
+}
+
+const oneAtATime = { concurrent: 1, waiting: 0 };
+
+const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<void>): Promise<void> =>
+  withRegistry(options, async ({ database }, { data }) => {
+    const passwords = createPasswords(oneAtATime);
+    const routes = administrationRoutes({ database, passwords, dataFolder: data, now: Date.now });
+    await work(callLocally({ database, routes, envelope: operator() }));
+  });
+
+const operator = (): Envelope => ({ actor: { kind: "operator", id: "", name: userInfo().username } });
+
+/** What the operator can set right, told in one line; anything else is a bug. */
+function toStartError(error: unknown): unknown {
+  if (error instanceof ApiRefusal) {
+    return new StartError(error.status === 401 ? `${error.message}; berth login signs in` : error.message);
+  }
+  if (error instanceof OutboundError) return new StartError(error.message);
+  if (!(error instanceof RegistryError)) return error;
+  const { errors } = tellProblems(error.problems, () => undefined);
+  return new StartError(errors.map(({ message }) => message).join("; "));
+}
