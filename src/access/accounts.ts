@@ -50,6 +50,8 @@ export const accountOf = (row: AccountRow): Account => ({
 });
 
 export interface NewAccount {
+  /** Without a namespace of its own. */
+  readonly restricted?: boolean;
   /** Random, where it is not given. */
   readonly id?: string;
   readonly name: AccountName;
@@ -83,7 +85,7 @@ export async function createAccount(tx: Writer, account: NewAccount): Promise<bo
     .onConflict((conflict) => conflict.column("name").doNothing())
     .executeTakeFirst();
   if (result.numInsertedOrUpdatedRows !== 1n) return false;
-  await giveNamespace(tx, { id, name: account.name, createdAt });
+  if (account.restricted !== true) await giveNamespace(tx, { id, name: account.name, createdAt });
   if (account.administrator) await makeAdministrator(tx, id, createdAt);
   return true;
 }
@@ -151,6 +153,7 @@ export async function deleteAccount(tx: Writer, id: string): Promise<void> {
     "organization_members",
     "refresh_tokens",
     "account_identities",
+    "synced_members",
     "sessions",
   ] as const) {
     await tx.deleteFrom(table).where("account_id", "=", id).execute();

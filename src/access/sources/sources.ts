@@ -5,7 +5,7 @@ import { loggable } from "../../platform/telemetry/loggable.ts";
 import type { Account } from "../accounts.ts";
 import { type CircuitBreaker, circuitBreaker } from "./circuit-breaker.ts";
 import { accountOfIdentity, sourceOfAccount } from "./identities.ts";
-import { type Confirm, hasIdentities, resyncSource, suspendOthers } from "./resync.ts";
+import { type Confirm, hasIdentities, markStale, resyncSource, suspendOthers } from "./resync.ts";
 import { type Identity, type Source, type SourceAnswer, SourceUnavailable } from "./source.ts";
 
 /** An account whose password a source has just confirmed, and for how long its word counts. */
@@ -88,7 +88,7 @@ export function openSources(sources: readonly Source[], deps: SourcesDeps): Sour
     hasAccounts: () => hasIdentities(deps.database, names),
     async resync(signal) {
       const words: string[] = [];
-      const others = await suspendOthers(deps.database, names);
+      const others = await suspendOthers(deps.database, names, deps.now());
       if (others > 0) deps.log.warn("accounts suspended", { accounts: others, reason: "their source is not enabled" });
       for (const { source, breaker } of guarded) {
         const confirm: Confirm = (subjects) => breaker.run(() => source.confirm(subjects));
@@ -99,6 +99,11 @@ export function openSources(sources: readonly Source[], deps: SourcesDeps): Sour
         } catch (error) {
           if (!(error instanceof SourceUnavailable)) throw error;
           deps.count(source.name, "unavailable");
+          const stale = await markStale(deps.database, source.name, {
+            before: deps.now() - source.staleMs,
+            now: deps.now(),
+          });
+          if (stale > 0) deps.log.warn("accounts may only read", { accounts: stale, source: source.name });
           words.push(`${source.name} does not answer`);
         }
       }

@@ -3,6 +3,7 @@ import type { DirectoryFilter } from "../../../platform/net/directory/directory-
 import type { DirectoryEntry, DirectorySession } from "../../../platform/net/directory/directory-session.ts";
 import { canonicalName } from "../../account-name.ts";
 import type { Identity } from "../source.ts";
+import { canonicalDn } from "./canonical-dn.ts";
 import { findGroups, type GroupMember } from "./find-groups.ts";
 import { isBinaryId, subjectOf, valueOfSubject } from "./subject.ts";
 
@@ -31,11 +32,23 @@ export async function findPerson(session: DirectorySession, settings: LdapSettin
   return person === undefined ? { kind: "unclear", why: `it has no ${user.idAttribute}` } : { kind: "one", person };
 }
 
-/** Who they are, with the groups that they are in now. @throws DirectoryError */
+/** Who they are, with all that depends on the groups that they are in now. @throws DirectoryError */
 export async function withGroups(session: DirectorySession, settings: LdapSettings, person: Person): Promise<Identity> {
-  const { groups } = settings;
-  if (groups === undefined) return person.identity;
-  return { ...person.identity, groups: await findGroups(session, groups, person.member) };
+  const { identity, member } = person;
+  const { groups: where, user } = settings;
+  const groups = where === undefined ? [] : await findGroups(session, where, member);
+  const isIn = (dn: string | undefined): boolean => dn !== undefined && groups.includes(canonicalDn(dn) ?? "");
+  const roles = [
+    ...(isIn(where?.adminGroup) ? (["administrator"] as const) : []),
+    ...(isIn(where?.auditorGroup) ? (["auditor"] as const) : []),
+  ];
+  const restricted = user.restrictedFilter !== undefined && (await matches(session, member.dn, user.restrictedFilter));
+  return { ...identity, groups, roles, restricted };
+}
+
+async function matches(session: DirectorySession, base: string, text: string): Promise<boolean> {
+  const query = { base, scope: "base", filter: { text }, attributes: ["1.1"], most: 1 } as const;
+  return (await session.search(query)).length > 0;
 }
 
 const subjectsAtOnce = 50;
@@ -100,6 +113,8 @@ function personOf(entry: DirectoryEntry, { user, groups }: LdapSettings, name: s
       displayName: shown(user.displayNameAttribute),
       email: shown(user.emailAttribute),
       groups: [],
+      roles: [],
+      restricted: false,
     },
   };
 }

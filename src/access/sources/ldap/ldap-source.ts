@@ -5,6 +5,7 @@ import type { DirectorySession } from "../../../platform/net/directory/directory
 import { takeTurns } from "../../../platform/turns/take-turns.ts";
 import { canonicalName } from "../../account-name.ts";
 import { type Identity, type Source, SourceUnavailable } from "../source.ts";
+import { canonicalDn } from "./canonical-dn.ts";
 import { findPerson, findSubjects, withGroups } from "./find-people.ts";
 import { bindToLook, directoryOpener } from "./open-directory.ts";
 import { tryDirectory } from "./try-directory.ts";
@@ -40,6 +41,8 @@ export function ldapSource(settings: LdapSettings): Source {
     name: settings.name,
     onboards: settings.onboard,
     rememberMs: settings.cacheSeconds * 1000,
+    staleMs: settings.staleSeconds * 1000,
+    groupName: canonicalDn,
     authenticate: (name, password) =>
       converse(async (session) => {
         const found =
@@ -50,7 +53,7 @@ export function ldapSource(settings: LdapSettings): Source {
           return found?.kind === "unclear" ? found : { kind: "unknown" };
         }
         if (!(await session.bind(person.member.dn, password))) return wrong;
-        if (settings.groups !== undefined) await bindToLook(session, settings);
+        await bindToLook(session, settings);
         return { kind: "identity", identity: await withGroups(session, settings, person) };
       }),
     confirm: (subjects) =>
