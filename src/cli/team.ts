@@ -9,6 +9,7 @@ import {
 } from "../access/organizations/teams.ts";
 import { requireAccount, requireOrganization, requireTeam } from "../access/require-named.ts";
 import { printRow } from "./print-rows.ts";
+import { addTeamGroups } from "./team-group.ts";
 import { type AccessOptions, everyOne, withAccess, withAccessOptions } from "./with-access.ts";
 
 /** `berth team ...`: teams of an organization; a team is named `organization/team`. */
@@ -46,6 +47,7 @@ export function addTeam(program: Command): void {
       }),
     );
   addMembers(team);
+  addTeamGroups(team);
 }
 
 function addMembers(team: Command): void {

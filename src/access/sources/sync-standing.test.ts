@@ -17,6 +17,7 @@ import { accessMigrations } from "../migrations.ts";
 import { setMember } from "../organizations/members.ts";
 import { createOrganization } from "../organizations/organizations.ts";
 import { addToTeam, createTeam } from "../organizations/teams.ts";
+import type { Subject, Verb } from "../permissions.ts";
 import { requireAccount, requireTeam } from "../require-named.ts";
 import { sourceOf } from "./source-of.ts";
 import { addTeamGroup, listTeamGroups, removeTeamGroup } from "./team-groups.ts";
@@ -50,7 +51,7 @@ requirement("teams of groups", missingSlapd, () => {
   afterAll(() => slapd[Symbol.asyncDispose]());
 
   describeEachDatabase("syncStanding", (_dialect, open) => {
-    const start = async (): Promise<TestAccess> => {
+    const start = async (more: object = {}, groups: object = {}): Promise<TestAccess> => {
       const database = await open([accessMigrations]);
       const [settings] = sourcesSchema.parse([
         {
@@ -62,7 +63,8 @@ requirement("teams of groups", missingSlapd, () => {
           caFile: slapd.caFile,
           cacheSeconds: 0,
           user: { baseDn, filter: "(objectClass=inetOrgPerson)" },
-          groups: { baseDn: `ou=groups,${baseDn}` },
+          groups: { baseDn: `ou=groups,${baseDn}`, ...groups },
+          ...more,
         },
       ]);
       if (settings === undefined) throw new Error("no source");
@@ -180,6 +182,75 @@ requirement("teams of groups", missingSlapd, () => {
       await resync(access);
       await signIn(access, "ann");
       expect(await revision()).toEqual(before);
+    });
+
+    const may = async (access: TestAccess, name: string, verb: Verb, subject: Subject): Promise<boolean> => {
+      const principal = { kind: "account", ...(await requireAccount(access.database.read, name)) } as const;
+      return (await access.authorize({ principal }, verb, { kind: "instance", subject })).allowed;
+    };
+
+    test("the members of the two groups administer the instance, or read all of it, for as long as they are in them", async () => {
+      const access = await start({}, { adminGroup: groupDn("Staff"), auditorGroup: groupDn("auditors") });
+      await signIn(access, "ann");
+      expect(await may(access, "ann", "update", "configuration")).toBe(true);
+      const member = (how: string): string =>
+        `dn: ${groupDn("devs")}\nchangetype: modify\n${how}: member\nmember: ${personDn("ann")}\n`;
+      await slapd.change(group("auditors", [personDn("ann")]).replace("\n", "\nchangetype: add\n"));
+      await slapd.change(member("delete"));
+      try {
+        await resync(access);
+        expect(await may(access, "ann", "update", "configuration")).toBe(false);
+        expect(await may(access, "ann", "read", "configuration")).toBe(true);
+      } finally {
+        await slapd.change(`dn: ${groupDn("auditors")}\nchangetype: delete\n`);
+        await slapd.change(member("add"));
+      }
+      await resync(access);
+      expect(await may(access, "ann", "update", "configuration")).toBe(true);
+    });
+
+    test("whom the directory has not confirmed for too long may only read, until it does", async () => {
+      await using away = await startSlapd({ entries });
+      const access = await start(
+        { urls: [away.ldapsUrl], caFile: away.caFile, staleSeconds: 3600 },
+        { adminGroup: groupDn("staff") },
+      );
+      await signIn(access, "ann");
+      await away.kill();
+      access.clock.advance(3_500_000);
+      expect(await resync(access)).toBe("corp does not answer");
+      expect(await may(access, "ann", "update", "configuration")).toBe(true);
+      access.clock.advance(200_000);
+      await resync(access);
+      expect(await may(access, "ann", "update", "configuration")).toBe(false);
+      expect(await may(access, "ann", "read", "configuration")).toBe(true);
+      await away.start();
+      await resync(access);
+      expect(await may(access, "ann", "update", "configuration")).toBe(true);
+    });
+
+    test("whoever is restricted has no namespace of their own", async () => {
+      const access = await start({
+        user: { baseDn, filter: "(objectClass=inetOrgPerson)", restrictedFilter: "(uid=bob)" },
+      });
+      for (const name of ["ann", "bob"]) await signIn(access, name);
+      const own = await access.database.read
+        .selectFrom("namespaces")
+        .select("name")
+        .where("owner_kind", "=", "account")
+        .execute();
+      expect(own).toEqual([{ name: "ann" }]);
+    });
+
+    test("each change is an event, which says that it is the source's doing", async () => {
+      const access = await start();
+      await map(access, "acme/devs", "devs");
+      await signIn(access, "ann");
+      const rows = await access.database.read.selectFrom("event_outbox").select(["events", "envelope"]).execute();
+      const told = rows.filter(({ envelope }) => envelope?.includes("source corp")).map(({ events }) => events);
+      for (const action of ["account-created", "organization-member-added", "team-member-added"])
+        expect(told.join()).toContain(`"${action}"`);
+      expect(told.join()).not.toContain(right);
     });
   });
 });
