@@ -101,7 +101,8 @@ async function linkIdentity(change: AccessChange, linking: Linking): Promise<{ i
 
 /** Under the name that they sign in with, or under one that is made of it where another account has that. */
 async function createAccountFor(tx: Writer, { source, identity, now }: Omit<Linking, "onboards">): Promise<Named> {
-  const account = { passwordHash: "", administrator: false, createdAt: now, restricted: identity.restricted };
+  const { displayName = "", email, restricted } = identity;
+  const account = { passwordHash: "", administrator: false, createdAt: now, displayName, email, restricted };
   for (const name of namesFor(source, identity)) {
     const id = randomUUID();
     if (await createAccount(tx, { ...account, id, name })) return { id, name };

@@ -135,7 +135,7 @@ export async function confirmIdentity(
   const { name } = await tx.selectFrom("accounts").select("name").where("id", "=", id).executeTakeFirstOrThrow();
   const resumed = await tx
     .updateTable("accounts")
-    .set({ suspended: 0 })
+    .set((eb) => ({ suspended: 0, revision: eb("revision", "+", 1) }))
     .where("id", "=", id)
     .where("suspended", "=", 1)
     .executeTakeFirst();
@@ -167,7 +167,7 @@ async function loseIdentities({ tx }: AccessChange, source: string, subjects: re
   if (lost.length === 0) return 0;
   const suspended = await tx
     .updateTable("accounts")
-    .set((eb) => ({ suspended: 1, epoch: eb("epoch", "+", 1) }))
+    .set((eb) => ({ suspended: 1, epoch: eb("epoch", "+", 1), revision: eb("revision", "+", 1) }))
     .where(
       "id",
       "in",
