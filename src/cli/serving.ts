@@ -138,7 +138,8 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
   const text = await readFile(htpasswdFile, "utf8").catch(() => {
     throw new ConfigError([`access.htpasswdFile: ${htpasswdFile} cannot be read`]);
   });
-  const { created, refused } = await importHtpasswd(database, text, Date.now());
+  const actor = { kind: "system", id: "", name: "start" } as const;
+  const { created, refused } = await importHtpasswd(database, text, { actor, now: Date.now() });
   for (const account of created) log.info("account created", { account, file: htpasswdFile });
   for (const { line, reason } of refused) log.warn("account not created", { file: htpasswdFile, line, reason });
 }

@@ -12,6 +12,8 @@ const hashOf = async (password: string): Promise<string> =>
   (await Bun.password.hash(password, { algorithm: "bcrypt", cost: 4 })).replace("$2b$", "$2y$");
 const right = "from the file of distribution";
 
+const doing = (now: number) => ({ actor: { kind: "operator", id: "", name: "operator" }, now }) as const;
+
 describe("parseHtpasswd", () => {
   test("tells of each line that will not do why, and nothing that stands in it", async () => {
     const hash = await hashOf(right);
@@ -48,12 +50,19 @@ describeEachDatabase("importHtpasswd", (_dialect, open) => {
     const access = await openTestAccess(await open([accessMigrations]));
     const { id } = await access.addAccount("bob", "of the database");
     const text = `ann:${await hashOf(right)}\nbob:${await hashOf(right)}\n`;
-    expect(await importHtpasswd(access.database, text, 1)).toEqual({
+    expect(await importHtpasswd(access.database, text, doing(1))).toEqual({
       created: ["ann"],
       existing: ["bob"],
       refused: [],
     });
-    expect(await importHtpasswd(access.database, text, 2)).toMatchObject({ created: [], existing: ["ann", "bob"] });
+    expect(await importHtpasswd(access.database, text, doing(2))).toMatchObject({
+      created: [],
+      existing: ["ann", "bob"],
+    });
+    const [made] = await access.database.read.selectFrom("event_outbox").select(["events", "envelope"]).execute();
+    expect(made?.events).toContain('"account-created"');
+    expect(made?.events).not.toContain("$2y$");
+    expect(made?.envelope).toContain("operator");
     const signIn = (name: string, password: string) =>
       access.verifyPassword({ name, password, remoteAddress: "192.0.2.1" });
     expect(await signIn("bob", right)).toEqual({ kind: "refused" });
@@ -63,7 +72,7 @@ describeEachDatabase("importHtpasswd", (_dialect, open) => {
       access.database.read.selectFrom("accounts").select("password_hash").where("name", "=", "ann").execute();
     expect(await signIn("ann", "wrong")).toEqual({ kind: "refused" });
     expect((await hashes())[0]?.password_hash).toStartWith("$2y$");
-    expect(await signIn("ANN", right)).toMatchObject({ kind: "account", account: { administrator: false } });
+    expect(await signIn("ANN", right)).toMatchObject({ kind: "account", account: { name: "ann" } });
     expect((await hashes())[0]?.password_hash).toStartWith("$argon2id$");
     const again = await openTestAccess(access.database);
     expect(await again.verifyPassword({ name: "ann", password: right, remoteAddress: "192.0.2.1" })).toMatchObject({
@@ -74,7 +83,7 @@ describeEachDatabase("importHtpasswd", (_dialect, open) => {
   test("a password of more than 72 bytes, of which bcrypt knows the first alone, is refused", async () => {
     const access = await openTestAccess(await open([accessMigrations]));
     const long = "x".repeat(80);
-    await importHtpasswd(access.database, `ann:${await hashOf(long.slice(0, 72))}`, 1);
+    await importHtpasswd(access.database, `ann:${await hashOf(long.slice(0, 72))}`, doing(1));
     for (const password of [long, `${long.slice(0, 79)}y`])
       expect(await access.verifyPassword({ name: "ann", password, remoteAddress: "192.0.2.1" })).toEqual({
         kind: "refused",
