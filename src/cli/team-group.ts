@@ -7,13 +7,18 @@ import { readSettings } from "./settings.ts";
 import { StartError } from "./start-error.ts";
 import { type AccessOptions, withAccess, withAccessOptions } from "./with-access.ts";
 
+interface GroupOptions extends AccessOptions {
+  readonly source: string;
+}
+
 /** `berth team group ...`: groups of a source of identity whose people are a team's. */
 export function addTeamGroups(team: Command): void {
   const group = team.command("group").description("groups of a source of identity whose people are a team's");
-  withAccessOptions(group.command("add <team> <source> <group>"))
+  withAccessOptions(group.command("add <team> <group>"))
     .description("give a team the people of a group: the running server looks for them at once")
-    .action(async (name: string, source: string, text: string, options: AccessOptions) => {
-      const wanted = await groupOf(options, source, text);
+    .requiredOption("--source <name>", "the source that has the group")
+    .action(async (name: string, text: string, options: GroupOptions) => {
+      const wanted = await groupOf(options, text);
       await withAccess(options, async ({ read, change }) => {
         const found = await requireTeam(read, name);
         await change(async (doing) => {
@@ -23,10 +28,11 @@ export function addTeamGroups(team: Command): void {
         printRow({ team: name, ...wanted }, options.json);
       });
     });
-  withAccessOptions(group.command("remove <team> <source> <group>"))
+  withAccessOptions(group.command("remove <team> <group>"))
     .description("take the people of a group out of a team")
-    .action(async (name: string, source: string, text: string, options: AccessOptions) => {
-      const gone = await groupOf(options, source, text);
+    .requiredOption("--source <name>", "the source that has the group")
+    .action(async (name: string, text: string, options: GroupOptions) => {
+      const gone = await groupOf(options, text);
       await withAccess(options, async ({ read, change }) => {
         const found = await requireTeam(read, name);
         await change(async (doing) => {
@@ -47,7 +53,8 @@ export function addTeamGroups(team: Command): void {
 }
 
 /** In the spelling under which the source's groups are compared. @throws StartError */
-async function groupOf(options: AccessOptions, source: string, text: string): Promise<TeamGroup> {
+async function groupOf(options: GroupOptions, text: string): Promise<TeamGroup> {
+  const { source } = options;
   const settings = readSettings(options).config.access.sources?.find(({ name }) => name === source);
   if (settings === undefined) throw new StartError(`there is no source ${source} in access.sources`);
   const { sourceOf } = await import("../access/sources/source-of.ts");

@@ -63,7 +63,7 @@ requirement("a team of a group", missingSlapd, () => {
       expect(await run(...command)).toMatchObject({ code: 0, error: "" });
     }
     expect(await push("ann")).not.toBe(202);
-    const added = await run("team", "group", "add", "acme/devs", "corp", devs.toUpperCase());
+    const added = await run("team", "group", "add", "acme/devs", devs.toUpperCase(), "--source", "corp");
     expect(added).toMatchObject({ code: 0, error: "" });
     expect((await run("team", "group", "list", "acme/devs", "--json")).out).toBe(
       `${JSON.stringify({ source: "corp", group: devs })}\n`,
@@ -77,12 +77,12 @@ requirement("a team of a group", missingSlapd, () => {
     await until("ann", (status) => status !== 202);
     expect(await push("bob")).toBe(202);
 
-    expect((await run("team", "group", "remove", "acme/devs", "corp", devs)).code).toBe(0);
+    expect((await run("team", "group", "remove", "acme/devs", devs, "--source", "corp")).code).toBe(0);
     expect(await push("bob")).not.toBe(202);
-    expect(await run("team", "group", "add", "acme/devs", "corp", "devs")).toMatchObject({
+    expect(await run("team", "group", "add", "acme/devs", "devs", "--source", "corp")).toMatchObject({
       code: 2,
       error: "berth: devs is no name of a group: a directory has DNs\n",
     });
-    expect((await run("team", "group", "add", "acme/devs", "other", devs)).code).toBe(2);
+    expect((await run("team", "group", "add", "acme/devs", devs, "--source", "other")).code).toBe(2);
   });
 });

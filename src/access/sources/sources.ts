@@ -86,30 +86,32 @@ export function openSources(sources: readonly Source[], deps: SourcesDeps): Sour
       return undefined;
     },
     hasAccounts: () => hasIdentities(deps.database, names),
-    async resync(signal) {
-      const words: string[] = [];
-      const others = await suspendOthers(deps.database, names, deps.now());
-      if (others > 0) deps.log.warn("accounts suspended", { accounts: others, reason: "their source is not enabled" });
-      for (const { source, breaker } of guarded) {
-        const confirm: Confirm = (subjects) => breaker.run(() => source.confirm(subjects));
-        try {
-          const { confirmed, suspended } = await resyncSource(deps.database, source.name, { ...deps, confirm, signal });
-          if (suspended > 0) deps.log.info("accounts suspended", { accounts: suspended, source: source.name });
-          words.push(`${source.name}: ${confirmed} confirmed, ${suspended} suspended`);
-        } catch (error) {
-          if (!(error instanceof SourceUnavailable)) throw error;
-          deps.count(source.name, "unavailable");
-          const stale = await markStale(deps.database, source.name, {
-            before: deps.now() - source.staleMs,
-            now: deps.now(),
-          });
-          if (stale > 0) deps.log.warn("accounts may only read", { accounts: stale, source: source.name });
-          words.push(`${source.name} does not answer`);
-        }
-      }
-      return words.join("; ");
-    },
+    resync: (signal) => resyncAll(guarded, deps, signal),
   };
+}
+
+async function resyncAll(guarded: readonly Guarded[], deps: SourcesDeps, signal: AbortSignal): Promise<string> {
+  const { database, log, now } = deps;
+  const names = guarded.map(({ source }) => source.name);
+  const words: string[] = [];
+  const others = await suspendOthers(database, names, now());
+  if (others > 0) log.warn("accounts suspended", { accounts: others, reason: "their source is not enabled" });
+  for (const { source, breaker } of guarded) {
+    const { name } = source;
+    const confirm: Confirm = (subjects) => breaker.run(() => source.confirm(subjects));
+    try {
+      const { confirmed, suspended } = await resyncSource(database, name, { confirm, now, signal });
+      if (suspended > 0) log.info("accounts suspended", { accounts: suspended, source: name });
+      words.push(`${name}: ${confirmed} confirmed, ${suspended} suspended`);
+    } catch (error) {
+      if (!(error instanceof SourceUnavailable)) throw error;
+      deps.count(name, "unavailable");
+      const stale = await markStale(database, name, { before: now() - source.staleMs, now: now() });
+      if (stale > 0) log.warn("accounts may only read", { accounts: stale, source: name });
+      words.push(`${name} does not answer`);
+    }
+  }
+  return words.join("; ");
 }
 
 const breakerOf = ({ name }: Source, { log, now }: SourcesDeps): CircuitBreaker =>

@@ -17,7 +17,7 @@ import { accessMigrations } from "../migrations.ts";
 import { setMember } from "../organizations/members.ts";
 import { createOrganization } from "../organizations/organizations.ts";
 import { addToTeam, createTeam } from "../organizations/teams.ts";
-import type { Subject, Verb } from "../permissions.ts";
+import type { Permission, Subject, Verb } from "../permissions.ts";
 import { requireAccount, requireTeam } from "../require-named.ts";
 import { sourceOf } from "./source-of.ts";
 import { addTeamGroup, listTeamGroups, removeTeamGroup } from "./team-groups.ts";
@@ -42,6 +42,50 @@ const entries = [
   group("devs", [personDn("ann"), personDn("bob")]),
   group("staff", [groupDn("devs")]),
 ].join("");
+
+const change = <T>(access: TestAccess, work: Parameters<typeof changeAccess<T>>[2]): Promise<T> =>
+  changeAccess({ database: access.database, now: access.clock.now }, "operator", work);
+
+const map = async (access: TestAccess, team: string, cn: string): Promise<void> => {
+  const found = await requireTeam(access.database.read, team);
+  await change(access, (tx) => addTeamGroup(tx, found, { source: "corp", group: groupDn(cn) }));
+};
+
+const signIn = async (access: TestAccess, name: string): Promise<void> => {
+  const { kind } = await access.verifyPassword({ name, password: right, remoteAddress: "192.0.2.1" });
+  expect(kind).toBe("account");
+};
+
+const resync = (access: TestAccess): Promise<string> => access.sources.resync(new AbortController().signal);
+
+const teamsOf = async (access: TestAccess, name: string): Promise<readonly string[]> =>
+  (
+    await access.database.read
+      .selectFrom("team_members")
+      .innerJoin("teams", "teams.id", "team_members.team_id")
+      .innerJoin("accounts", "accounts.id", "team_members.account_id")
+      .select("teams.name")
+      .where("accounts.name", "=", name)
+      .orderBy("teams.name")
+      .execute()
+  ).map((row) => row.name);
+
+const organizationsOf = (access: TestAccess, name: string) =>
+  access.database.read
+    .selectFrom("organization_members")
+    .innerJoin("accounts", "accounts.id", "organization_members.account_id")
+    .select("role")
+    .where("accounts.name", "=", name)
+    .execute();
+
+const may = async (access: TestAccess, name: string, permission: Permission): Promise<boolean> => {
+  const principal = { kind: "account", ...(await requireAccount(access.database.read, name)) } as const;
+  const [subject, verb] = permission.split(":") as [Subject, Verb];
+  return (await access.authorize({ principal }, verb, { kind: "instance", subject })).allowed;
+};
+
+const member = (how: "add" | "delete", who: string): string =>
+  `dn: ${groupDn("devs")}\nchangetype: modify\n${how}: member\nmember: ${personDn(who)}\n`;
 
 requirement("teams of groups", missingSlapd, () => {
   let slapd: Slapd;
@@ -75,35 +119,6 @@ requirement("teams of groups", missingSlapd, () => {
       });
       return access;
     };
-    const change = <T>(access: TestAccess, work: Parameters<typeof changeAccess<T>>[2]): Promise<T> =>
-      changeAccess({ database: access.database, now: access.clock.now }, "operator", work);
-    const map = async (access: TestAccess, team: string, cn: string): Promise<void> => {
-      const found = await requireTeam(access.database.read, team);
-      await change(access, (tx) => addTeamGroup(tx, found, { source: "corp", group: groupDn(cn) }));
-    };
-    const signIn = async (access: TestAccess, name: string): Promise<void> => {
-      const { kind } = await access.verifyPassword({ name, password: right, remoteAddress: "192.0.2.1" });
-      expect(kind).toBe("account");
-    };
-    const resync = (access: TestAccess): Promise<string> => access.sources.resync(new AbortController().signal);
-    const teamsOf = async (access: TestAccess, name: string): Promise<readonly string[]> =>
-      (
-        await access.database.read
-          .selectFrom("team_members")
-          .innerJoin("teams", "teams.id", "team_members.team_id")
-          .innerJoin("accounts", "accounts.id", "team_members.account_id")
-          .select("teams.name")
-          .where("accounts.name", "=", name)
-          .orderBy("teams.name")
-          .execute()
-      ).map((row) => row.name);
-    const organizationsOf = (access: TestAccess, name: string) =>
-      access.database.read
-        .selectFrom("organization_members")
-        .innerJoin("accounts", "accounts.id", "organization_members.account_id")
-        .select("role")
-        .where("accounts.name", "=", name)
-        .execute();
 
     test("whoever signs in is in the teams of their groups, and in the organization", async () => {
       const access = await start();
@@ -120,8 +135,6 @@ requirement("teams of groups", missingSlapd, () => {
       await map(access, "acme/staff", "staff");
       await signIn(access, "ann");
       await signIn(access, "bob");
-      const member = (how: string, who: string): string =>
-        `dn: ${groupDn("devs")}\nchangetype: modify\n${how}: member\nmember: ${personDn(who)}\n`;
       await slapd.change(member("delete", "ann"));
       try {
         await resync(access);
@@ -184,29 +197,22 @@ requirement("teams of groups", missingSlapd, () => {
       expect(await revision()).toEqual(before);
     });
 
-    const may = async (access: TestAccess, name: string, verb: Verb, subject: Subject): Promise<boolean> => {
-      const principal = { kind: "account", ...(await requireAccount(access.database.read, name)) } as const;
-      return (await access.authorize({ principal }, verb, { kind: "instance", subject })).allowed;
-    };
-
     test("the members of the two groups administer the instance, or read all of it, for as long as they are in them", async () => {
       const access = await start({}, { adminGroup: groupDn("Staff"), auditorGroup: groupDn("auditors") });
       await signIn(access, "ann");
-      expect(await may(access, "ann", "update", "configuration")).toBe(true);
-      const member = (how: string): string =>
-        `dn: ${groupDn("devs")}\nchangetype: modify\n${how}: member\nmember: ${personDn("ann")}\n`;
+      expect(await may(access, "ann", "configuration:update")).toBe(true);
       await slapd.change(group("auditors", [personDn("ann")]).replace("\n", "\nchangetype: add\n"));
-      await slapd.change(member("delete"));
+      await slapd.change(member("delete", "ann"));
       try {
         await resync(access);
-        expect(await may(access, "ann", "update", "configuration")).toBe(false);
-        expect(await may(access, "ann", "read", "configuration")).toBe(true);
+        expect(await may(access, "ann", "configuration:update")).toBe(false);
+        expect(await may(access, "ann", "configuration:read")).toBe(true);
       } finally {
         await slapd.change(`dn: ${groupDn("auditors")}\nchangetype: delete\n`);
-        await slapd.change(member("add"));
+        await slapd.change(member("add", "ann"));
       }
       await resync(access);
-      expect(await may(access, "ann", "update", "configuration")).toBe(true);
+      expect(await may(access, "ann", "configuration:update")).toBe(true);
     });
 
     test("whom the directory has not confirmed for too long may only read, until it does", async () => {
@@ -219,14 +225,14 @@ requirement("teams of groups", missingSlapd, () => {
       await away.kill();
       access.clock.advance(3_500_000);
       expect(await resync(access)).toBe("corp does not answer");
-      expect(await may(access, "ann", "update", "configuration")).toBe(true);
+      expect(await may(access, "ann", "configuration:update")).toBe(true);
       access.clock.advance(200_000);
       await resync(access);
-      expect(await may(access, "ann", "update", "configuration")).toBe(false);
-      expect(await may(access, "ann", "read", "configuration")).toBe(true);
+      expect(await may(access, "ann", "configuration:update")).toBe(false);
+      expect(await may(access, "ann", "configuration:read")).toBe(true);
       await away.start();
       await resync(access);
-      expect(await may(access, "ann", "update", "configuration")).toBe(true);
+      expect(await may(access, "ann", "configuration:update")).toBe(true);
     });
 
     test("whoever is restricted has no namespace of their own", async () => {

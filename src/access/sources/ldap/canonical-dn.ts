@@ -5,10 +5,13 @@
 export function canonicalDn(text: string): string | undefined {
   const names = splitUnescaped(text, ",").map((relative) => {
     const parts = splitUnescaped(relative, "+").map(canonicalPart);
-    return parts.includes(undefined) ? undefined : parts.toSorted().join("+");
+    const known = parts.filter((part) => part !== undefined);
+    return known.length < parts.length ? undefined : known.toSorted(byText).join("+");
   });
   return names.includes(undefined) ? undefined : names.join(",");
 }
+
+const byText = (a: string, b: string): number => (a < b ? -1 : 1);
 
 function canonicalPart(part: string): string | undefined {
   const equals = part.indexOf("=");
@@ -45,5 +48,5 @@ function unescapeDn(value: string): string | undefined {
 }
 
 /** Every sign that means something in a DN, so that no value is taken for two. */
-export const escapeDn = (value: string): string =>
+const escapeDn = (value: string): string =>
   value.replaceAll(/[\\,+"<>;=#\0]/g, (sign) => `\\${sign === "\0" ? "00" : sign}`);

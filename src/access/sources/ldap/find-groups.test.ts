@@ -42,6 +42,9 @@ const entries = [
   `dn: cn=posix,${groupsDn}\nobjectClass: posixGroup\ncn: posix\ngidNumber: 1\nmemberUid: bob\n\n`,
 ].join("");
 
+const cleo = (how: "add" | "delete"): string =>
+  `dn: ${groupDn("Others")}\nchangetype: modify\n${how}: member\nmember: ${personDn("cleo")}\n`;
+
 requirement("groups of a directory", missingSlapd, () => {
   let slapd: Slapd;
   beforeAll(async () => {
@@ -91,11 +94,9 @@ requirement("groups of a directory", missingSlapd, () => {
   });
 
   test("that somebody is taken out of count no more", async () => {
-    const change = (how: string): string =>
-      `dn: ${groupDn("Others")}\nchangetype: modify\n${how}: member\nmember: ${personDn("cleo")}\n`;
-    await slapd.change(change("add"));
+    await slapd.change(cleo("add"));
     expect(await groupsOf("cleo")).toEqual(["others"]);
-    await slapd.change(change("delete"));
+    await slapd.change(cleo("delete"));
     expect(await groupsOf("cleo")).toEqual([]);
   });
 
