@@ -24,7 +24,7 @@ const pageSize = 200;
 export async function resyncSource(
   database: Database,
   source: string,
-  { confirm, now, signal }: { readonly confirm: Confirm; readonly now: () => number; readonly signal: AbortSignal },
+  { ask, now, signal }: { readonly ask: Confirm; readonly now: () => number; readonly signal: AbortSignal },
 ): Promise<Resynced> {
   const sum = { confirmed: 0, suspended: 0 };
   for (let after = ""; !signal.aborted;) {
@@ -38,7 +38,8 @@ export async function resyncSource(
       .execute();
     const subjects = page.map(({ subject }) => subject);
     if (subjects.length === 0) break;
-    const known = await confirm(subjects);
+    const askedAt = now();
+    const known = await ask(subjects);
     const gone = subjects.filter((subject) => !known.has(subject));
     const standings = page.flatMap(({ subject, account_id: id, name }) => {
       const identity = known.get(subject);
@@ -47,8 +48,22 @@ export async function resyncSource(
     const changesRights =
       page.some(({ stale }) => stale === 1) || (await changesStanding(database.read, source, standings));
     sum.suspended += await changeAsSource(database, { source, now: now(), changesRights }, async (change) => {
-      for (const identity of known.values()) await confirmIdentity(change, source, identity);
-      return loseIdentities(change, source, gone);
+      // Who has signed in meanwhile was confirmed after the source was asked here: what it said then counts.
+      const rest = await change.tx
+        .selectFrom("account_identities")
+        .select("subject")
+        .where("source", "=", source)
+        .where("subject", "in", subjects)
+        .where("confirmed_at", "<=", askedAt)
+        .execute();
+      const isOlder = new Set(rest.map(({ subject }) => subject));
+      for (const identity of known.values())
+        if (isOlder.has(identity.subject)) await confirmIdentity(change, source, identity);
+      return loseIdentities(
+        change,
+        source,
+        gone.filter((subject) => isOlder.has(subject)),
+      );
     });
     sum.confirmed += known.size;
     after = subjects.at(-1) ?? "";

@@ -98,9 +98,9 @@ async function resyncAll(guarded: readonly Guarded[], deps: SourcesDeps, signal:
   if (others > 0) log.warn("accounts suspended", { accounts: others, reason: "their source is not enabled" });
   for (const { source, breaker } of guarded) {
     const { name } = source;
-    const confirm: Confirm = (subjects) => breaker.run(() => source.confirm(subjects));
+    const ask: Confirm = (subjects) => breaker.run(() => source.confirm(subjects));
     try {
-      const { confirmed, suspended } = await resyncSource(database, name, { confirm, now, signal });
+      const { confirmed, suspended } = await resyncSource(database, name, { ask, now, signal });
       if (suspended > 0) log.info("accounts suspended", { accounts: suspended, source: name });
       words.push(`${name}: ${confirmed} confirmed, ${suspended} suspended`);
     } catch (error) {

@@ -19,6 +19,7 @@ import { createOrganization } from "../organizations/organizations.ts";
 import { addToTeam, createTeam } from "../organizations/teams.ts";
 import type { Permission, Subject, Verb } from "../permissions.ts";
 import { requireAccount, requireTeam } from "../require-named.ts";
+import { type Confirm, resyncSource } from "./resync.ts";
 import { sourceOf } from "./source-of.ts";
 import { addTeamGroup, listTeamGroups, removeTeamGroup } from "./team-groups.ts";
 
@@ -87,6 +88,18 @@ const may = async (access: TestAccess, name: string, permission: Permission): Pr
 const member = (how: "add" | "delete", who: string): string =>
   `dn: ${groupDn("devs")}\nchangetype: modify\n${how}: member\nmember: ${personDn(who)}\n`;
 
+const settingsOf = ({ ldapsUrl, caFile }: Slapd, groups: object = {}) => ({
+  name: "corp",
+  kind: "ldap",
+  urls: [ldapsUrl],
+  bindDn: readerDn,
+  bindPassword: readerPassword,
+  caFile,
+  cacheSeconds: 0,
+  user: { baseDn, filter: "(objectClass=inetOrgPerson)" },
+  groups: { baseDn: `ou=groups,${baseDn}`, ...groups },
+});
+
 requirement("teams of groups", missingSlapd, () => {
   let slapd: Slapd;
   beforeAll(async () => {
@@ -97,20 +110,7 @@ requirement("teams of groups", missingSlapd, () => {
   describeEachDatabase("syncStanding", (_dialect, open) => {
     const start = async (more: object = {}, groups: object = {}): Promise<TestAccess> => {
       const database = await open([accessMigrations]);
-      const [settings] = sourcesSchema.parse([
-        {
-          name: "corp",
-          kind: "ldap",
-          urls: [slapd.ldapsUrl],
-          bindDn: readerDn,
-          bindPassword: readerPassword,
-          caFile: slapd.caFile,
-          cacheSeconds: 0,
-          user: { baseDn, filter: "(objectClass=inetOrgPerson)" },
-          groups: { baseDn: `ou=groups,${baseDn}`, ...groups },
-          ...more,
-        },
-      ]);
+      const [settings] = sourcesSchema.parse([{ ...settingsOf(slapd, groups), ...more }]);
       if (settings === undefined) throw new Error("no source");
       const access = await openTestAccess(database, "standard", { sources: [sourceOf(settings)] });
       await change(access, async (tx) => {
@@ -184,6 +184,29 @@ requirement("teams of groups", missingSlapd, () => {
       expect(await teamsOf(access, "ann")).toEqual([]);
       await signIn(access, "ann");
       expect(await teamsOf(access, "ann")).toEqual([]);
+    });
+
+    test("a look that a sign-in has overtaken does not bring back what that one took away", async () => {
+      const access = await start();
+      await map(access, "acme/devs", "devs");
+      await signIn(access, "ann");
+      const [settings] = sourcesSchema.parse([settingsOf(slapd)]);
+      if (settings === undefined) throw new Error("no source");
+      const corp = sourceOf(settings);
+      const overtaken: Confirm = async (subjects) => {
+        const known = await corp.confirm(subjects);
+        await slapd.change(member("delete", "ann"));
+        access.clock.advance(1000);
+        await signIn(access, "ann");
+        return known;
+      };
+      try {
+        const { signal } = new AbortController();
+        await resyncSource(access.database, "corp", { ask: overtaken, now: access.clock.now, signal });
+        expect(await teamsOf(access, "ann")).toEqual([]);
+      } finally {
+        await slapd.change(member("add", "ann"));
+      }
     });
 
     test("a look that changes nobody's teams makes nobody's rights be read anew", async () => {
