@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Database, Writer } from "../platform/database/database.ts";
+import { recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
 import { countUpRevision } from "./access-revision.ts";
 import type { AccountName } from "./account-name.ts";
@@ -89,6 +90,17 @@ export async function createAccount(tx: Writer, account: NewAccount): Promise<bo
   if (account.administrator) await makeAdministrator(tx, id, createdAt);
   return true;
 }
+
+/** The same where nobody but the server wants the account, and told. */
+export const createToldAccount = (database: Database, account: Omit<NewAccount, "id">): Promise<boolean> =>
+  writeEvents(database, async (tx) => {
+    const id = randomUUID();
+    const isNew = await createAccount(tx, { ...account, id });
+    const { name, administrator } = account;
+    const told = { kind: "access-changed", action: "account-created", target: { id, name } } as const;
+    if (isNew) recordEvents(tx, { ...told, after: { administrator } });
+    return isNew;
+  });
 
 export interface NewPassword {
   readonly id: string;

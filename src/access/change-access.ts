@@ -1,7 +1,7 @@
 import type { Database } from "../platform/database/database.ts";
-import type { Actor, Envelope } from "../platform/events/access-event.ts";
 import { type RecordingWriter, writeEvents } from "../platform/events/record-events.ts";
 import { countUpRevision } from "./access-revision.ts";
+import { envelopeOf } from "./envelope.ts";
 import type { Caller } from "./principal.ts";
 
 /** Somebody who asked over the network, or an operator with the data folder in hand, who may do everything. */
@@ -20,7 +20,7 @@ export interface AccessChange {
 }
 
 /** Its first step: such changes come one after the other, and what they change counts with the next request. */
-async function beginChange(change: AccessChange): Promise<AccessChange> {
+export async function beginChange(change: AccessChange): Promise<AccessChange> {
   await countUpRevision(change.tx);
   return change;
 }
@@ -40,19 +40,5 @@ export const changeAccess = <T>(
   writeEvents(
     database,
     async (tx) => work(await beginChange({ tx, database, by, now: now() })),
-    by === "operator" ? { actor: actorOf(by) } : envelopeOf(by),
+    by === "operator" ? { actor: { kind: "operator", id: "", name: "operator" } } : envelopeOf(by),
   );
-
-const envelopeOf = (caller: Caller, requestId?: string): Envelope => ({
-  actor: actorOf(caller),
-  ...(caller.remoteAddress !== undefined && { address: caller.remoteAddress }),
-  ...(requestId !== undefined && { requestId }),
-});
-
-function actorOf(by: Changer): Actor {
-  if (by === "operator") return { kind: "operator", id: "", name: "operator" };
-  const { principal, tokenId } = by;
-  if (principal.kind === "anonymous") return { kind: "anonymous", id: "", name: "anonymous" };
-  const { kind, id, name } = principal;
-  return { kind, id, name, ...(tokenId !== undefined && { tokenId }) };
-}

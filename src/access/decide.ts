@@ -18,6 +18,7 @@ export interface Because {
     | "member"
     | "no-right"
     | "create-on-push"
+    | "operator"
     | "scope"
     | "token-scope";
   readonly text: string;

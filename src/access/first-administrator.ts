@@ -4,7 +4,7 @@ import { ConfigError } from "../platform/config/load-config.ts";
 import type { Database } from "../platform/database/database.ts";
 import type { Passwords } from "../platform/passwords/passwords.ts";
 import { parseAccountName } from "./account-name.ts";
-import { createAccount, findAccountByName } from "./accounts.ts";
+import { createToldAccount, findAccountByName } from "./accounts.ts";
 import { weaknessOf } from "./password-rules.ts";
 import { createPrivateFile, removePrivateFile } from "./private-file.ts";
 
@@ -36,7 +36,7 @@ export async function ensureFirstAdministrator(
   const create = async (password: string): Promise<boolean> => {
     const passwordHash = await deps.passwords.hash(password);
     const account = { name, passwordHash, administrator: true, createdAt: deps.now() };
-    return deps.database.write((tx) => createAccount(tx, account));
+    return createToldAccount(deps.database, account);
   };
   if (configuredPassword !== undefined) {
     const weakness = weaknessOf(configuredPassword);

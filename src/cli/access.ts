@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import { type AccessQuestion, explain, type Explanation } from "../access/explain.ts";
-import { printRow } from "./print-rows.ts";
-import { type AccessOptions, withAccess, withAccessOptions } from "./with-access.ts";
+import { explainAccess } from "../access/grants/contract.ts";
+import { printOne, printRow } from "./print.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
-interface ExplainOptions extends AccessOptions {
+interface ExplainOptions extends ApiOptions {
   readonly user?: string;
   readonly tag?: string;
   readonly address?: string;
@@ -12,33 +12,17 @@ interface ExplainOptions extends AccessOptions {
 /** `berth access explain`: why somebody may do a thing, or may not. */
 export function addAccess(program: Command): void {
   const access = program.command("access").description("who may do what");
-  withAccessOptions(access.command("explain <verb> <repository>"))
+  withApiOptions(access.command("explain <verb> <repository>"))
     .description("why somebody may read, create, update, delete or admin in a repository, or subject:verb, or may not")
     .option("--user <account>", "who; without it, somebody who is not signed in")
     .option("--tag <tag>", "to this tag")
     .option("--address <address>", "from this address")
-    .action((verb: string, repository: string, { user, tag, address, ...options }: ExplainOptions) =>
-      withAccess(options, async (local) => {
-        const question: AccessQuestion = {
-          doing: verb,
-          repository,
-          ...(user !== undefined && { account: user }),
-          ...(tag !== undefined && { tag }),
-          ...(address !== undefined && { address }),
-        };
-        print(await explain(local, question), options);
+    .action((doing: string, repository: string, { user, tag, address, ...options }: ExplainOptions) =>
+      withApi(options, async (call) => {
+        const told = await call(explainAccess, { query: { account: user, doing, repository, tag, address } });
+        if (options.json) return printOne(told, true);
+        const row = { ...told, answer: told.allowed ? "allowed" : "denied" };
+        return printRow(row, ["answer", "rule", "role", "grantId", "text", "missing"], false);
       }),
     );
-}
-
-function print({ decision }: Explanation, { json }: AccessOptions): void {
-  const { because } = decision;
-  printRow(
-    {
-      answer: decision.allowed ? "allowed" : "denied",
-      ...because,
-      ...(!decision.allowed && decision.missing !== undefined && { missing: decision.missing }),
-    },
-    json,
-  );
 }

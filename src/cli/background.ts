@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { sourcesJobName } from "../access/sources/sources-job.ts";
 import type { Sources } from "../access/sources/sources.ts";
+import { auditJobs } from "../features/audit/audit-jobs.ts";
+import { tellChanges } from "../features/audit/consume.ts";
 import { consumerName, type Journal, type JournalSettings } from "../features/journal/journal.ts";
 import { journalJobs } from "../features/journal/journal-jobs.ts";
 import { readState } from "../features/journal/journal-state.ts";
@@ -33,7 +36,12 @@ export function startBackground(
   const { database } = registry;
   const journal: Journal = { database, documents: registry.blobs.documents, log, settings: journalSettings(config) };
   const segments = segmentWriter(journal);
-  const jobs = [collectJob(registry, config, log), ...journalJobs(journal, segments), sourcesJob(sources, config)];
+  const jobs = [
+    collectJob(registry, config, log),
+    ...journalJobs(journal, segments),
+    ...(config.audit.enabled ? auditJobs(database) : []),
+    sourcesJob(sources, config),
+  ];
   measureJobs(database, jobs, metrics);
   measureJournal(database, metrics);
   const stop = runJobs({ database, log }, jobs);
@@ -41,7 +49,9 @@ export function startBackground(
     stop,
     async flush(limitMs) {
       const late = sleep(limitMs, undefined, { ref: false }).then(() => Promise.reject(new Error("it took too long")));
-      const [outcome] = await Promise.allSettled([Promise.race([segments.write(), late])]);
+      const [outcome] = await Promise.allSettled([
+        Promise.race([tellChanges(database).then(() => segments.write()), late]),
+      ]);
       if (outcome.status === "rejected") log.error("journal not written", outcome.reason);
     },
   };
@@ -76,7 +86,7 @@ function collectJob(registry: Registry, { collect: { intervalSeconds } }: Config
 }
 
 const sourcesJob = (sources: Sources, { access: { resyncSeconds } }: Config): Job => ({
-  name: "sources",
+  name: sourcesJobName,
   everyMs: resyncSeconds * 1000,
   hasWork: () => sources.hasAccounts(),
   async run({ signal, progress }) {

@@ -8,6 +8,7 @@ type AddCommand = (program: Command) => void;
 const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   config: async () => (await import("./config.ts")).addConfig,
   serve: async () => (await import("./serve.ts")).addServe,
+  audit: async () => (await import("./audit.ts")).addAudit,
   check: async () => (await import("./check.ts")).addCheck,
   uploads: async () => (await import("./uploads.ts")).addUploads,
   jobs: async () => (await import("./jobs.ts")).addJobs,
@@ -21,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   org: async () => (await import("./org.ts")).addOrg,
   repo: async () => (await import("./repo.ts")).addRepo,
   role: async () => (await import("./role.ts")).addRole,
+  tag: async () => (await import("./tag.ts")).addTag,
   team: async () => (await import("./team.ts")).addTeam,
   tls: async () => (await import("./tls.ts")).addTls,
   user: async () => (await import("./user.ts")).addUser,

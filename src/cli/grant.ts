@@ -1,11 +1,14 @@
 import type { Command } from "commander";
-import type { Conditions, Grantee, GrantScope } from "../access/grants/grant.ts";
-import { createGrant, deleteGrant, findScope, findGrantee } from "../access/grants/grants.ts";
-import { type GrantShown, listGrants } from "../access/grants/list-grants.ts";
-import { refuse } from "../access/refusal.ts";
-import { parseRepositoryName } from "../oci/names.ts";
-import { printRow } from "./print-rows.ts";
-import { type AccessOptions, everyOne, withAccess, withAccessOptions } from "./with-access.ts";
+import type { z } from "zod";
+import type { CallApi } from "../access/api/client.ts";
+import * as contracts from "../access/grants/contract.ts";
+import { allPages } from "./all-pages.ts";
+import { printOne, printRow } from "./print.ts";
+import { printRemoval } from "./print-removal.ts";
+import { StartError } from "./start-error.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
+
+type Grant = z.input<(typeof contracts.createGrant)["body"]>;
 
 interface WhomOptions {
   readonly user?: string;
@@ -22,10 +25,17 @@ interface WhereOptions {
   readonly pattern?: string;
 }
 
-interface AddOptions extends AccessOptions, WhomOptions, WhereOptions {
+interface AddOptions extends ApiOptions, WhomOptions, WhereOptions {
   readonly tags?: string;
   readonly network?: readonly string[];
   readonly until?: string;
+}
+
+interface ListOptions extends ApiOptions, Pick<WhomOptions, "user" | "team"> {
+  readonly org?: string;
+  readonly namespace?: string;
+  readonly patterns?: true;
+  readonly repository?: string;
 }
 
 const withWhom = (command: Command): Command =>
@@ -46,56 +56,75 @@ const withWhere = (command: Command): Command =>
 /** `berth grant ...`: who has which role on what. */
 export function addGrant(program: Command): void {
   const grant = program.command("grant").description("who has which role on what");
-  withWhere(withWhom(withAccessOptions(grant.command("add <role>"))))
+  withWhere(withWhom(withApiOptions(grant.command("add <role>"))))
     .description("give a role")
     .option("--tags <glob>", "only to create, move and delete these tags")
     .option("--network <network...>", "only from these networks")
-    .option("--until <time>", "only until then, such as 2027-01-31T12:00Z")
+    .option("--until <time>", "only until then, such as 2027-01-31T12:00:00Z")
     .action((role: string, options: AddOptions) =>
-      withAccess(options, async ({ change }) => {
-        const to = readWhom(options) ?? refuse("invalid", "say to whom: --user, --team, --signed-in or --anonymous");
-        const on =
-          readWhere(options) ??
-          refuse("invalid", "say on what: --instance, --org, --namespace, --repository or --pattern");
-        const id = await change((tx) => createGrant(tx, { role, to, on, conditions: readConditions(options) }));
-        printRow({ id, role }, options.json);
-      }),
-    );
-  withWhere(withWhom(withAccessOptions(grant.command("list"))))
-    .description("list grants: all of them, or those to somebody, or those on something")
-    .action((options: AccessOptions & WhomOptions & WhereOptions) =>
-      withAccess(options, async ({ read }) => {
+      withApi(options, async (call) => {
         const [to, on] = [readWhom(options), readWhere(options)];
-        const filter = { ...(to && { to: await findGrantee(read, to) }), ...(on && { on: await findScope(read, on) }) };
-        const all = everyOne(
-          (page) => listGrants(read, filter, page),
-          ({ id }) => id,
-        );
-        for await (const one of all) printRow(rowOf(one), options.json);
+        if (to === undefined) throw new StartError("say to whom: --user, --team, --signed-in or --anonymous");
+        if (on === undefined)
+          throw new StartError("say on what: --instance, --org, --namespace, --repository or --pattern");
+        const { tags, network: networks, until } = options;
+        const body = { role, to, on, tags, until, ...(networks && { networks: [...networks] }) };
+        printOne(await call(contracts.createGrant, { body }), options.json === true);
       }),
     );
-  withAccessOptions(grant.command("remove <id>"))
+  withApiOptions(grant.command("list"))
+    .description("list grants: all of them, those to somebody, or those on something")
+    .option("--user <account>", "to an account, not to its teams")
+    .option("--team <organization/team>", "to a team")
+    .option("--org <name>", "on an organization")
+    .option("--namespace <name>", "on a namespace")
+    .option("--patterns", "on patterns in the namespace instead")
+    .option("--repository <name>", "on one repository alone")
+    .action((options: ListOptions) =>
+      withApi(options, async (call) => {
+        const list = lister(call, options);
+        for await (const one of allPages(list)) {
+          const row = {
+            ...one,
+            to: `${one.to.kind} ${one.to.name}`.trim(),
+            on: `${one.on.kind} ${one.on.name}`.trim(),
+          };
+          if (options.json) printOne(one, true);
+          else printRow(row, ["id", "role", "to", "on", "tags", "networks", "until"], false);
+        }
+      }),
+    );
+  withApiOptions(grant.command("remove <id>"))
     .description("take back what a grant gave")
-    .action((id: string, options: AccessOptions) =>
-      withAccess(options, async ({ change }) => {
-        await change((tx) => deleteGrant(tx, id));
-        printRow({ removed: id }, options.json);
+    .action((id: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        printRemoval(await call(contracts.deleteGrant, { params: { grant: id } }), options.json);
       }),
     );
 }
 
-const rowOf = ({ id, role, to, on, tags, networks, until }: GrantShown) => ({
-  id,
-  role,
-  to: `${to.kind} ${to.name}`.trim(),
-  on: `${on.kind} ${on.name}`.trim(),
-  ...(tags !== undefined && { tags }),
-  ...(networks !== undefined && { networks }),
-  ...(until !== undefined && { until: new Date(until).toISOString() }),
-});
+const page = (after: string | undefined) => ({ limit: "1000", after });
 
-function readWhom({ user, team, signedIn, anonymous }: WhomOptions): Grantee | undefined {
-  const said: readonly (Grantee | undefined)[] = [
+/** Which of the lists it is that the options mean. */
+function lister(call: CallApi, { user, team, org, namespace, repository, patterns }: ListOptions) {
+  if (org !== undefined) {
+    const params = { organization: org };
+    return (after: string | undefined) => call(contracts.listOrganizationGrants, { params, query: page(after) });
+  }
+  if (repository !== undefined) {
+    const params = { repository };
+    return (after: string | undefined) => call(contracts.listRepositoryGrants, { params, query: page(after) });
+  }
+  if (namespace !== undefined) {
+    const query = { patterns: patterns ? ("true" as const) : ("false" as const) };
+    return (after: string | undefined) =>
+      call(contracts.listNamespaceGrants, { params: { namespace }, query: { ...page(after), ...query } });
+  }
+  return (after: string | undefined) => call(contracts.listGrants, { query: { ...page(after), account: user, team } });
+}
+
+function readWhom({ user, team, signedIn, anonymous }: WhomOptions): Grant["to"] | undefined {
+  const said: readonly (Grant["to"] | undefined)[] = [
     user === undefined ? undefined : { kind: "account", name: user },
     team === undefined ? undefined : { kind: "team", name: team },
     signedIn && { kind: "signed-in" },
@@ -104,32 +133,19 @@ function readWhom({ user, team, signedIn, anonymous }: WhomOptions): Grantee | u
   return onlyOne(said, "somebody");
 }
 
-function readWhere({ instance, org, namespace, repository, pattern }: WhereOptions): GrantScope | undefined {
-  const said: readonly (GrantScope | undefined)[] = [
+function readWhere({ instance, org, namespace, repository, pattern }: WhereOptions): Grant["on"] | undefined {
+  const said: readonly (Grant["on"] | undefined)[] = [
     instance && { kind: "instance" },
     org === undefined ? undefined : { kind: "organization", name: org },
-    namespace === undefined ? undefined : { kind: "namespace", name: namespace === "/" ? "" : namespace },
-    repository === undefined ? undefined : { kind: "repository", name: requireName(repository) },
+    namespace === undefined ? undefined : { kind: "namespace", name: namespace },
+    repository === undefined ? undefined : { kind: "repository", name: repository },
     pattern === undefined ? undefined : { kind: "pattern", pattern },
   ];
   return onlyOne(said, "something");
 }
 
-const requireName = (text: string) =>
-  parseRepositoryName(text) ?? refuse("invalid", `${text} is no name of a repository`);
-
 function onlyOne<T>(said: readonly (T | undefined)[], what: string): T | undefined {
   const given = said.filter((one) => one !== undefined);
-  if (given.length > 1) refuse("invalid", `a grant is for one ${what}`);
+  if (given.length > 1) throw new StartError(`a grant is for one ${what}`);
   return given[0];
-}
-
-function readConditions({ tags, network, until }: AddOptions): Conditions {
-  const time = until === undefined ? undefined : Date.parse(until);
-  if (Number.isNaN(time)) refuse("invalid", `${until ?? ""} is no time`);
-  return {
-    ...(tags !== undefined && { tags }),
-    ...(network !== undefined && { networks: network }),
-    ...(time !== undefined && { until: time }),
-  };
 }

@@ -9,8 +9,6 @@ interface ImportOptions extends CommonOptions {
   readonly json?: true;
 }
 
-const actor = { kind: "operator", id: "", name: "operator" } as const;
-
 /** `berth user import-htpasswd`: on the data folder, also beside a running server. */
 export function addImportHtpasswd(user: Command): void {
   withCommonOptions(user.command("import-htpasswd <file>"))
@@ -18,7 +16,7 @@ export function addImportHtpasswd(user: Command): void {
     .option("--json", "one JSON object")
     .action((file: string, options: ImportOptions) =>
       withRegistry(options, async ({ database }) => {
-        const imported = await importHtpasswd(database, await readHtpasswd(file), { actor, now: Date.now() });
+        const imported = await importHtpasswd(database, await readHtpasswd(file), Date.now());
         if (options.json) process.stdout.write(`${JSON.stringify(imported)}\n`);
         else print(file, imported);
         if (imported.refused.length > 0) process.exitCode = 1;

@@ -1,17 +1,14 @@
 import { type Command, Option } from "commander";
-import {
-  changeNamespace,
-  createNamespace,
-  deleteNamespace,
-  listNamespaces,
-  namespaceLabel,
-} from "../access/organizations/namespaces.ts";
+import * as contracts from "../access/organizations/contract.ts";
+import { namespaceLabel } from "../access/organizations/namespaces.ts";
 import type { CreateOnPush } from "../access/tables.ts";
 import { visibilities, type Visibility } from "../oci/visibility.ts";
-import { printRow } from "./print-rows.ts";
-import { type AccessOptions, everyOne, withAccess, withAccessOptions } from "./with-access.ts";
+import { allPages } from "./all-pages.ts";
+import { printOne, printRow } from "./print.ts";
+import { printRemoval } from "./print-removal.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
-interface RuleOptions extends AccessOptions {
+interface RuleOptions extends ApiOptions {
   readonly visibility?: Visibility;
   readonly createOnPush?: CreateOnPush;
 }
@@ -19,7 +16,7 @@ interface RuleOptions extends AccessOptions {
 const whoCreates: readonly CreateOnPush[] = ["project-admins", "developers", "nobody"];
 
 const withRules = (command: Command): Command =>
-  withAccessOptions(command)
+  withApiOptions(command)
     .addOption(new Option("--visibility <who>", "of repositories that are made in it").choices(visibilities))
     .addOption(new Option("--create-on-push <who>", "whose pushes make repositories").choices(whoCreates));
 
@@ -31,41 +28,35 @@ export function addNamespace(program: Command): void {
   withRules(namespace.command("create <name>"))
     .description("make a namespace of the instance's, or one below another")
     .action((name: string, { visibility, createOnPush, ...options }: RuleOptions) =>
-      withAccess(options, async ({ change }) => {
-        const rules = { ...(visibility && { visibility }), ...(createOnPush && { createOnPush }) };
-        await change((tx) => createNamespace(tx, { name, ...rules }));
-        printRow({ name, ...rules }, options.json);
+      withApi(options, async (call) => {
+        const body = { name, visibility, createOnPush };
+        printOne(await call(contracts.createNamespace, { body }), options.json === true);
       }),
     );
   withRules(namespace.command("set <name>"))
     .description("change what holds for repositories that are made from now on")
     .action((label: string, { visibility, createOnPush, ...options }: RuleOptions) =>
-      withAccess(options, async ({ change }) => {
-        const rules = { ...(visibility && { visibility }), ...(createOnPush && { createOnPush }) };
-        await change((tx) => changeNamespace(tx, { name: label === "/" ? "" : label, ...rules }));
-        printRow({ name: label, ...rules }, options.json);
+      withApi(options, async (call) => {
+        const asked = { params: { namespace: label }, body: { visibility, createOnPush } };
+        printOne(await call(contracts.changeNamespace, asked), options.json === true);
       }),
     );
-  withAccessOptions(namespace.command("list"))
+  withApiOptions(namespace.command("list"))
     .description("list namespaces with their rules")
-    .action((options: AccessOptions) =>
-      withAccess(options, async ({ read }) => {
-        const all = everyOne(
-          (page) => listNamespaces(read, page),
-          ({ name }) => name,
-        );
-        for await (const { name, ownerKind, visibility, createOnPush } of all) {
-          const row = { name: namespaceLabel(name), owner: ownerKind, visibility, createOnPush };
-          printRow(row, options.json);
+    .action((options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const all = allPages((after) => call(contracts.listNamespaces, { query: { limit: "1000", after } }));
+        for await (const one of all) {
+          const row = { ...one, name: namespaceLabel(one.name) };
+          printRow(row, ["name", "ownerKind", "visibility", "createOnPush"], options.json === true);
         }
       }),
     );
-  withAccessOptions(namespace.command("delete <name>"))
+  withApiOptions(namespace.command("delete <name>"))
     .description("delete a namespace with what was granted on it")
-    .action((name: string, options: AccessOptions) =>
-      withAccess(options, async ({ change }) => {
-        await change((tx) => deleteNamespace(tx, name === "/" ? "" : name));
-        printRow({ deleted: name }, options.json);
+    .action((label: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        printRemoval(await call(contracts.deleteNamespace, { params: { namespace: label } }), options.json);
       }),
     );
 }

@@ -2,6 +2,8 @@ import { join } from "node:path";
 import { accessMigrations } from "../access/migrations.ts";
 import { visibilityOfNew } from "../access/rights.ts";
 import { apiMigrations } from "../http/api/migrations.ts";
+import { auditMigrations } from "../features/audit/migrations.ts";
+import { descriptionMigrations } from "../features/descriptions/migrations.ts";
 import { journalMigrations } from "../features/journal/migrations.ts";
 import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
@@ -34,7 +36,15 @@ export async function openRegistry(config: Config, process: string = crypto.rand
   const setting = config.database.url === undefined ? `data: ${config.data}` : "database.url";
   const database = await startStep(setting, async () => {
     const opened = await openDatabase({ url });
-    await migrate(opened, [jobMigrations, registryMigrations, accessMigrations, journalMigrations, apiMigrations]);
+    await migrate(opened, [
+      jobMigrations,
+      registryMigrations,
+      accessMigrations,
+      journalMigrations,
+      auditMigrations,
+      descriptionMigrations,
+      apiMigrations,
+    ]);
     return opened;
   });
   return {

@@ -1,111 +1,91 @@
 import type { Command } from "commander";
-import { listMembers, removeMember, setMember } from "../access/organizations/members.ts";
-import {
-  createOrganization,
-  deleteOrganization,
-  listOrganizations,
-  renameForDisplay,
-} from "../access/organizations/organizations.ts";
-import { requireAccount, requireOrganization } from "../access/require-named.ts";
-import { printRow } from "./print-rows.ts";
-import { type AccessOptions, everyOne, withAccess, withAccessOptions } from "./with-access.ts";
+import * as contracts from "../access/organizations/contract.ts";
+import { allPages } from "./all-pages.ts";
+import { printOne, printRow } from "./print.ts";
+import { printRemoval } from "./print-removal.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
-interface CreateOptions extends AccessOptions {
+interface CreateOptions extends ApiOptions {
   readonly owner?: string;
   readonly displayName?: string;
   readonly takeOver?: true;
 }
 
+interface DeleteOptions extends ApiOptions {
+  readonly dryRun?: true;
+}
+
 /** `berth org ...`: organizations and their members. */
 export function addOrg(program: Command): void {
   const org = program.command("org").description("organizations and their members");
-  withAccessOptions(org.command("create <name>"))
+  withApiOptions(org.command("create <name>"))
     .description("make an organization with the namespace of its name")
     .option("--owner <account>", "who owns it")
     .option("--display-name <text>", "as people read it")
     .option("--take-over", "give it the repositories that are in its namespace already")
     .action((name: string, { owner, displayName, takeOver, ...options }: CreateOptions) =>
-      withAccess(options, async ({ change }) => {
-        const wanted = { name, ...(owner && { owner }), ...(displayName && { displayName }) };
-        const made = await change((tx) => createOrganization(tx, { ...wanted, takesOver: takeOver === true }));
-        printRow({ ...made }, options.json);
+      withApi(options, async (call) => {
+        const body = { name, owner, displayName, takesOver: takeOver === true };
+        printOne(await call(contracts.createOrganization, { body }), options.json === true);
       }),
     );
-  withAccessOptions(org.command("rename <name> <display-name>"))
+  withApiOptions(org.command("rename <name> <display-name>"))
     .description("call an organization something else where people read it; its name stays")
-    .action((name: string, displayName: string, options: AccessOptions) =>
-      withAccess(options, async ({ read, change }) => {
-        const { id } = await requireOrganization(read, name);
-        await change((tx) => renameForDisplay(tx, { id, name, displayName }));
-        printRow({ name, displayName }, options.json);
+    .action((organization: string, displayName: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const asked = { params: { organization }, body: { displayName } };
+        printOne(await call(contracts.renameOrganization, asked), options.json === true);
       }),
     );
-  withAccessOptions(org.command("list"))
+  withApiOptions(org.command("list"))
     .description("list organizations")
-    .action((options: AccessOptions) =>
-      withAccess(options, async ({ read }) => {
-        const all = everyOne(
-          (page) => listOrganizations(read, page),
-          ({ name }) => name,
-        );
-        for await (const one of all)
-          printRow({ name: one.name, displayName: one.displayName, id: one.id }, options.json);
+    .action((options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const all = allPages((after) => call(contracts.listOrganizations, { query: { limit: "1000", after } }));
+        for await (const one of all) printRow(one, ["name", "displayName", "id"], options.json === true);
       }),
     );
-  withAccessOptions(org.command("delete <name>"))
+  withApiOptions(org.command("delete <name>"))
     .description("delete an organization that has no repositories, with its teams and what was granted on it")
-    .action((name: string, options: AccessOptions) =>
-      withAccess(options, async ({ read, change }) => {
-        const found = await requireOrganization(read, name);
-        await change((tx) => deleteOrganization(tx, found));
-        printRow({ deleted: name }, options.json);
+    .option("--dry-run", "only tell what would be removed")
+    .action((organization: string, { dryRun, ...options }: DeleteOptions) =>
+      withApi(options, async (call) => {
+        const asked = { params: { organization }, dryRun: dryRun === true };
+        printRemoval(await call(contracts.deleteOrganization, asked), options.json);
       }),
     );
   addMembers(org);
 }
 
-interface MemberOptions extends AccessOptions {
+interface MemberOptions extends ApiOptions {
   readonly owner?: true;
 }
 
 function addMembers(org: Command): void {
   const member = org.command("member").description("members of an organization");
-  withAccessOptions(member.command("add <organization> <account>"))
+  withApiOptions(member.command("add <organization> <account>"))
     .description("make an account a member, or an owner, or a member again")
     .option("--owner", "an owner: project-admin of all that the organization has")
     .action((organization: string, account: string, { owner, ...options }: MemberOptions) =>
-      withAccess(options, async ({ read, change }) => {
-        const wanted = {
-          organization: await requireOrganization(read, organization),
-          account: await requireAccount(read, account),
-          role: owner === true ? ("owner" as const) : ("member" as const),
-        };
-        await change((tx) => setMember(tx, wanted));
-        printRow({ organization, account: wanted.account.name, role: wanted.role }, options.json);
+      withApi(options, async (call) => {
+        const body = { role: owner === true ? ("owner" as const) : ("member" as const) };
+        printOne(await call(contracts.setMember, { params: { organization, account }, body }), options.json === true);
       }),
     );
-  withAccessOptions(member.command("remove <organization> <account>"))
+  withApiOptions(member.command("remove <organization> <account>"))
     .description("end a membership, in the organization's teams too")
-    .action((organization: string, account: string, options: AccessOptions) =>
-      withAccess(options, async ({ read, change }) => {
-        const gone = {
-          organization: await requireOrganization(read, organization),
-          account: await requireAccount(read, account),
-        };
-        await change((tx) => removeMember(tx, gone));
-        printRow({ removed: gone.account.name }, options.json);
+    .action((organization: string, account: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        printRemoval(await call(contracts.removeMember, { params: { organization, account } }), options.json);
       }),
     );
-  withAccessOptions(member.command("list <organization>"))
+  withApiOptions(member.command("list <organization>"))
     .description("list the members of an organization")
-    .action((organization: string, options: AccessOptions) =>
-      withAccess(options, async ({ read }) => {
-        const { id } = await requireOrganization(read, organization);
-        const all = everyOne(
-          (page) => listMembers(read, id, page),
-          ({ name }) => name,
-        );
-        for await (const { name, role } of all) printRow({ name, role }, options.json);
+    .action((organization: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const of = { params: { organization } };
+        const all = allPages((after) => call(contracts.listMembers, { ...of, query: { limit: "1000", after } }));
+        for await (const one of all) printRow(one, ["name", "role"], options.json === true);
       }),
     );
 }

@@ -1,39 +1,76 @@
+import { text as readAll } from "node:stream/consumers";
 import { type Command, Option } from "commander";
-import { changeVisibility, createEmptyRepository } from "../access/organizations/namespaces.ts";
-import { refuse } from "../access/refusal.ts";
-import { parseRepositoryName } from "../oci/names.ts";
+import * as contracts from "../access/organizations/contract.ts";
+import { setDescription } from "../features/descriptions/contract.ts";
+import * as repositories from "../http/api/repositories/contract.ts";
 import { parseVisibility, visibilities, type Visibility } from "../oci/visibility.ts";
-import { printRow } from "./print-rows.ts";
-import { type AccessOptions, withAccess, withAccessOptions } from "./with-access.ts";
+import { allPages } from "./all-pages.ts";
+import { printOne, printRow } from "./print.ts";
+import { StartError } from "./start-error.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
-interface CreateOptions extends AccessOptions {
+interface CreateOptions extends ApiOptions {
   readonly visibility?: Visibility;
 }
 
-/** `berth repo create|visibility`. */
+interface ListOptions extends ApiOptions {
+  readonly prefix?: string;
+}
+
+/** `berth repo ...`: repositories. */
 export function addRepo(program: Command): void {
   const repo = program.command("repo").description("repositories");
-  withAccessOptions(repo.command("create <name>"))
+  addReading(repo);
+  addDescribing(repo);
+  withApiOptions(repo.command("create <name>"))
     .description("make an empty repository, as visible as its namespace says unless another visibility is given")
     .addOption(new Option("--visibility <who>", "who may pull without a grant").choices(visibilities))
-    .action((text: string, { visibility, ...options }: CreateOptions) =>
-      withAccess(options, async ({ change }) => {
-        const name = requireName(text);
-        await change((tx) => createEmptyRepository(tx, { name, ...(visibility && { visibility }) }));
-        printRow({ name, ...(visibility && { visibility }) }, options.json);
+    .action((name: string, { visibility, ...options }: CreateOptions) =>
+      withApi(options, async (call) => {
+        printOne(await call(contracts.createRepository, { body: { name, visibility } }), options.json === true);
       }),
     );
-  withAccessOptions(repo.command("visibility <name> <visibility>"))
+  withApiOptions(repo.command("visibility <name> <visibility>"))
     .description("say who may pull without a grant: public (everyone), internal (every account) or private (nobody)")
-    .action((text: string, word: string, options: AccessOptions) =>
-      withAccess(options, async ({ change }) => {
-        const name = requireName(text);
-        const visibility = parseVisibility(word) ?? refuse("invalid", `a visibility is ${visibilities.join(", ")}`);
-        await change((tx) => changeVisibility(tx, { name, visibility }));
-        printRow({ name, visibility }, options.json);
+    .action((repository: string, word: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const visibility = parseVisibility(word);
+        if (visibility === undefined) throw new StartError(`a visibility is ${visibilities.join(", ")}`);
+        await call(contracts.setVisibility, { params: { repository }, body: { visibility } });
+        printOne({ name: repository, visibility }, options.json === true);
       }),
     );
 }
 
-const requireName = (text: string) =>
-  parseRepositoryName(text) ?? refuse("invalid", `${text} is no name of a repository`);
+function addReading(repo: Command): void {
+  withApiOptions(repo.command("list"))
+    .description("list repositories")
+    .option("--prefix <text>", "those whose names begin so")
+    .action(({ prefix, ...options }: ListOptions) =>
+      withApi(options, async (call) => {
+        const query = { prefix, limit: "1000" };
+        const all = allPages((after) => call(repositories.listRepositories, { query: { ...query, after } }));
+        for await (const one of all) printRow(one, ["name", "visibility"], options.json === true);
+      }),
+    );
+  withApiOptions(repo.command("show <name>"))
+    .description("show a repository")
+    .action((repository: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        printOne(await call(repositories.showRepository, { params: { repository } }), options.json === true);
+      }),
+    );
+}
+
+function addDescribing(repo: Command): void {
+  withApiOptions(repo.command("describe <name>"))
+    .description("have people read of a repository what stands on standard input, in Markdown")
+    .action((repository: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const body = { text: await readAll(process.stdin) };
+        const written = await call(setDescription, { params: { repository }, body, ifMatch: "*" });
+        if (options.json) printOne(written, true);
+        else process.stdout.write(`${repository} is described\n`);
+      }),
+    );
+}

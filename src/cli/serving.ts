@@ -6,6 +6,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
+import { switchAudit } from "../features/audit/switch-audit.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -57,6 +58,7 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
   const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
   const passwords = createPasswords(passwordLimits);
+  await switchAudit(registry.database, config.audit.enabled, Date.now());
   const access = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   return { registry, handle: entranceOf(config, { registry, access, secret, passwords, operation }), sources };
 }
@@ -138,8 +140,7 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
   const text = await readFile(htpasswdFile, "utf8").catch(() => {
     throw new ConfigError([`access.htpasswdFile: ${htpasswdFile} cannot be read`]);
   });
-  const actor = { kind: "system", id: "", name: "start" } as const;
-  const { created, refused } = await importHtpasswd(database, text, { actor, now: Date.now() });
+  const { created, refused } = await importHtpasswd(database, text, Date.now());
   for (const account of created) log.info("account created", { account, file: htpasswdFile });
   for (const { line, reason } of refused) log.warn("account not created", { file: htpasswdFile, line, reason });
 }
@@ -170,10 +171,17 @@ function entranceOf(config: Config, parts: Parts): Handle {
   });
 }
 
-const apiSiteOf = ({ http, data }: Config, { registry, access, secret, passwords }: Parts): Site =>
+const apiSiteOf = (
+  { http, data, access: { sources }, delete: { enabled: deletesEnabled } }: Config,
+  { registry, access, secret, passwords }: Parts,
+): Site =>
   apiSite({
+    sourceSettings: sources ?? [],
     ...access,
     access,
+    registry,
+    authorization: access,
+    deletesEnabled,
     database: registry.database,
     passwords,
     dataFolder: data,

@@ -1,85 +1,76 @@
 import type { Command } from "commander";
-import {
-  addToTeam,
-  createTeam,
-  deleteTeam,
-  listTeamMembers,
-  listTeams,
-  removeFromTeam,
-} from "../access/organizations/teams.ts";
-import { requireAccount, requireOrganization, requireTeam } from "../access/require-named.ts";
-import { printRow } from "./print-rows.ts";
+import * as contracts from "../access/organizations/contract.ts";
+import { allPages } from "./all-pages.ts";
+import { printOne, printRow } from "./print.ts";
+import { printRemoval } from "./print-removal.ts";
+import { StartError } from "./start-error.ts";
 import { addTeamGroups } from "./team-group.ts";
-import { type AccessOptions, everyOne, withAccess, withAccessOptions } from "./with-access.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
 /** `berth team ...`: teams of an organization; a team is named `organization/team`. */
 export function addTeam(program: Command): void {
   const team = program.command("team").description("teams of an organization, named organization/team");
-  withAccessOptions(team.command("create <team>"))
+  withApiOptions(team.command("create <team>"))
     .description("make a team")
-    .action((name: string, options: AccessOptions) =>
-      withAccess(options, async ({ read, change }) => {
-        const [organization = "", short = ""] = name.split("/", 2);
-        const found = await requireOrganization(read, organization);
-        const { id } = await change((tx) => createTeam(tx, { organization: found, name: short }));
-        printRow({ name, id }, options.json);
+    .action((text: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const { organization, team: name } = partsOf(text);
+        const { id } = await call(contracts.createTeam, { params: { organization }, body: { name } });
+        printOne({ id, name: text }, options.json === true);
       }),
     );
-  withAccessOptions(team.command("delete <team>"))
+  withApiOptions(team.command("delete <team>"))
     .description("delete a team with what was granted to it")
-    .action((name: string, options: AccessOptions) =>
-      withAccess(options, async ({ read, change }) => {
-        const found = await requireTeam(read, name);
-        await change((tx) => deleteTeam(tx, found));
-        printRow({ deleted: name }, options.json);
+    .action((text: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        printRemoval(await call(contracts.deleteTeam, { params: partsOf(text) }), options.json);
       }),
     );
-  withAccessOptions(team.command("list <organization>"))
+  withApiOptions(team.command("list <organization>"))
     .description("list the teams of an organization")
-    .action((organization: string, options: AccessOptions) =>
-      withAccess(options, async ({ read }) => {
-        const { id } = await requireOrganization(read, organization);
-        const all = everyOne(
-          (page) => listTeams(read, id, page),
-          ({ name }) => name,
-        );
-        for await (const one of all) printRow({ name: `${organization}/${one.name}`, id: one.id }, options.json);
+    .action((organization: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const of = { params: { organization } };
+        const all = allPages((after) => call(contracts.listTeams, { ...of, query: { limit: "1000", after } }));
+        for await (const { id, name } of all) {
+          printRow({ id, name: `${organization}/${name}` }, ["name", "id"], options.json === true);
+        }
       }),
     );
   addMembers(team);
-  addTeamGroups(team);
+  addTeamGroups(team, partsOf);
 }
 
 function addMembers(team: Command): void {
   const member = team.command("member").description("members of a team");
-  withAccessOptions(member.command("add <team> <account>"))
+  withApiOptions(member.command("add <team> <account>"))
     .description("put a member of the organization in a team")
-    .action((name: string, account: string, options: AccessOptions) =>
-      withAccess(options, async ({ read, change }) => {
-        const wanted = { team: await requireTeam(read, name), account: await requireAccount(read, account) };
-        await change((tx) => addToTeam(tx, wanted));
-        printRow({ team: name, account: wanted.account.name }, options.json);
+    .action((text: string, account: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        await call(contracts.addToTeam, { params: { ...partsOf(text), account } });
+        printOne({ team: text, account }, options.json === true);
       }),
     );
-  withAccessOptions(member.command("remove <team> <account>"))
+  withApiOptions(member.command("remove <team> <account>"))
     .description("take somebody out of a team")
-    .action((name: string, account: string, options: AccessOptions) =>
-      withAccess(options, async ({ read, change }) => {
-        const gone = { team: await requireTeam(read, name), account: await requireAccount(read, account) };
-        await change((tx) => removeFromTeam(tx, gone));
-        printRow({ removed: gone.account.name }, options.json);
+    .action((text: string, account: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        printRemoval(await call(contracts.removeFromTeam, { params: { ...partsOf(text), account } }), options.json);
       }),
     );
-  withAccessOptions(member.command("list <team>"))
+  withApiOptions(member.command("list <team>"))
     .description("list the members of a team")
-    .action((name: string, options: AccessOptions) =>
-      withAccess(options, async ({ read }) => {
-        const { id } = await requireTeam(read, name);
-        const all = everyOne(
-          (page) => listTeamMembers(read, id, page),
-          (account) => account,
-        );
-        for await (const account of all) printRow({ name: account }, options.json);
+    .action((text: string, options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const of = { params: partsOf(text) };
+        const all = allPages((after) => call(contracts.listTeamMembers, { ...of, query: { limit: "1000", after } }));
+        for await (const one of all) printRow(one, ["name"], options.json === true);
       }),
     );
+}
+
+function partsOf(text: string): { readonly organization: string; readonly team: string } {
+  const [organization = "", team = "", ...more] = text.split("/");
+  if (organization === "" || team === "" || more.length > 0) throw new StartError("a team is named organization/team");
+  return { organization, team };
 }

@@ -3,6 +3,7 @@ import * as accounts from "../access/accounts/contract.ts";
 import { allPages } from "./all-pages.ts";
 import { addImportHtpasswd } from "./import-htpasswd.ts";
 import { printOne, printRow } from "./print.ts";
+import { printRemoval } from "./removals.ts";
 import { readPassword } from "./read-password.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
@@ -93,14 +94,7 @@ function addWriting(user: Command): void {
     .action((name: string, { dryRun, ...options }: ApiOptions & { readonly dryRun?: true }) =>
       withApi(options, async (call) => {
         const asked = { params: { account: name }, dryRun: dryRun === true };
-        const { removes } = await call(accounts.deleteAccount, asked);
-        const shown = { dryRun: dryRun === true, removes };
-        if (options.json) return printOne(shown, true);
-        for (const { kind, name: what = "", count } of removes) {
-          process.stdout.write(
-            `${dryRun ? "would remove" : "removed"} ${count} ${kind} ${what}`.trimEnd().concat("\n"),
-          );
-        }
+        printRemoval(await call(accounts.deleteAccount, asked), options.json === true);
       }),
     );
 }

@@ -1,13 +1,15 @@
-import { userInfo } from "node:os";
 import type { Command } from "commander";
+import { revisionWatch } from "../access/access-revision.ts";
 import { ApiRefusal, type CallApi } from "../access/api/client.ts";
+import { type Authorization, authorizer } from "../access/authorize.ts";
+import type { Visibilities } from "../access/visible-to.ts";
 import { administrationRoutes } from "../http/api/api-routes.ts";
 import { callLocally } from "../http/api/call-locally.ts";
 import { tellProblems } from "../http/problem-reply.ts";
 import { RegistryError } from "../oci/problem.ts";
-import type { Envelope } from "../platform/events/access-event.ts";
 import { OutboundError } from "../platform/net/outbound.ts";
 import { createPasswords } from "../platform/passwords/passwords.ts";
+import { operator } from "./operator.ts";
 import { remoteApi, serverOf } from "./remote-api.ts";
 import { readSavedSessions } from "./saved-sessions.ts";
 import { type CommonOptions, withCommonOptions } from "./settings.ts";
@@ -63,13 +65,31 @@ async function signedIn(name: string, caFile: string | undefined): Promise<CallA
 const oneAtATime = { concurrent: 1, waiting: 0 };
 
 const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<void>): Promise<void> =>
-  withRegistry(options, async ({ database }, { data }) => {
+  withRegistry(options, async (registry, { data, access: policy, delete: { enabled: deletesEnabled } }) => {
+    const { database } = registry;
     const passwords = createPasswords(oneAtATime);
-    const routes = administrationRoutes({ database, passwords, dataFolder: data, now: Date.now });
+    // What others may do is told as it is; what is asked here is somebody's who may do everything.
+    const { authorize } = authorizer({ database, policy, revision: revisionWatch(database), now: Date.now });
+    const everything = { registry, authorization: allowsAll, visibleTo: seesAll, deletesEnabled };
+    const deps = {
+      ...everything,
+      authorize,
+      database,
+      passwords,
+      dataFolder: data,
+      now: Date.now,
+      sourceSettings: policy.sources ?? [],
+    };
+    const routes = administrationRoutes(deps);
     await work(callLocally({ database, routes, envelope: operator() }));
   });
 
-const operator = (): Envelope => ({ actor: { kind: "operator", id: "", name: userInfo().username } });
+const allowed = {
+  allowed: true,
+  because: { rule: "operator", text: "whoever has the data folder may do everything" },
+} as const;
+const allowsAll: Authorization = { authorize: async () => allowed, judge: async () => () => allowed };
+const seesAll: Visibilities["visibleTo"] = async () => ({ visible: [(expression) => expression.lit(true)] });
 
 /** What the operator can set right, told in one line; anything else is a bug. */
 function toStartError(error: unknown): unknown {

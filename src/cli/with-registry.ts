@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import type { Config } from "../platform/config/schema.ts";
 import type { Registry } from "../registry/registry.ts";
 import { databasePath, openRegistry } from "./open-registry.ts";
+import { operator } from "./operator.ts";
 import { type CommonOptions, readSettings } from "./settings.ts";
 import { StartError } from "./start-error.ts";
 
@@ -16,7 +17,7 @@ export async function withRegistry(
   }
   const registry = await openRegistry(config);
   try {
-    await work(registry, config);
+    await work({ ...registry, by: operator() }, config);
   } finally {
     await registry.database.close();
   }

@@ -9,10 +9,10 @@ import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
 import { type Given, prepared, within } from "../platform/database/prepared.ts";
 import { type UntilCommit, untilCommit } from "../platform/database/until-commit.ts";
-import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
+import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import { isNamed, leaseEnd } from "./edges.ts";
 import { asDigest } from "./manifests.ts";
-import { checkReadGates, type Registry } from "./registry.ts";
+import { checkReadGates, type Registry, writeChange } from "./registry.ts";
 import { ensureRepository } from "./repositories.ts";
 
 export interface StoredBlob {
@@ -202,7 +202,7 @@ export interface Mount {
 export async function mountBlob(registry: Registry, { repository, digest, sources }: Mount): Promise<boolean> {
   const { database } = registry;
   if (sources.length === 0 || !(await isSound(registry, digest))) return false;
-  return writeEvents(database, async (tx) => {
+  return writeChange(registry, async (tx) => {
     const kept = await keepBlobs(tx, database, [digest]);
     if (!kept.has(digest)) return false;
     const source = await tx
@@ -236,7 +236,7 @@ async function isSound({ database, blobs }: Registry, digest: Digest): Promise<b
  */
 export async function deleteBlob(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
   const { database } = registry;
-  const isRemoved = await writeEvents(database, async (tx) => {
+  const isRemoved = await writeChange(registry, async (tx) => {
     await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: [digest], against: "everyone" });
     const rows = await tx
       .deleteFrom("repository_blobs")

@@ -4,10 +4,10 @@ import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
 import type { Tables, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
-import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
+import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import { removeEdges } from "./edges.ts";
 import { asDigest, failUnknown } from "./manifests.ts";
-import { checkWriteRules, type Registry } from "./registry.ts";
+import { checkWriteRules, type Registry, writeChange } from "./registry.ts";
 import { findRepository } from "./repositories.ts";
 
 /**
@@ -15,12 +15,19 @@ import { findRepository } from "./repositories.ts";
  * @throws RegistryError MANIFEST_UNKNOWN, NAME_UNKNOWN, or a write rule's problem
  */
 export async function deleteTag(registry: Registry, repository: RepositoryName, tag: Tag): Promise<void> {
-  const isRemoved = await writeEvents(registry.database, async (tx) => {
-    const repositoryId = await findRepository(tx, repository);
-    if (repositoryId === undefined) return false;
-    return removeTags(registry, tx, { repository, repositoryId, tag });
-  });
+  const isRemoved = await writeChange(registry, (tx) => removeTag(registry, tx, { repository, tag }));
   if (!isRemoved) await failUnknown(registry, repository, tag);
+}
+
+/** The same within a transaction of the caller's. @returns whether there was such a tag */
+export async function removeTag(
+  registry: Registry,
+  tx: RecordingWriter,
+  { repository, tag }: { readonly repository: RepositoryName; readonly tag: Tag },
+): Promise<boolean> {
+  const repositoryId = await findRepository(tx, repository);
+  if (repositoryId === undefined) return false;
+  return (await removeTags(registry, tx, { repository, repositoryId, tag })).length > 0;
 }
 
 /**
@@ -28,32 +35,39 @@ export async function deleteTag(registry: Registry, repository: RepositoryName, 
  * @throws RegistryError MANIFEST_UNKNOWN, NAME_UNKNOWN, or a write rule's problem
  */
 export async function deleteManifest(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
+  const tags = await writeChange(registry, (tx) => removeManifest(registry, tx, { repository, digest }));
+  if (tags === undefined) await failUnknown(registry, repository, digest);
+}
+
+/** The same within a transaction of the caller's. @returns the tags that went with it; `undefined`: it is not there */
+export async function removeManifest(
+  registry: Registry,
+  tx: RecordingWriter,
+  { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
+): Promise<readonly string[] | undefined> {
   const { database, settings } = registry;
-  const isRemoved = await writeEvents(database, async (tx) => {
-    const found = await findParent(tx, repository, digest);
-    if (found === undefined) return false;
-    const { repositoryId, children } = found;
-    for (const values of inChunks(children)) {
-      await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values, against: "everyone" });
-    }
-    const manifest = { table: "manifests", column: "digest", values: [digest] };
-    const locked = await lockRows(tx, database.dialect, { ...manifest, against: "everyone" });
-    // Another has deleted it a moment ago. Where it is being pushed again, its tags may not be seen yet, and would stay.
-    if (!locked.includes(digest)) return false;
-    await removeTags(registry, tx, { repository, repositoryId, digest });
-    const rows = await tx
-      .deleteFrom("repository_manifests")
-      .where("repository_id", "=", repositoryId)
-      .where("digest", "=", digest)
-      .returning("digest")
-      .execute();
-    if (rows.length === 0) return false;
-    recordEvents(tx, { kind: "manifest-deleted", repository, digest });
-    await removeEdges({ database, leaseMs: settings.leaseMs }, tx, { repositoryId, parent: digest, children });
-    await dropUnusedManifest(tx, digest);
-    return true;
-  });
-  if (!isRemoved) await failUnknown(registry, repository, digest);
+  const found = await findParent(tx, repository, digest);
+  if (found === undefined) return undefined;
+  const { repositoryId, children } = found;
+  for (const values of inChunks(children)) {
+    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values, against: "everyone" });
+  }
+  const manifest = { table: "manifests", column: "digest", values: [digest] };
+  const locked = await lockRows(tx, database.dialect, { ...manifest, against: "everyone" });
+  // Another has deleted it a moment ago. Where it is being pushed again, its tags may not be seen yet, and would stay.
+  if (!locked.includes(digest)) return undefined;
+  const tags = await removeTags(registry, tx, { repository, repositoryId, digest });
+  const rows = await tx
+    .deleteFrom("repository_manifests")
+    .where("repository_id", "=", repositoryId)
+    .where("digest", "=", digest)
+    .returning("digest")
+    .execute();
+  if (rows.length === 0) return undefined;
+  recordEvents(tx, { kind: "manifest-deleted", repository, digest });
+  await removeEdges({ database, leaseMs: settings.leaseMs }, tx, { repositoryId, parent: digest, children });
+  await dropUnusedManifest(tx, digest);
+  return tags;
 }
 
 interface Parent {
@@ -86,7 +100,7 @@ type TagsToRemove = { readonly repository: RepositoryName; readonly repositoryId
 );
 
 /** Each removed tag is asked about: a rule that keeps one keeps them all. */
-async function removeTags(registry: Registry, tx: RecordingWriter, remove: TagsToRemove): Promise<boolean> {
+async function removeTags(registry: Registry, tx: RecordingWriter, remove: TagsToRemove): Promise<readonly string[]> {
   const { repository, repositoryId } = remove;
   const areMeant = (expression: ExpressionBuilder<Tables, "tags">) =>
     expression.and([
@@ -97,7 +111,8 @@ async function removeTags(registry: Registry, tx: RecordingWriter, remove: TagsT
     // In the order in which a push of several tags takes them.
     await tx.selectFrom("tags").select("name").where(areMeant).orderBy("name").forUpdate().execute();
   }
-  for (let removed = 0; ; removed += mostTagsAtOnce) {
+  const removed: string[] = [];
+  for (;;) {
     const rows = await tx
       .deleteFrom("tags")
       .where("repository_id", "=", repositoryId)
@@ -108,12 +123,13 @@ async function removeTags(registry: Registry, tx: RecordingWriter, remove: TagsT
       .execute();
     for (const { name, digest } of rows) {
       const tag = parseTag(name);
+      removed.push(name);
       if (tag === undefined) throw new Error(`the database holds a tag that is none: ${name}`);
       const from = asDigest(digest);
       recordEvents(tx, { kind: "tag-deleted", repository, tag, from });
       await checkWriteRules(registry, tx, { repository, tag, from, to: undefined });
     }
-    if (rows.length < mostTagsAtOnce) return removed + rows.length > 0;
+    if (rows.length < mostTagsAtOnce) return removed;
   }
 }
 

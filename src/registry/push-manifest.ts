@@ -6,13 +6,13 @@ import { clock } from "../platform/database/clock.ts";
 import type { Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { ask, type Given, prepared, within } from "../platform/database/prepared.ts";
-import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
+import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import type { RegistryEvent } from "../platform/events/registry-event.ts";
 import { keepBlobs } from "./blobs.ts";
 import { storeEdges } from "./edges.ts";
 import { manifestRow } from "./manifest-row.ts";
 import { asDigest } from "./manifests.ts";
-import { checkWriteRules, type Registry } from "./registry.ts";
+import { checkWriteRules, type Registry, writeChange } from "./registry.ts";
 import { ensureRepository } from "./repositories.ts";
 
 export interface ManifestPush {
@@ -43,7 +43,7 @@ export interface PushedManifest {
 export async function pushManifest(registry: Registry, push: ManifestPush): Promise<PushedManifest> {
   const { database, blobs } = registry;
   await blobs.requireRoom?.();
-  return writeEvents(database, async (tx) => {
+  return writeChange(registry, async (tx) => {
     // All that it names, also what need not be there: what is there stays, whoever collects meanwhile.
     const named = push.manifest.edges.map(({ digest }) => digest);
     const kept = await keepBlobs(tx, database, named);

@@ -1,6 +1,7 @@
 import { expect, it } from "bun:test";
-import { CompiledQuery, type Kysely, type KyselyPlugin, sql } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { describeEachDatabase } from "../../test/support/databases.ts";
+import { isAsked, overheard, planOf, type Statement } from "../../test/support/query-plans.ts";
 import {
   digestOf,
   imageOf,
@@ -11,7 +12,7 @@ import {
   tagName,
   testRegistry,
 } from "../../test/support/registry.ts";
-import type { Database, Tables } from "../platform/database/database.ts";
+import type { Tables } from "../platform/database/database.ts";
 import { deleteBlob, findBlob, mountBlob, renewLease } from "./blobs.ts";
 import { collect } from "./collect.ts";
 import { deleteManifest, deleteTag } from "./delete-manifest.ts";
@@ -21,47 +22,6 @@ import { listReferrers } from "./referrers.ts";
 import { listRepositories, type Visible } from "./repositories.ts";
 import { listTags } from "./tags.ts";
 import { listUploads } from "./uploads/list-uploads.ts";
-
-interface Statement {
-  readonly sql: string;
-  readonly parameters: readonly unknown[];
-}
-
-/** The same database; `onStatement` hears of all that it is asked. */
-function overheard(database: Database, onStatement: (statement: Statement) => void): Database {
-  const plugin: KyselyPlugin = {
-    transformQuery({ node, queryId }) {
-      onStatement(database.read.getExecutor().compileQuery(node, queryId));
-      return node;
-    },
-    transformResult: async ({ result }) => result,
-  };
-  return {
-    ...database,
-    read: database.read.withPlugin(plugin),
-    all(query) {
-      onStatement(query);
-      return database.all(query);
-    },
-    write: (work, options) => database.write((tx) => work(tx.withPlugin(plugin)), options),
-    writeOne(query, options) {
-      onStatement(query);
-      return database.writeOne(query, options);
-    },
-  };
-}
-
-/** A prepared query is built without the values that it is asked with. */
-const isAsked = ({ parameters }: Statement): boolean =>
-  parameters.every((value) => value === null || typeof value !== "object" || value instanceof Uint8Array);
-
-/** Lines of the database's plan, without running it. */
-async function planOf({ read, dialect }: Database, statement: Statement): Promise<readonly string[]> {
-  const words = dialect === "sqlite" ? "explain query plan" : "explain";
-  const query = CompiledQuery.raw(`${words} ${statement.sql}`, [...statement.parameters]);
-  const { rows } = await read.executeQuery<{ readonly detail?: string; readonly "QUERY PLAN"?: string }>(query);
-  return rows.map((row) => (row.detail ?? row["QUERY PLAN"] ?? "").trim());
-}
 
 /** Tables that grow with what is stored; of uploads there are only so many. */
 const large = "(?:repositories|blobs|repository_blobs|manifests|repository_manifests|edges|tags|doomed_blobs)";

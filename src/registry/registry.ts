@@ -5,6 +5,8 @@ import type { Problem } from "../oci/problem.ts";
 import type { Visibility } from "../oci/visibility.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import type { Database, Writer } from "../platform/database/database.ts";
+import type { Envelope } from "../platform/events/access-event.ts";
+import { type RecordingWriter, writeEvents } from "../platform/events/record-events.ts";
 import type { ClockWatch } from "./clock-watch.ts";
 import type { VerifiedBytes } from "./sound-blob.ts";
 import type { RunningHashes } from "./uploads/running-hashes.ts";
@@ -31,6 +33,8 @@ export interface RegistrySettings {
 
 /** What every function of the registry works on. */
 export interface Registry {
+  /** Whose doing it is, for the events of what is changed; absent: the server's own. */
+  readonly by?: Envelope | undefined;
   /** Names this process among all that write to uploads. */
   readonly process: string;
   readonly database: Database;
@@ -44,6 +48,12 @@ export interface Registry {
   readonly clockWatch: ClockWatch;
   readonly settings: RegistrySettings;
 }
+
+/** A change in one transaction, whose events tell whose doing it was. */
+export const writeChange = <T>(
+  { database, by }: Pick<Registry, "database" | "by">,
+  work: (tx: RecordingWriter) => Promise<T>,
+): Promise<T> => writeEvents(database, work, by);
 
 /** The registry for one who may not do everything to every tag: what is refused is undone with all that went with it. */
 export const withTagRights = (registry: Registry, refuses: (change: TagChange) => Problem | undefined): Registry => ({

@@ -4,10 +4,10 @@ import { chunksOf } from "../platform/blobs/blob-body.ts";
 import type { BlobKey, BlobStore } from "../platform/blobs/blob-store.ts";
 import { recent } from "../platform/caches/recent.ts";
 import { clock } from "../platform/database/clock.ts";
-import { recordEvents, writeEvents } from "../platform/events/record-events.ts";
+import { recordEvents } from "../platform/events/record-events.ts";
 import { prepared } from "../platform/database/prepared.ts";
 import { type StoredBlob, storedKey } from "./blobs.ts";
-import type { Registry } from "./registry.ts";
+import { type Registry, writeChange } from "./registry.ts";
 import { startHash } from "./uploads/running-hashes.ts";
 
 /**
@@ -80,11 +80,11 @@ export async function findDamage(registry: Registry, digest: Digest): Promise<Bl
  * their place meanwhile are not concerned.
  */
 export async function withholdBlob(
-  { database }: Registry,
+  { database, by }: Registry,
   { digest, key }: Omit<StoredBlob, "sizeBytes">,
   isWithheld: boolean,
 ): Promise<void> {
-  await writeEvents(database, async (tx) => {
+  await writeChange({ database, by }, async (tx) => {
     const changed = await tx
       .updateTable("blobs")
       .set({ damaged_at: isWithheld ? clock(database.dialect) : null })

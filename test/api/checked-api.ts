@@ -152,6 +152,9 @@ export function expectRefused(answer: Answer, status: number, code: string): voi
   expect([answer.status, problemIn(answer).code]).toEqual([status, code]);
 }
 
+/** Whether a route answers those who have not signed in. */
+export const isOpen = (permission: unknown): boolean => permission === "nothing" || permission === "anyone";
+
 export const password = "a-long-enough-password";
 let made = 0;
 /** A name that no other test has. */

@@ -62,6 +62,7 @@ requirement("a team of a group", missingSlapd, () => {
     ]) {
       expect(await run(...command)).toMatchObject({ code: 0, error: "" });
     }
+    await server.logged();
     expect(await push("ann")).not.toBe(202);
     const added = await run("team", "group", "add", "acme/devs", devs.toUpperCase(), "--source", "corp");
     expect(added).toMatchObject({ code: 0, error: "" });

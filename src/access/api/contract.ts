@@ -2,13 +2,20 @@ import type { z } from "zod";
 import type { Subject, Verb } from "../permissions.ts";
 
 /**
- * What a route asks for, before it does anything: nothing, somebody who has signed in, or a verb on something. `on` says
- * which: the whole instance, or the repository that the path names.
+ * What a route asks for, before it does anything: nothing, not even who it is; whoever it is; somebody who has signed in; or a
+ * verb on something. `on` says
+ * where: on the whole instance, or on what the path's parameter of that name says. A route that can tell only from more of
+ * the request asks for somebody who has signed in, and for the rest itself (`permit`).
  */
 export type Need =
   | "nothing"
+  | "anyone"
   | "sign-in"
-  | { readonly verb: Verb; readonly subject: Subject; readonly on: "instance" | "repository" };
+  | {
+      readonly verb: Verb;
+      readonly subject: Subject;
+      readonly on: "instance" | "organization" | "namespace" | "repository";
+    };
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 

@@ -1,4 +1,5 @@
 import type { RecordingWriter } from "../../platform/events/record-events.ts";
+import type { Changer } from "../change-access.ts";
 import type { Caller } from "../principal.ts";
 import type { Body, Contract, Params, Query, Value } from "./contract.ts";
 
@@ -8,6 +9,8 @@ export interface Call<C extends Contract> {
   readonly query: Query<C>;
   readonly body: Body<C>;
   readonly caller: Caller;
+  /** The caller, or whoever has the data folder in hand. */
+  readonly by: Changer;
   readonly remoteAddress: string;
   readonly dryRun: boolean;
   /** The revision that a change means; `undefined`: whichever it is. */

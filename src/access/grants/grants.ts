@@ -145,6 +145,8 @@ async function requireAllOf(
     const decision = await authorize(caller, "create", { kind: "instance", subject: "grant" });
     if (!decision.allowed) refuse("forbidden", "a team is given roles in its own organization");
   }
+  const mayGrant = await authorize(caller, "create", { ...scope.place, subject: "grant" });
+  if (!mayGrant.allowed) refuse("forbidden", "it takes grant:create there to give a role");
   for (const subject of subjects) {
     for (const verb of verbs) {
       if (!role.permissions.has(`${subject}:${verb}`)) continue;

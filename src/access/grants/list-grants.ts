@@ -1,6 +1,8 @@
 import { sql } from "kysely";
+import { parseRepositoryName } from "../../oci/names.ts";
 import type { Reader } from "../../platform/database/database.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
+import type { Resource } from "../authorize.ts";
 import { listIn } from "../held.ts";
 import { namespaceLabel } from "../organizations/namespaces.ts";
 import type { GrantedKind, GrantScopeKind } from "../tables.ts";
@@ -44,6 +46,17 @@ export async function listGrants(
     .limit(limit + 1)
     .execute();
   return toPage(rows.map(toShown), limit);
+}
+
+/** With the place that it is on, where whoever changes it needs the right to. */
+export async function findGrant(
+  reader: Reader,
+  id: string,
+): Promise<
+  { readonly grant: GrantShown; readonly place: Exclude<Resource, { readonly kind: "catalog" }> } | undefined
+> {
+  const row = await shown(reader).where("grants.id", "=", id).executeTakeFirst();
+  return row && { grant: toShown(row), place: placeOf(row) };
 }
 
 const shown = (reader: Reader) =>
@@ -109,4 +122,17 @@ function nameOfScope({ scope_kind: kind, organization, namespace, repository, pa
   if (kind === "instance") return "";
   if (kind === "pattern") return namespace === "" ? (pattern ?? "") : `${namespace ?? id}/${pattern ?? ""}`;
   return kind === "namespace" ? namespaceLabel(namespace ?? id) : (organization ?? repository ?? id);
+}
+
+/** What is not there any more is the instance's to take away. */
+function placeOf({
+  scope_kind: kind,
+  scope_id: id,
+  namespace,
+  repository,
+}: Row): Exclude<Resource, { readonly kind: "catalog" }> {
+  const name = repository === null ? undefined : parseRepositoryName(repository);
+  if (kind === "organization") return { kind, id };
+  if (kind === "repository" && name !== undefined) return { kind, name };
+  return namespace === null ? { kind: "instance" } : { kind: "namespace", name: namespace };
 }

@@ -12,8 +12,6 @@ const hashOf = async (password: string): Promise<string> =>
   (await Bun.password.hash(password, { algorithm: "bcrypt", cost: 4 })).replace("$2b$", "$2y$");
 const right = "from the file of distribution";
 
-const doing = (now: number) => ({ actor: { kind: "operator", id: "", name: "operator" }, now }) as const;
-
 describe("parseHtpasswd", () => {
   test("tells of each line that will not do why, and nothing that stands in it", async () => {
     const hash = await hashOf(right);
@@ -50,19 +48,12 @@ describeEachDatabase("importHtpasswd", (_dialect, open) => {
     const access = await openTestAccess(await open([accessMigrations]));
     const { id } = await access.addAccount("bob", "of the database");
     const text = `ann:${await hashOf(right)}\nbob:${await hashOf(right)}\n`;
-    expect(await importHtpasswd(access.database, text, doing(1))).toEqual({
+    expect(await importHtpasswd(access.database, text, 1)).toEqual({
       created: ["ann"],
       existing: ["bob"],
       refused: [],
     });
-    expect(await importHtpasswd(access.database, text, doing(2))).toMatchObject({
-      created: [],
-      existing: ["ann", "bob"],
-    });
-    const [made] = await access.database.read.selectFrom("event_outbox").select(["events", "envelope"]).execute();
-    expect(made?.events).toContain('"account-created"');
-    expect(made?.events).not.toContain("$2y$");
-    expect(made?.envelope).toContain("operator");
+    expect(await importHtpasswd(access.database, text, 2)).toMatchObject({ created: [], existing: ["ann", "bob"] });
     const signIn = (name: string, password: string) =>
       access.verifyPassword({ name, password, remoteAddress: "192.0.2.1" });
     expect(await signIn("bob", right)).toEqual({ kind: "refused" });
@@ -83,7 +74,7 @@ describeEachDatabase("importHtpasswd", (_dialect, open) => {
   test("a password of more than 72 bytes, of which bcrypt knows the first alone, is refused", async () => {
     const access = await openTestAccess(await open([accessMigrations]));
     const long = "x".repeat(80);
-    await importHtpasswd(access.database, `ann:${await hashOf(long.slice(0, 72))}`, doing(1));
+    await importHtpasswd(access.database, `ann:${await hashOf(long.slice(0, 72))}`, 1);
     for (const password of [long, `${long.slice(0, 79)}y`])
       expect(await access.verifyPassword({ name: "ann", password, remoteAddress: "192.0.2.1" })).toEqual({
         kind: "refused",

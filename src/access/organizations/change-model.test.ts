@@ -258,12 +258,15 @@ describeEachDatabase("a grant", (_dialect, open) => {
     for (const role of ["administrator", "auditor"]) expect(await give(role, "organization acme")).toBe("DENIED");
     await access.change((tx) => createRole(tx, { name: "hirer", permissions: ["account:create"] }));
     expect(await give("hirer", "organization acme")).toBe("DENIED");
+    expect(
+      await give("guest", "namespace acme", { tokenScope: [{ pattern: "acme/**", verbs: ["read", "create"] }] }),
+    ).toBe("done");
     expect(await give("guest", "namespace acme", { tokenScope: [{ pattern: "acme/**", verbs: ["read"] }] })).toBe(
-      "done",
-    );
-    expect(await give("developer", "namespace acme", { tokenScope: [{ pattern: "acme/**", verbs: ["read"] }] })).toBe(
       "DENIED",
     );
+    expect(
+      await give("developer", "namespace acme", { tokenScope: [{ pattern: "acme/**", verbs: ["read", "create"] }] }),
+    ).toBe("DENIED");
     expect(
       await give("guest", "namespace acme", { scope: [{ type: "repository", name: "acme/app", actions: ["*"] }] }),
     ).toBe("DENIED");

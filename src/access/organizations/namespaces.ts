@@ -27,6 +27,8 @@ export interface Namespace extends NamespaceRules {
 /** How the namespace of names without a slash is called where it has to be called something. */
 export const namespaceLabel = (name: string): string => (name === "" ? "/" : name);
 
+export const namespaceNamed = (label: string): string => (label === "/" ? "" : label);
+
 /**
  * One of the instance's, or one below another, whose owner it shares.
  * @throws RegistryError

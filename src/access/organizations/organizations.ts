@@ -107,7 +107,7 @@ export async function deleteOrganization(
   recordEvents(tx, { kind: "access-changed", action: "organization-deleted", target: { id, name } });
 }
 
-async function findOrganization(reader: Reader | Writer, name: string): Promise<Organization | undefined> {
+export async function findOrganization(reader: Reader | Writer, name: string): Promise<Organization | undefined> {
   const row = await reader
     .selectFrom("organizations")
     .select(["id", "name", "display_name"])
@@ -116,12 +116,24 @@ async function findOrganization(reader: Reader | Writer, name: string): Promise<
   return row && { id: row.id, name: row.name, displayName: row.display_name };
 }
 
-/** By name. */
-export async function listOrganizations(reader: Reader, { after, limit }: PageRequest): Promise<Page<Organization>> {
+/** By name. @param memberId of an account: those alone that it is a member of */
+export async function listOrganizations(
+  reader: Reader,
+  { after, limit }: PageRequest,
+  memberId?: string,
+): Promise<Page<Organization>> {
   const rows = await reader
     .selectFrom("organizations")
     .select(["id", "name", "display_name as displayName"])
     .where("name", ">", after ?? "")
+    .$if(memberId !== undefined, (query) =>
+      query.where("id", "in", (eb) =>
+        eb
+          .selectFrom("organization_members")
+          .select("organization_id")
+          .where("account_id", "=", memberId ?? ""),
+      ),
+    )
     .orderBy("name")
     .limit(limit + 1)
     .execute();

@@ -1,10 +1,10 @@
 import type { Contract } from "../../access/api/contract.ts";
 import type { Call, Route } from "../../access/api/route.ts";
 import type { Authorize } from "../../access/authorize.ts";
+import { envelopeOf } from "../../access/envelope.ts";
 import type { Caller } from "../../access/principal.ts";
 import { fail } from "../../oci/problem.ts";
 import type { JsonValue } from "../../oci/json.ts";
-import type { Envelope } from "../../platform/events/access-event.ts";
 import type { Database } from "../../platform/database/database.ts";
 import type { Incoming, Reply, ReplyHeaders } from "../../platform/runtime/http.ts";
 import { committer } from "./commit-once.ts";
@@ -38,7 +38,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const { contract } = route;
   const caller = await callerOf(deps, contract, request);
   onCaller(caller);
-  await requireNeed(deps.authorize, caller, { need: contract.need, given: match.given });
+  await requireNeed(deps, caller, { need: contract.need, given: match.given });
   const params = readParams(contract, match.given);
   const { query, dryRun } = readQuery(contract, request);
   const { body, bytes } = await readBody(contract, request);
@@ -50,13 +50,14 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const value = await route.run({
     ...toInput({ params, query, body }),
     caller,
+    by: caller,
     remoteAddress: request.remoteAddress,
     dryRun,
     expected: expectedRevision(contract, request),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the work of this route gives is what it gets
     commit: committer({
       database: deps.database,
-      envelope: envelopeOf(caller, request),
+      envelope: envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId),
       dryRun,
       once: keyed && { answers: deps.answers, keyed, encode },
     }) as Call<Contract>["commit"],
@@ -90,16 +91,6 @@ function keyedBy({ principal }: Caller, { method, path, headers }: Incoming, byt
     parts: [method, path, bytes],
   });
 }
-
-/** Whose doing a change is, and from where. */
-const envelopeOf = ({ principal }: Caller, { remoteAddress, requestId }: Incoming): Envelope => ({
-  actor:
-    principal.kind === "account"
-      ? { kind: "account", id: principal.id, name: principal.name }
-      : { kind: "anonymous", id: "", name: "anonymous" },
-  address: remoteAddress,
-  requestId,
-});
 
 const revisionTag = /^"(\d{1,15})"$/;
 const noRevision = -1;

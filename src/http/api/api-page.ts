@@ -62,7 +62,7 @@ function inputs({ query, body, destroys }: Contract): string {
 }
 
 const needText = (need: Need): string => {
-  if (need === "nothing") return "nothing";
+  if (need === "nothing" || need === "anyone") return "nothing";
   return need === "sign-in" ? "an account" : `${need.verb} ${need.subject}, on the ${need.on}`;
 };
 

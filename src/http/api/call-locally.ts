@@ -28,6 +28,7 @@ export function callLocally({ database, routes, envelope }: LocalDeps): CallApi 
     const value = await route.run({
       ...parseInput(contract, asked),
       caller: anonymous,
+      by: "operator",
       remoteAddress: "",
       dryRun,
       expected: undefined,

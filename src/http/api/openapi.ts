@@ -23,7 +23,7 @@ export function openApiOf(contracts: readonly Contract[], version: string): Json
     },
     servers: [{ url: apiBase }],
     tags: [...new Set(contracts.map(({ group }) => group))].map((name) => ({ name })),
-    security: [{ basic: [] }, { session: [] }],
+    security: credentials,
     paths,
     components: {
       securitySchemes: {
@@ -34,6 +34,8 @@ export function openApiOf(contracts: readonly Contract[], version: string): Json
     },
   };
 }
+
+const credentials = [{ basic: [] }, { session: [] }];
 
 const problem: JsonObject = {
   type: "object",
@@ -65,6 +67,7 @@ function operationOf(contract: Contract): JsonObject {
     summary,
     "x-permission": typeof need === "string" ? need : { ...need },
     ...(need === "nothing" && { security: [] }),
+    ...(need === "anyone" && { security: [{}, ...credentials] }),
     parameters: [...pathParameters(contract), ...queryParameters(contract), ...headerParameters(contract)],
     ...(body !== undefined && {
       requestBody: { required: true, content: { "application/json": { schema: schemaOf(body, "input") } } },

@@ -1,39 +1,64 @@
+import { permit } from "../../access/api/permit.ts";
 import type { Contract } from "../../access/api/contract.ts";
 import type { Authorize, Resource } from "../../access/authorize.ts";
+import { findNamespace, namespaceNamed } from "../../access/organizations/namespaces.ts";
+import { findOrganization } from "../../access/organizations/organizations.ts";
 import type { Caller } from "../../access/principal.ts";
-import { parseRepositoryName, type RepositoryName } from "../../oci/names.ts";
-import { fail } from "../../oci/problem.ts";
-import { deniedBy } from "../denied-by.ts";
+import { parseRepositoryName } from "../../oci/names.ts";
+import { fail, type Problem } from "../../oci/problem.ts";
+import type { Database } from "../../platform/database/database.ts";
+
+interface NeedDeps {
+  readonly authorize: Authorize;
+  readonly database: Pick<Database, "read">;
+}
 
 /**
  * Whether the route's need is met. Who has not signed in is asked to; what a caller may not read is answered as if it did
  * not exist.
- * @throws RegistryError UNAUTHORIZED, DENIED, NAME_UNKNOWN
+ * @throws RegistryError UNAUTHORIZED, DENIED, NAME_UNKNOWN, OBJECT_UNKNOWN
  */
 export async function requireNeed(
-  authorize: Authorize,
+  deps: NeedDeps,
   caller: Caller,
   { need, given }: Pick<Contract, "need"> & { readonly given: Readonly<Record<string, string>> },
 ): Promise<void> {
-  if (need === "nothing") return;
-  const isStranger = caller.principal.kind === "anonymous";
-  if (need === "sign-in") return isStranger ? failStranger() : undefined;
-  const { subject } = need;
-  const name = need.on === "instance" ? undefined : repositoryOf(given, isStranger);
-  const resource: Resource =
-    name === undefined ? { kind: "instance", subject } : { kind: "repository", name, subject, tag: { some: true } };
-  const decision = await authorize(caller, need.verb, resource);
-  if (decision.allowed) return;
-  if (isStranger) failStranger();
-  const mayRead = name !== undefined && (await authorize(caller, "read", { kind: "repository", name })).allowed;
-  if (name !== undefined && !mayRead) fail({ code: "NAME_UNKNOWN", name });
-  fail(deniedBy(decision, mayRead));
+  if (need === "nothing" || need === "anyone") return;
+  const stranger = caller.principal.kind === "anonymous" ? ({ code: "UNAUTHORIZED", scopes: [] } as const) : undefined;
+  if (need === "sign-in") return stranger && fail(stranger);
+  const { place, unknown } = await placeOf(deps, need.on, given[need.on] ?? "");
+  if (place === undefined) return fail(stranger ?? unknown);
+  await permit(deps.authorize, caller, { verb: need.verb, place, subject: need.subject, unknown });
 }
 
-const failStranger = (): never => fail({ code: "UNAUTHORIZED", scopes: [] });
-
-function repositoryOf({ repository = "" }: Readonly<Record<string, string>>, isStranger: boolean): RepositoryName {
-  const name = parseRepositoryName(repository);
-  if (name !== undefined) return name;
-  return isStranger ? failStranger() : fail({ code: "NAME_UNKNOWN", name: repository.slice(0, 255) });
+interface Found {
+  /** Absent where there is none of that name. */
+  readonly place: Exclude<Resource, { readonly kind: "catalog" }> | undefined;
+  readonly unknown: Problem;
 }
+
+async function placeOf({ database }: NeedDeps, on: Placed, given: string): Promise<Found> {
+  switch (on) {
+    case "instance":
+      return { place: { kind: "instance" }, unknown: { code: "ROUTE_UNKNOWN" } };
+    case "repository": {
+      const name = parseRepositoryName(given);
+      const unknown: Problem = { code: "NAME_UNKNOWN", name: given.slice(0, 255) };
+      return { place: name && { kind: "repository", name, tag: { some: true } }, unknown };
+    }
+    case "organization": {
+      const found = await findOrganization(database.read, given);
+      return { place: found && { kind: "organization", id: found.id }, unknown: unknownOf("organization") };
+    }
+    case "namespace": {
+      const found = await findNamespace(database.read, namespaceNamed(given));
+      return { place: found && { kind: "namespace", name: found.name }, unknown: unknownOf("namespace") };
+    }
+    default:
+      return on satisfies never;
+  }
+}
+
+type Placed = Exclude<Contract["need"], string>["on"];
+
+const unknownOf = (what: string): Problem => ({ code: "OBJECT_UNKNOWN", what });

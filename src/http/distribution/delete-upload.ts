@@ -1,5 +1,6 @@
 import type { Registry } from "../../registry/registry.ts";
 import { cancelUpload } from "../../registry/uploads/cancel-upload.ts";
+import { actingFor } from "./acting-for.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { uploadTarget } from "./upload-replies.ts";
 
@@ -7,7 +8,7 @@ import { uploadTarget } from "./upload-replies.ts";
 export const deleteUpload = (registry: Registry): Endpoint => ({
   need: "push",
   async run(call) {
-    await cancelUpload(registry, uploadTarget(call));
+    await cancelUpload(actingFor(registry, call), uploadTarget(call));
     return { kind: "empty", status: 204, headers: {} };
   },
 });

@@ -9,6 +9,7 @@ import { findMountSources } from "../../registry/mount-sources.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { pushBlob } from "../../registry/uploads/finish-upload.ts";
 import { startUpload } from "../../registry/uploads/start-upload.ts";
+import { actingFor } from "./acting-for.ts";
 import type { Call, Endpoint } from "./endpoint.ts";
 import { requireDigest } from "./require-reference.ts";
 import { blobCreated, chunkOf, sessionOwner, uploadHeaders } from "./upload-replies.ts";
@@ -27,7 +28,7 @@ export const postUpload = (registry: Registry, access: MountRights): Endpoint =>
     if (given !== null && request.query.get("mount") === null) {
       const digest = requireDigest(given);
       await pushBlob(
-        registry,
+        actingFor(registry, call),
         { repository, principal, algorithm: algorithmOf(digest) },
         { digest, ...chunkOf(request) },
       );
@@ -54,7 +55,7 @@ async function tryMount(registry: Registry, access: MountRights, call: Call): Pr
     const scopes = [`repository:${repository}:pull,push`, `repository:${first}:pull`];
     return fail({ code: "UNAUTHORIZED", scopes, error: "insufficient_scope" });
   }
-  const isMounted = await mountBlob(registry, { repository, digest, sources });
+  const isMounted = await mountBlob(actingFor(registry, call), { repository, digest, sources });
   return isMounted ? blobCreated(repository, digest) : undefined;
 }
 

@@ -10,6 +10,7 @@ import { pushManifest } from "../../registry/push-manifest.ts";
 import { type Registry, withTagRights } from "../../registry/registry.ts";
 import { warningHeaders } from "../warning.ts";
 import { readPushCondition } from "./conditional.ts";
+import { actingFor } from "./acting-for.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { readWhole } from "./read-whole.ts";
 import { refusalOf } from "./tag-refusal.ts";
@@ -29,7 +30,7 @@ export const putManifest = (registry: Registry, access: Authorization): Endpoint
     const manifest = parseManifest(bytes, request.headers.get("content-type"));
     const condition = readPushCondition(request);
     const judge = await access.judge(caller, repository);
-    const { absent } = await pushManifest(withTagRights(registry, refusalOf(judge)), {
+    const { absent } = await pushManifest(withTagRights(actingFor(registry, { caller, request }), refusalOf(judge)), {
       repository,
       digest,
       bytes,

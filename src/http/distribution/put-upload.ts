@@ -1,5 +1,6 @@
 import type { Registry } from "../../registry/registry.ts";
 import { finishUpload } from "../../registry/uploads/finish-upload.ts";
+import { actingFor } from "./acting-for.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { readStart } from "./patch-upload.ts";
 import { requireDigest } from "./require-reference.ts";
@@ -13,7 +14,7 @@ export const putUpload = (registry: Registry): Endpoint => ({
     const target = uploadTarget(call);
     const digest = requireDigest(request.query.get("digest") ?? "");
     const start = await readStart(registry, target, request);
-    await finishUpload(registry, target, { ...chunkOf(request), digest, start });
+    await finishUpload(actingFor(registry, call), target, { ...chunkOf(request), digest, start });
     return blobCreated(repository, digest);
   },
 });

@@ -3,7 +3,7 @@ import type { Decision } from "../../access/decide.ts";
 import type { Verb } from "../../access/permissions.ts";
 import type { Caller } from "../../access/principal.ts";
 import { fail } from "../../oci/problem.ts";
-import { deniedBy } from "../denied-by.ts";
+import { deniedBy } from "../../access/denied-by.ts";
 import type { Need } from "./endpoint.ts";
 
 const verbs: Readonly<Record<Need, readonly [Verb, ...Verb[]]>> = {

@@ -1,6 +1,6 @@
 import type { Judge } from "../../access/authorize.ts";
 import type { Problem } from "../../oci/problem.ts";
-import { deniedBy } from "../denied-by.ts";
+import { deniedBy } from "../../access/denied-by.ts";
 import type { TagChange } from "../../registry/ports.ts";
 
 /** What stands against a change of a tag, by right: whoever got so far may know what is missing if they may read. */

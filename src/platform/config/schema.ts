@@ -156,6 +156,12 @@ export const configSchema = z
         maxPendingChanges: z.number().int().min(1000).max(10_000_000).default(100_000),
       })
       .prefault({}),
+    audit: z
+      .strictObject({
+        /** Whether it is remembered what was done and refused. */
+        enabled: z.boolean().default(true),
+      })
+      .prefault({}),
     tracing: tracingSchema,
     metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
     shutdown: z

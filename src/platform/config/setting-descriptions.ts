@@ -44,6 +44,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "journal.intervalSeconds": "The rest between two segments of the journal.",
   "journal.snapshotSeconds": "The rest between two snapshots of the journal.",
   "journal.maxPendingChanges": "How many changes are kept for the journal while it cannot be written.",
+  "audit.enabled": "Whether it is remembered what was done and what was refused.",
   "tracing.endpoint": "Where traces are sent in OTLP over HTTP. Without it, nothing is traced.",
   "tracing.headers": "Headers that are sent along, name=value with commas between.",
   "tracing.caFile": "Authorities in PEM that are trusted for the endpoint beside the usual ones.",

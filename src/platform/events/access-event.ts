@@ -27,5 +27,6 @@ export interface AccessEvent {
 }
 
 export type AccessAction =
+  | "description-changed"
   | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection"}-${"created" | "changed" | "deleted"}`
   | `${"organization" | "team"}-member-${"added" | "changed" | "removed"}`;

@@ -1,8 +1,7 @@
 import { fail } from "../../oci/problem.ts";
-import { writeEvents } from "../../platform/events/record-events.ts";
 import { storedKey } from "../blobs.ts";
 import type { UploadState } from "../../platform/blobs/blob-store.ts";
-import type { Registry } from "../registry.ts";
+import { type Registry, writeChange } from "../registry.ts";
 import { doomUploads } from "./doom-uploads.ts";
 import { dropUpload, type UploadTarget } from "./session.ts";
 
@@ -12,7 +11,7 @@ import { dropUpload, type UploadTarget } from "./session.ts";
  */
 export async function cancelUpload(registry: Registry, target: UploadTarget): Promise<void> {
   const { id, repository, principal } = target;
-  const rows = await writeEvents(registry.database, async (tx) => {
+  const rows = await writeChange(registry, async (tx) => {
     const ended = await tx
       .deleteFrom("uploads")
       .where((expression) => expression.and({ id, repository, principal }))
@@ -28,7 +27,7 @@ export async function cancelUpload(registry: Registry, target: UploadTarget): Pr
 
 /** What the operator cancels: any session, whoever opened it; `false` where there is none of that id. */
 export async function cancelUploadById(registry: Registry, id: string): Promise<boolean> {
-  const rows = await writeEvents(registry.database, async (tx) => {
+  const rows = await writeChange(registry, async (tx) => {
     const ended = await tx
       .deleteFrom("uploads")
       .where("id", "=", id)

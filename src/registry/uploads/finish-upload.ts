@@ -6,9 +6,9 @@ import type { BlobFacts, BlobStat } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
 import { type Given, prepared, within } from "../../platform/database/prepared.ts";
-import { recordEvents, writeEvents } from "../../platform/events/record-events.ts";
+import { recordEvents } from "../../platform/events/record-events.ts";
 import { addBlobToRepository, addMember, doomBytes } from "../blobs.ts";
-import type { Registry } from "../registry.ts";
+import { type Registry, writeChange } from "../registry.ts";
 import { findDamage } from "../sound-blob.ts";
 import { type Chunk, receive } from "./receive.ts";
 import { startHash } from "./running-hashes.ts";
@@ -94,7 +94,7 @@ async function commitBlob(
   const { database, settings } = registry;
   const { key, sizeBytes } = stat;
   const damaged = await findDamage(registry, digest);
-  await writeEvents(database, async (tx) => {
+  await writeChange(registry, async (tx) => {
     const write = within(tx, database);
     const { id, holder, repository } = session;
     // None needs another's answer.

@@ -6,11 +6,10 @@ import { type BlobStore, type Upload, UploadLostError, type UploadState } from "
 import { clock } from "../../platform/database/clock.ts";
 import type { Dialect, Reader, Tables, WriteOptions, Writer } from "../../platform/database/database.ts";
 import { alone, type Given, prepared } from "../../platform/database/prepared.ts";
-import { writeEvents } from "../../platform/events/record-events.ts";
 import { doomUploads } from "./doom-uploads.ts";
 import { asDigest } from "../manifests.ts";
 import { storedKey } from "../blobs.ts";
-import type { Registry } from "../registry.ts";
+import { type Registry, writeChange } from "../registry.ts";
 import type { Digest } from "../../oci/digest.ts";
 
 /** Which session, and who says so: the wrong repository or principal is answered as if there were none. */
@@ -287,7 +286,7 @@ const releaseAt = prepared((write, given: Moved & Given, dialect) =>
 
 /** Removes the session and its bytes, unless another writer has it by now. */
 export async function removeSession(registry: Registry, session: Session): Promise<void> {
-  await writeEvents(registry.database, async (tx) => {
+  await writeChange(registry, async (tx) => {
     const ended = await tx
       .deleteFrom("uploads")
       .where("id", "=", session.id)

@@ -35,13 +35,23 @@ export const sqliteConnection = (execute: Execute): DatabaseConnection => ({
   },
 });
 
+/**
+ * Writes a parameter as `+?`, which is the same value. Of a join SQLite looks at the values of parameters while it plans,
+ * and so compiles it anew whenever they are bound: 10 to 25 µs for a query that takes two.
+ */
+export class PlanOnceCompiler extends SqliteQueryCompiler {
+  protected override getCurrentParameterPlaceholder(): string {
+    return "+?";
+  }
+}
+
 /** Kysely on one SQLite connection, without transactions. */
 export function sqliteDialect(execute: Execute): Dialect {
   return {
     createAdapter: () => new SqliteAdapter(),
     createDriver: () => createDriver(sqliteConnection(execute)),
     createIntrospector: (database) => new SqliteIntrospector(database),
-    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createQueryCompiler: () => new PlanOnceCompiler(),
   };
 }
 

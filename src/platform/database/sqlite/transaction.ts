@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { DefaultQueryExecutor, SqliteAdapter, SqliteQueryCompiler, Transaction } from "kysely";
+import { DefaultQueryExecutor, SqliteAdapter, Transaction } from "kysely";
 import type { Tables, Writer } from "../database.ts";
-import { type Execute, sqliteConnection, sqliteDialect } from "./sqlite-dialect.ts";
+import { type Execute, PlanOnceCompiler, sqliteConnection, sqliteDialect } from "./sqlite-dialect.ts";
 import type { Writing } from "./transactions.ts";
 
 export type Work<T> = (tx: Writer) => Promise<T>;
@@ -60,7 +60,7 @@ export async function runTransaction<T>(
   }
 }
 
-const [compiler, adapter] = [new SqliteQueryCompiler(), new SqliteAdapter()];
+const [compiler, adapter] = [new PlanOnceCompiler(), new SqliteAdapter()];
 const dialect = sqliteDialect(() => {
   throw new Error("queries of a transaction go through its own connection");
 });

@@ -32,6 +32,10 @@ const count = async (pattern: string): Promise<number> => {
   );
   return rows[0]?.n ?? -1;
 };
+const countPrepared = async (pattern: string): Promise<number> => {
+  const query = CompiledQuery.raw("select count(*) as n from notes where text like ?", [pattern]);
+  return (await database.all<{ readonly n: number }>(query))[0]?.n ?? -1;
+};
 const failureOf = async (promise: Promise<unknown>): Promise<string> => {
   const [result] = await Promise.allSettled([promise]);
   return result.status === "rejected" && result.reason instanceof Error ? result.reason.message : "no failure";
@@ -98,17 +102,23 @@ describe("a transaction", () => {
 
   it("shows a reader nothing before the commit, and all of it at once behind it, whoever remembers what was before", async () => {
     const before = database.revision?.();
-    let unseen = -1;
+    const unseen: number[] = [];
     await database.write(
       async (tx) => {
         await insertInto(tx, "unseen");
-        unseen = await count("unseen");
+        unseen.push(await count("unseen"), await countPrepared("unseen"));
       },
       { survives: "process" },
     );
-    expect(unseen).toBe(0);
-    expect(await count("unseen")).toBe(1);
+    expect(unseen).toEqual([0, 0]);
+    expect([await count("unseen"), await countPrepared("unseen")]).toEqual([1, 1]);
     expect(database.revision?.()).not.toBe(before);
+  });
+
+  it("is the only way to write: a prepared query that would is refused", async () => {
+    const write = CompiledQuery.raw("insert into notes (text) values ('past') returning text");
+    expect(await failureOf(database.all(write))).toContain("readonly");
+    expect(await count("past")).toBe(0);
   });
 
   it("lets others be answered between it and those behind it, when they are many", async () => {
@@ -330,7 +340,7 @@ describe("a write of one statement", () => {
     expect(await insertAlone("a")).toEqual([{ text: "a" }]);
     expect(asked.splice(0)).toEqual(["insert into notes (text) values (?) returning text"]);
     await insertOne("b");
-    expect(asked).toEqual(["BEGIN IMMEDIATE", "insert into notes (text) values (?)", "COMMIT"]);
+    expect(asked).toEqual(["BEGIN IMMEDIATE", "insert into notes (text) values (+?)", "COMMIT"]);
   });
 });
 

@@ -91,7 +91,7 @@ async function runJob(writing: Writing, job: Job, waiting: Job[]): Promise<void>
   else log.sync().then(job.resolve, job.reject);
 }
 
-const isBusy = (error: unknown): boolean => errorCode(error).startsWith("SQLITE_BUSY");
+export const isBusy = (error: unknown): boolean => errorCode(error).startsWith("SQLITE_BUSY");
 
 /** SQLite would wait for another process by letting the thread sleep, a millisecond at least. */
 async function untilFree({ run }: Job, limitMs: number): Promise<void> {

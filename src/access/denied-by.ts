@@ -1,4 +1,4 @@
-import type { Decision } from "../access/decide.ts";
+import type { Decision } from "./decide.ts";
 import type { Problem } from "../oci/problem.ts";
 
 /** The rule is for the log; what is missing, for those who may read there. */

@@ -1,0 +1,63 @@
+import { type Command, Option } from "commander";
+import { listAudit } from "../features/audit/contract.ts";
+import { allPages } from "./all-pages.ts";
+import { printOne, printRow } from "./print.ts";
+import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
+
+interface ListOptions extends ApiOptions {
+  readonly since?: string;
+  readonly until?: string;
+  readonly actor?: string;
+  readonly action?: string;
+  readonly repository?: string;
+  readonly request?: string;
+  readonly outcome?: "done" | "refused";
+  readonly limit?: string;
+}
+
+/** `berth audit ...`: what was done and what was refused, of a running server or in the data folder. */
+export function addAudit(program: Command): void {
+  const audit = program.command("audit").description("what was done and what was refused");
+  withApiOptions(audit.command("list"))
+    .description("search it, the newest first")
+    .option("--since <time>", "from this time on (RFC 3339)")
+    .option("--until <time>", "before this time")
+    .option("--actor <name>", "who did it")
+    .option("--action <action>", "what was done, such as tag-deleted")
+    .option("--repository <name>", "where")
+    .option("--request <id>", "by which request, as an answer or the log names it")
+    .addOption(new Option("--outcome <outcome>", "how it ended").choices(["done", "refused"]))
+    .option("--limit <number>", "how many (default 100)")
+    .action(list);
+}
+
+const usualLimit = 100;
+const mostOfPage = 1000;
+
+function list({ limit, request: requestId, ...options }: ListOptions): Promise<void> {
+  return withApi(options, async (call) => {
+    const { since, until, actor, action, repository, outcome, json } = options;
+    const filter = { since, until, actor, action, repository, requestId, outcome };
+    let left = limit === undefined ? usualLimit : Number(limit);
+    const all = allPages((after) =>
+      call(listAudit, { query: { ...filter, limit: String(Math.min(left, mostOfPage)), after } }),
+    );
+    for await (const { actor: who, ...entry } of all) {
+      if (json) printOne({ ...entry, actor: who }, true);
+      else {
+        const shown = {
+          ...entry,
+          who: `${who.kind}:${who.name}`,
+          often: entry.times === 1 ? "" : `${entry.times} times`,
+        };
+        printRow(
+          shown,
+          ["at", "outcome", "action", "who", "repository", "target", "often", "address", "requestId"],
+          false,
+        );
+      }
+      left -= 1;
+      if (left <= 0) return;
+    }
+  });
+}

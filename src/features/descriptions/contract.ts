@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { contract } from "../../access/api/contract.ts";
+import { time } from "../../access/api/parameters.ts";
+import { parseRepositoryName, type RepositoryName } from "../../oci/names.ts";
+
+const mostCharacters = 65_536;
+
+const params = z.strictObject({
+  repository: z.string().transform((text, context): RepositoryName => {
+    const name = parseRepositoryName(text);
+    if (name !== undefined) return name;
+    context.addIssue("must be the name of a repository");
+    return z.NEVER;
+  }),
+});
+
+const text = z
+  .string()
+  .max(mostCharacters)
+  .refine((given) => !given.includes("\0"), "must be text without a NUL")
+  .describe("Markdown; empty where there is none");
+
+const description = z.object({ text, revision: z.int(), updatedAt: time().optional() });
+
+const common = { path: "/repositories/{repository}/description", group: "repositories", versioned: true } as const;
+
+export const showDescription = contract({
+  id: "showDescription",
+  method: "GET",
+  ...common,
+  summary: "Show what people read of a repository",
+  need: { verb: "read", subject: "repository", on: "repository" },
+  params,
+  output: description,
+});
+
+export const setDescription = contract({
+  id: "setDescription",
+  method: "PUT",
+  ...common,
+  summary: "Write what people read of a repository",
+  need: { verb: "update", subject: "description", on: "repository" },
+  params,
+  body: z.strictObject({ text }),
+  mostBodyBytes: 512 * 1024,
+  output: description,
+});

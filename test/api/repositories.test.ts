@@ -1,0 +1,269 @@
+import { expect, it } from "bun:test";
+import { describeEachDatabase } from "../support/databases.ts";
+import {
+  absentDigest,
+  describeBytes,
+  jsonBytes,
+  mediaTypes,
+  pushBlob,
+  pushImage,
+  pushIndex,
+  pushManifest,
+  startUpload,
+} from "../protocol/content.ts";
+import { basic, freshRepository } from "../protocol/registry-client.ts";
+import { type Api, expectRefused, freshName, password, useApi } from "./checked-api.ts";
+
+interface Named {
+  readonly name: string;
+}
+
+const namesIn = (body: unknown): readonly string[] =>
+  (body as { readonly items: readonly Named[] }).items.map(({ name }) => name);
+
+const encoded = (repository: string): string => repository.replaceAll("/", "%2F");
+
+async function account(api: Api): Promise<readonly [string, string]> {
+  const name = freshName("reader");
+  await api.ask("POST", "/accounts", { json: { name, password } });
+  return [name, password];
+}
+
+describeEachDatabase("repositories over the API", (dialect) => {
+  const api = useApi({ dialect });
+
+  it("are listed to whom they can be read by, a page behind the other", async () => {
+    const prefix = freshRepository("listed");
+    const open = `library/${prefix}`;
+    for (const name of [`${prefix}/a`, `${prefix}/b`, `${prefix}/c`, open]) await pushIndex(api.registry, name);
+    const all = await api.ask("GET", `/repositories?prefix=${prefix}&limit=2`);
+    expect(namesIn(all.json())).toEqual([`${prefix}/a`, `${prefix}/b`]);
+    const { next } = all.json() as { readonly next: string };
+    const rest = await api.ask("GET", `/repositories?prefix=${prefix}&limit=2&after=${encodeURIComponent(next)}`);
+    expect(namesIn(rest.json())).toEqual([`${prefix}/c`]);
+    expect((rest.json() as { readonly next?: string }).next).toBeUndefined();
+    for (const as of [null, await account(api)]) {
+      expect(namesIn((await api.ask("GET", `/repositories?prefix=${prefix}`, { as })).json())).toEqual([]);
+      expect(namesIn((await api.ask("GET", `/repositories?prefix=${open}`, { as })).json())).toEqual([open]);
+      expect((await api.ask("GET", `/repositories/${open}`, { as })).json()).toMatchObject({ visibility: "public" });
+    }
+    // A sign that means something to LIKE is that sign.
+    expect(namesIn((await api.ask("GET", `/repositories?prefix=${prefix.replace("-", "_")}`)).json())).toEqual([]);
+  });
+
+  it("that cannot be read are as if they were not there, in every route", async () => {
+    const repository = freshRepository("hidden");
+    const { digest } = await pushImage(api.registry, repository, { tag: "v1" });
+    const reader = await account(api);
+    const { paths } = await api.document();
+    const all = Object.entries(paths).filter(([path]) => path.includes("{repository}"));
+    expect(all.length).toBeGreaterThan(5);
+    for (const [path, methods] of all) {
+      for (const method of Object.keys(methods)) {
+        const at = (name: string): string =>
+          path.replace("{repository}", encoded(name)).replace("{tag}", "v1").replace("{reference}", digest);
+        const given = method === "put" || method === "post" ? { json: { text: "x", reference: "v1" } } : {};
+        const ask = async (name: string, as: readonly [string, string] | null) => {
+          const answer = await api.ask(method.toUpperCase(), at(name), { as, ...given, headers: { "if-match": "*" } });
+          return [answer.status, answer.text.replaceAll(name, "").replace(/"requestId":"[^"]*"/, "")];
+        };
+        const gone = freshRepository("absent");
+        expect(await ask(repository, reader)).toEqual(await ask(gone, reader));
+        expect((await ask(repository, reader))[0]).toBe(404);
+        expect(await ask(repository, null)).toEqual(await ask(gone, null));
+        expect((await ask(repository, null))[0]).toBe(401);
+      }
+    }
+  });
+
+  it("keep to themselves what is theirs: no id of one leads to anything under another", async () => {
+    const [mine, other] = [freshRepository("mine"), freshRepository("other")];
+    await pushImage(api.registry, mine, { tag: "same" });
+    const { digest } = await pushImage(api.registry, other, { tag: "theirs" });
+    const { paths } = await api.document();
+    const nested = Object.entries(paths).filter(([path]) => /\{repository\}.*\{/.test(path));
+    expect(nested.length).toBeGreaterThan(1);
+    for (const [path, methods] of nested) {
+      for (const method of Object.keys(methods).filter((one) => one === "get" || one === "delete")) {
+        for (const reference of method === "get" ? [digest, "theirs"] : [digest]) {
+          const at = path
+            .replace("{repository}", encoded(mine))
+            .replace("{tag}", "theirs")
+            .replace("{reference}", reference);
+          expect((await api.ask(method.toUpperCase(), at)).status, `${method} ${at}`).toBe(404);
+        }
+      }
+    }
+    const set = (reference: string) => api.ask("PUT", `/repositories/${mine}/tags/new`, { json: { reference } });
+    expectRefused(await set(digest), 404, "MANIFEST_UNKNOWN");
+    const many = { json: { tags: ["same", "theirs"], manifests: [] } };
+    expectRefused(await api.ask("POST", `/repositories/${mine}/deletions`, many), 404, "MANIFEST_UNKNOWN");
+    expect(namesIn((await api.ask("GET", `/repositories/${mine}/tags`)).json())).toEqual(["same"]);
+    expect((await api.ask("GET", `/repositories/${other}/tags/theirs`)).json()).toMatchObject({ digest });
+  });
+
+  it("show their tags and manifests, and what is inside them", async () => {
+    const repository = freshRepository("inside");
+    const config = jsonBytes({
+      os: "linux",
+      architecture: "arm64",
+      created: "2026-01-02T03:04:05Z",
+      config: { Labels: { title: "<b>" }, Entrypoint: ["/run"], Env: ["A=b"], User: "1000", Cmd: 7 },
+    });
+    const configDescriptor = describeBytes(mediaTypes.config, config);
+    await pushBlob(api.registry, repository, config);
+    const layer = Buffer.from("layer");
+    await pushBlob(api.registry, repository, layer);
+    const bytes = jsonBytes({
+      schemaVersion: 2,
+      mediaType: mediaTypes.image,
+      config: configDescriptor,
+      layers: [describeBytes(mediaTypes.layer, layer)],
+      annotations: { note: "x" },
+    });
+    const image = await pushManifest(api.registry, { repository, bytes, mediaType: mediaTypes.image, tag: "v1" });
+    const index = await pushIndex(api.registry, repository, {
+      tag: "all",
+      manifests: [image.descriptor, { ...image.descriptor, digest: absentDigest() }],
+    });
+    const shown = await api.ask("GET", `/repositories/${repository}/manifests/v1`);
+    expect(shown.json()).toMatchObject({
+      digest: image.digest,
+      tags: ["v1"],
+      annotations: { note: "x" },
+      image: {
+        totalBytes: config.length + layer.length,
+        platform: { os: "linux", architecture: "arm64" },
+        labels: { title: "<b>" },
+        entrypoint: ["/run"],
+        environment: ["A=b"],
+        user: "1000",
+        layers: [{ sizeBytes: layer.length }],
+      },
+    });
+    expect(shown.text).not.toContain('"command"');
+    const opened = await api.ask("GET", `/repositories/${repository}/manifests/${index.digest}`);
+    expect(opened.json()).toMatchObject({ manifests: [{ isPresent: true }, { isPresent: false }] });
+    const tags = await api.ask("GET", `/repositories/${repository}/tags?digest=${image.digest}`);
+    expect(namesIn(tags.json())).toEqual(["v1"]);
+    const manifests = await api.ask("GET", `/repositories/${repository}/manifests?limit=1`);
+    expect((manifests.json() as { readonly next?: string }).next).toBe(
+      [image.digest, index.digest].toSorted()[0] ?? "",
+    );
+    expectRefused(await api.ask("GET", `/repositories/${repository}/manifests/none`), 404, "MANIFEST_UNKNOWN");
+    expectRefused(await api.ask("GET", `/repositories/${repository}/manifests/sha256:x`), 404, "MANIFEST_UNKNOWN");
+    expectRefused(await api.ask("GET", `/repositories/${repository}/tags/none`), 404, "MANIFEST_UNKNOWN");
+  });
+
+  it("have tags that are set without a byte being sent, in them and between them", async () => {
+    const [source, target] = [freshRepository("source"), freshRepository("target")];
+    const [one, two] = [await pushImage(api.registry, source), await pushImage(api.registry, source)];
+    const inner = await pushIndex(api.registry, source, { manifests: [one.descriptor] });
+    const index = await pushIndex(api.registry, source, {
+      tag: "v1",
+      manifests: [inner.descriptor, one.descriptor, two.descriptor],
+    });
+    const set = (repository: string, tag: string, json: object) =>
+      api.ask("PUT", `/repositories/${repository}/tags/${tag}`, { json });
+    expect((await set(source, "stable", { reference: "v1" })).json()).toMatchObject({
+      name: "stable",
+      digest: index.digest,
+    });
+    expect((await set(target, "v1", { from: source, reference: "v1" })).json()).toMatchObject({ digest: index.digest });
+    // All of it can be pulled from there.
+    for (const { digest } of [index, inner, one, two]) {
+      expect((await api.registry.send("GET", `/v2/${target}/manifests/${digest}`)).status).toBe(200);
+    }
+    for (const { digest } of [one.config, ...two.layers]) {
+      expect((await api.registry.send("GET", `/v2/${target}/blobs/${digest}`)).status).toBe(200);
+    }
+    const moved = (expected: string | null) => set(target, "v1", { from: source, reference: one.digest, expected });
+    expectRefused(await moved(null), 412, "PRECONDITION_FAILED");
+    expectRefused(await moved(two.digest), 412, "PRECONDITION_FAILED");
+    expect((await moved(index.digest)).json()).toMatchObject({ digest: one.digest });
+    expectRefused(await set(target, "v1", { from: freshRepository(), reference: "v1" }), 404, "NAME_UNKNOWN");
+    expectRefused(await set(target, "v1", { reference: absentDigest() }), 404, "MANIFEST_UNKNOWN");
+    const [name, secret] = await account(api);
+    const asReader = { as: [name, secret] as const, json: { from: source, reference: "v1" } };
+    // In their own namespace they may push, and still not read what is not theirs.
+    expectRefused(await api.ask("PUT", `/repositories/${name}/app/tags/v1`, asReader), 404, "NAME_UNKNOWN");
+    const own = await pushImage(api.registry.as(basic(name, secret)), `${name}/app`, { tag: "v1" });
+    const copy = { as: asReader.as, json: { from: `${name}/app`, reference: "v1" } };
+    expect((await api.ask("PUT", `/repositories/${name}/copy/tags/v2`, copy)).json()).toMatchObject({
+      digest: own.digest,
+    });
+  });
+
+  it("lose what is deleted, one or many at once, as the preview has told", async () => {
+    const repository = freshRepository("emptied");
+    const { digest } = await pushImage(api.registry, repository, { tag: "a" });
+    for (const tag of ["b", "c", "d"]) {
+      await api.ask("PUT", `/repositories/${repository}/tags/${tag}`, { json: { reference: digest } });
+    }
+    const tags = async () => namesIn((await api.ask("GET", `/repositories/${repository}/tags`)).json());
+    const one = await api.ask("DELETE", `/repositories/${repository}/tags/a`);
+    expect(one.json()).toEqual({ dryRun: false, removes: [{ kind: "tag", name: "a", count: 1 }] });
+    const many = (query: string, json: object) =>
+      api.ask("POST", `/repositories/${repository}/deletions${query}`, { json });
+    const preview = await many("?dryRun=true", { tags: ["b"], manifests: [digest] });
+    expect(preview.json()).toEqual({
+      dryRun: true,
+      removes: [
+        { kind: "tag", name: "b", count: 1 },
+        { kind: "manifest", name: digest, count: 1 },
+        { kind: "tag", name: "c", count: 1 },
+        { kind: "tag", name: "d", count: 1 },
+      ],
+    });
+    expect(await tags()).toEqual(["b", "c", "d"]);
+    expectRefused(await many("", { tags: ["b", "none"] }), 404, "MANIFEST_UNKNOWN");
+    expect(await tags()).toEqual(["b", "c", "d"]);
+    const { removes } = (await many("", { tags: ["b"], manifests: [digest] })).json() as { readonly removes: unknown };
+    expect(removes).toEqual((preview.json() as { readonly removes: unknown }).removes);
+    expect(await tags()).toEqual([]);
+    expect((await api.registry.send("GET", `/v2/${repository}/manifests/${digest}`)).status).toBe(404);
+    expectRefused(
+      await many("", { tags: Array.from({ length: 501 }, (_, at) => `t${String(at)}`) }),
+      400,
+      "INPUT_INVALID",
+    );
+  });
+
+  it("have a description, which is changed only as it was read", async () => {
+    const repository = freshRepository("described");
+    await pushIndex(api.registry, repository);
+    const path = `/repositories/${repository}/description`;
+    const first = await api.ask("GET", path);
+    expect([first.header("etag"), first.json()]).toEqual(['"0"', { text: "", revision: 0 }]);
+    const write = (text: string, ifMatch: string) =>
+      api.ask("PUT", path, { json: { text }, headers: { "if-match": ifMatch } });
+    const both = await Promise.all([write("# One", '"0"'), write("# Two", '"0"')]);
+    expect(both.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 412]);
+    expect((await api.ask("GET", path)).json()).toMatchObject({ revision: 1 });
+    expect((await write("<script>alert(1)</script>", "*")).json()).toMatchObject({ revision: 2 });
+    expect((await api.ask("GET", path)).json()).toMatchObject({ text: "<script>alert(1)</script>" });
+    expectRefused(await write("x".repeat(65_537), "*"), 400, "INPUT_INVALID");
+    expectRefused(await api.ask("PUT", path, { json: { text: "x" } }), 428, "REVISION_REQUIRED");
+    const [name] = await account(api);
+    expectRefused(await api.ask("PUT", path, { as: [name, password], json: { text: "x" } }), 404, "NAME_UNKNOWN");
+  });
+
+  it("have uploads that the operator sees and ends", async () => {
+    const repository = freshRepository("uploading");
+    const location = await startUpload(api.registry, repository);
+    const found = async () => {
+      const { items } = (await api.ask("GET", "/uploads?limit=1000")).json() as {
+        readonly items: readonly { readonly id: string; readonly repository: string }[];
+      };
+      return items.find((one) => one.repository === repository);
+    };
+    const { id = "" } = (await found()) ?? {};
+    const removes = [{ kind: "upload", name: id, count: 1 }];
+    expect((await api.ask("DELETE", `/uploads/${id}?dryRun=true`)).json()).toEqual({ dryRun: true, removes });
+    expect((await api.registry.send("GET", location)).status).toBe(204);
+    expect((await api.ask("DELETE", `/uploads/${id}`)).json()).toEqual({ dryRun: false, removes });
+    expect((await api.registry.send("GET", location)).status).toBe(404);
+    expectRefused(await api.ask("DELETE", `/uploads/${id}`), 404, "OBJECT_UNKNOWN");
+    expect(await found()).toBeUndefined();
+  });
+});

@@ -1,0 +1,183 @@
+import { expect, it } from "bun:test";
+import { type Answer, basic } from "../protocol/registry-client.ts";
+import { describeEachDatabase } from "../support/databases.ts";
+import { type Api, expectRefused, freshName, password, problemIn, useApi } from "./checked-api.ts";
+
+type User = readonly [name: string, password: string];
+
+async function addUser(api: Api): Promise<User> {
+  const name = freshName("user");
+  expect((await api.ask("POST", "/accounts", { json: { name, password } })).status).toBe(201);
+  return [name, password];
+}
+
+const idOf = (answer: Answer): string => (answer.json() as { id: string }).id;
+const namesIn = (answer: Answer): readonly string[] =>
+  (answer.json() as { items: readonly { name: string }[] }).items.map(({ name }) => name);
+
+/** An organization with an owner and a team. */
+async function addTenant(api: Api) {
+  const owner = await addUser(api);
+  const name = freshName("org");
+  const made = await api.ask("POST", "/organizations", { json: { name, owner: owner[0] } });
+  expect([made.status, made.header("location")]).toEqual([201, `/api/v1/organizations/${name}`]);
+  expect((await api.ask("POST", `/organizations/${name}/teams`, { as: owner, json: { name: "dev" } })).status).toBe(
+    200,
+  );
+  const grant = { role: "developer", to: { kind: "team", name: `${name}/dev` }, on: { kind: "namespace", name } };
+  const granted = await api.ask("POST", "/grants", { as: owner, json: grant });
+  expect(granted.status).toBe(200);
+  return { name, owner, grantId: idOf(granted) };
+}
+
+const pushes = async (api: Api, user: User, repository: string): Promise<number> =>
+  (await api.registry.as(basic(...user)).send("POST", `/v2/${repository}/blobs/uploads/`, { body: "" })).status;
+
+const told = (answer: Answer, name: string): unknown => {
+  const { requestId: _, ...rest } = problemIn(answer) as { requestId: string };
+  return JSON.parse(JSON.stringify({ status: answer.status, ...rest }).replaceAll(name, "<name>"));
+};
+
+describeEachDatabase("rights over the API", (dialect) => {
+  const api = useApi({ dialect });
+
+  it("let an owner say who pushes, and count with the next request", async () => {
+    const { name, owner, grantId } = await addTenant(api);
+    const user = await addUser(api);
+    const members = `/organizations/${name}/members/${user[0]}`;
+    const inTeam = `/organizations/${name}/teams/dev/members/${user[0]}`;
+    expect(await pushes(api, user, `${name}/app`)).toBe(403);
+    expectRefused(await api.ask("PUT", inTeam, { as: owner, json: undefined }), 409, "CONFLICT");
+    expect((await api.ask("PUT", members, { as: owner, json: { role: "member" } })).json()).toEqual({
+      name: user[0],
+      role: "member",
+    });
+    expect((await api.ask("PUT", inTeam, { as: owner })).status).toBe(204);
+    expect(await pushes(api, user, `${name}/app`)).toBe(202);
+    expect(namesIn(await api.ask("GET", "/organizations", { as: user }))).toEqual([name]);
+    expect(namesIn(await api.ask("GET", `/organizations/${name}/teams/dev/members`, { as: user }))).toEqual([user[0]]);
+
+    const explained = await api.ask("GET", `/access/explain?account=${user[0]}&doing=create&repository=${name}/app`, {
+      as: user,
+    });
+    expect(explained.json()).toMatchObject({ allowed: true, rule: "grant", role: "developer", grantId });
+    const other = await api.ask("GET", `/access/explain?doing=read&repository=${name}/app`, { as: owner });
+    expect(other.json()).toMatchObject({ allowed: false, rule: "no-right" });
+    const stranger = await addUser(api);
+    expectRefused(
+      await api.ask("GET", `/access/explain?account=${owner[0]}&doing=read&repository=${name}/app`, { as: stranger }),
+      404,
+      "NAME_UNKNOWN",
+    );
+
+    const preview = await api.ask("DELETE", `/grants/${grantId}?dryRun=true`, { as: owner });
+    expect(preview.json()).toEqual({ dryRun: true, removes: [{ kind: "grant", name: grantId, count: 1 }] });
+    expect(await pushes(api, user, `${name}/app`)).toBe(202);
+    expect((await api.ask("DELETE", `/grants/${grantId}`, { as: owner })).status).toBe(200);
+    expect(await pushes(api, user, `${name}/app`)).toBe(403);
+  });
+
+  it("of one organization open nothing of another: its names and ids are as if they were not there", async () => {
+    const [ours, theirs] = [await addTenant(api), await addTenant(api)];
+    const as = ours.owner;
+    const absent = freshName("org");
+    const requests: readonly (readonly [method: string, path: (organization: string) => string, json?: unknown])[] = [
+      ["GET", (name) => `/organizations/${name}`],
+      ["PUT", (name) => `/organizations/${name}/display-name`, { displayName: "x" }],
+      ["DELETE", (name) => `/organizations/${name}`],
+      ["GET", (name) => `/organizations/${name}/members`],
+      ["PUT", (name) => `/organizations/${name}/members/${ours.owner[0]}`, { role: "owner" }],
+      ["DELETE", (name) => `/organizations/${name}/members/${ours.owner[0]}`],
+      ["GET", (name) => `/organizations/${name}/teams`],
+      ["POST", (name) => `/organizations/${name}/teams`, { name: "mine" }],
+      ["GET", (name) => `/organizations/${name}/teams/dev/members`],
+      ["PUT", (name) => `/organizations/${name}/teams/dev/members/${ours.owner[0]}`],
+      ["DELETE", (name) => `/organizations/${name}/teams/dev`],
+      ["GET", (name) => `/organizations/${name}/grants`],
+      ["GET", (name) => `/namespaces/${name}`],
+      ["PUT", (name) => `/namespaces/${name}/rules`, { visibility: "public" }],
+      ["DELETE", (name) => `/namespaces/${name}`],
+      ["GET", (name) => `/namespaces/${name}/grants`],
+      ["PUT", (name) => `/repositories/${name}%2Fapp/visibility`, { visibility: "public" }],
+      ["GET", (name) => `/repositories/${name}%2Fapp/grants`],
+    ];
+    for (const [method, path, json] of requests) {
+      const hidden = await api.ask(method, path(theirs.name), { as, json });
+      expect([method, path(""), hidden.status]).toEqual([method, path(""), 404]);
+      expect(told(hidden, theirs.name)).toEqual(told(await api.ask(method, path(absent), { as, json }), absent));
+    }
+    expectRefused(await api.ask("DELETE", `/grants/${theirs.grantId}`, { as }), 404, "OBJECT_UNKNOWN");
+    expectRefused(await api.ask("DELETE", `/grants/${crypto.randomUUID()}`, { as }), 404, "OBJECT_UNKNOWN");
+    const onTheirs = {
+      role: "guest",
+      to: { kind: "account", name: as[0] },
+      on: { kind: "namespace", name: theirs.name },
+    };
+    expectRefused(await api.ask("POST", "/grants", { as, json: onTheirs }), 403, "DENIED");
+    expect(namesIn(await api.ask("GET", "/organizations", { as }))).toEqual([ours.name]);
+    for (const path of ["/grants", "/namespaces", "/accounts"])
+      expectRefused(await api.ask("GET", path, { as }), 403, "DENIED");
+    expect((await api.ask("GET", `/organizations/${theirs.name}`, { as: theirs.owner })).status).toBe(200);
+  });
+
+  it("give nobody more than they have, and refuse what is not known", async () => {
+    const { name, owner } = await addTenant(api);
+    const give = (about: object, as: User = owner): Promise<Answer> =>
+      api.ask("POST", "/grants", {
+        as,
+        json: { role: "guest", to: { kind: "account", name: owner[0] }, on: { kind: "organization", name }, ...about },
+      });
+    expect((await give({})).status).toBe(200);
+    for (const about of [
+      { role: "administrator" },
+      { on: { kind: "instance" } },
+      { on: { kind: "pattern", pattern: "*" } },
+    ]) {
+      expectRefused(await give(about), 403, "DENIED");
+    }
+    for (const about of [{ id: "x" }, { on: { kind: "organization", name, id: "x" } }, { to: { kind: "everyone" } }]) {
+      expectRefused(await give(about), 400, "INPUT_INVALID");
+    }
+    expectRefused(await give({ networks: ["10.0.0.0/99"] }), 400, "INPUT_INVALID");
+    expectRefused(await give({ role: "nothing" }), 404, "OBJECT_UNKNOWN");
+    for (const [method, path, json] of [
+      ["POST", "/roles", { name: "mine", permissions: ["repository:read"] }],
+      ["POST", "/organizations", { name: freshName("org") }],
+      ["POST", "/namespaces", { name: freshName("space") }],
+    ] as const) {
+      expectRefused(await api.ask(method, path, { as: owner, json }), 403, "DENIED");
+    }
+    expectRefused(
+      await api.ask("POST", "/roles", { json: { name: "odd", permissions: ["constructor:read"] } }),
+      400,
+      "INPUT_INVALID",
+    );
+    expectRefused(await api.ask("DELETE", `/organizations/${name}/members/${owner[0]}`), 409, "CONFLICT");
+  });
+
+  it("are told to an auditor, who changes nothing", async () => {
+    const { name } = await addTenant(api);
+    const auditor = await addUser(api);
+    const json = { role: "auditor", to: { kind: "account", name: auditor[0] }, on: { kind: "instance" } };
+    expect((await api.ask("POST", "/grants", { json })).status).toBe(200);
+    for (const path of [
+      "/grants",
+      "/namespaces",
+      "/accounts",
+      "/roles",
+      "/organizations",
+      `/organizations/${name}/members`,
+    ]) {
+      const answer = await api.ask("GET", path, { as: auditor });
+      expect([path, answer.status]).toEqual([path, 200]);
+      expect(answer.text).not.toMatch(/argon2|password_hash|secret/);
+    }
+    expectRefused(
+      await api.ask("POST", `/organizations/${name}/teams`, { as: auditor, json: { name: "x" } }),
+      403,
+      "DENIED",
+    );
+    expectRefused(await api.ask("DELETE", `/organizations/${name}`, { as: auditor }), 403, "DENIED");
+    expectRefused(await api.ask("POST", "/grants", { as: auditor, json }), 403, "DENIED");
+  });
+});
