@@ -11,6 +11,7 @@ import { createOrganization } from "../src/access/organizations/organizations.ts
 import { addToTeam, createTeam, removeFromTeam } from "../src/access/organizations/teams.ts";
 import type { Database } from "../src/platform/database/database.ts";
 import { openDatabase } from "../src/platform/database/open-database.ts";
+import { createProtection, deleteProtection } from "../src/access/protections/protections.ts";
 import { createPasswords } from "../src/platform/passwords/passwords.ts";
 import { tokenReply } from "./protocol/bearer.ts";
 import { absentDigest, mediaTypes, type PushedImage, pushImage } from "./protocol/content.ts";
@@ -181,6 +182,37 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
       expect((await cora.send("DELETE", `/v2/acme/tags/manifests/${reference}`)).status).toBe(403);
     expect(await digestsOf(admin())).toEqual(before);
     expect(await put(`${made}?tag=a&tag=b`)).toBe(201);
+  }, 60_000);
+
+  test("keep protected tags from those of a lower role, by tag, by digest, by copy and with what they need", async () => {
+    await addAccount("paul");
+    await grantTo({ kind: "account", name: "paul" }, "maintainer", { on: "namespace acme" });
+    const paul = asUser("paul");
+    const pushed = await pushImage(admin(), "acme/kept", { tag: "v1" });
+    await pushImage(admin(), "acme/kept", { tag: "dev" });
+    const name = repositoryName("acme/kept");
+    const roles = { create: "project-admin", update: "project-admin", delete: "project-admin" } as const;
+    const rule = await change((tx) => createProtection(tx, { kind: "repository", name }, { pattern: "v*", roles }));
+    const put = async (reference: string): Promise<number> =>
+      (await paul.send("PUT", `/v2/acme/kept/manifests/${reference}`, otherPush)).status;
+    expect([await put("v1"), await put("v2"), await put("dev")]).toEqual([403, 403, 201]);
+    const made = (await paul.send("HEAD", "/v2/acme/kept/manifests/dev")).header("docker-content-digest") ?? "";
+    expect([await put(`${made}?tag=new&tag=v1`), await put(`${made}?tag=v3`), await put(`${made}?tag=new`)]).toEqual([
+      403, 403, 201,
+    ]);
+    const copy = await paul.send("PUT", "/api/v1/repositories/acme/kept/tags/v1", {
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ reference: "dev", from: "acme/kept" }),
+    });
+    expect(copy.status).toBe(403);
+    const remove = async (path: string): Promise<number> => (await paul.send("DELETE", `/v2/acme/kept/${path}`)).status;
+    const withoutTag = [`manifests/${pushed.digest}`, `blobs/${pushed.config.digest}`];
+    expect(await Promise.all(["manifests/v1", ...withoutTag].map(remove))).toEqual([403, 403, 403]);
+    const kept = await admin().send("HEAD", "/v2/acme/kept/manifests/v1");
+    expect(kept.header("docker-content-digest")).toBe(pushed.digest);
+    expect(await remove("manifests/dev")).toBe(202);
+    await change((tx) => deleteProtection(tx, rule.id));
+    expect(await remove("manifests/v1")).toBe(202);
   }, 60_000);
 
   test("limited to tags move and delete those alone, and nothing by digest", async () => {

@@ -138,7 +138,7 @@ function rememberedRights({ database, revision }: AuthorizeDeps): (asking: Princ
       const value = await loadRights(database, principal, place);
       const isThere = place.kind !== "repository" || value.repository !== undefined;
       const isOpenToThem = value.held.length > 0 || (value.repository?.visibility ?? "private") !== "private";
-      return isThere && isOpenToThem ? { value, size: 1 + value.held.length } : { value };
+      return isThere && isOpenToThem ? { value, size: 1 + value.held.length + value.protections.length } : { value };
     });
 }
 

@@ -3,7 +3,8 @@ import { type Circumstances, givesPermission, type Held, holdsNow } from "./held
 import type { Permission, Subject, Verb } from "./permissions.ts";
 import type { Principal } from "./principal.ts";
 import type { Place, Rights } from "./rights.ts";
-import { lowestRoleWith } from "./roles.ts";
+import { type Required, requiredBy } from "./protections/protection.ts";
+import { lowestRoleWith, rankOf } from "./roles.ts";
 
 /** What decided: a rule of the program, or a role and the grant it came by. */
 export interface Because {
@@ -18,6 +19,7 @@ export interface Because {
     | "member"
     | "no-right"
     | "create-on-push"
+    | "protected-tag"
     | "operator"
     | "scope"
     | "token-scope";
@@ -80,7 +82,18 @@ export function decide(rights: Rights, asking: Asking, question: Question): Deci
   if (isNew && makes && !mayMake(rights, circumstances)) {
     return { ...deny("create-on-push", ...noCreation(rights)), ...depends };
   }
+  const required = protectionOf(rights, question);
+  if (required !== undefined && best.role.rank < rankOf(required.role)) {
+    const text = `tags like ${required.pattern} are protected: to ${question.verb} them takes the role ${required.role}`;
+    return { ...deny("protected-tag", text, text), ...depends };
+  }
   return { allowed: true, because: becauseOf(best), ...depends };
+}
+
+/** What some tag or other would be asked is decided once the tag is known. */
+function protectionOf({ protections }: Rights, { verb, subject, tag }: Question): Required | undefined {
+  if (subject !== "repository" || verb === "read" || verb === "admin" || typeof tag === "object") return undefined;
+  return tag === undefined && verb !== "delete" ? undefined : requiredBy(protections, verb, tag);
 }
 
 const byRank = (a: Held, b: Held): number => b.role.rank - a.role.rank;

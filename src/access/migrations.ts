@@ -1,8 +1,10 @@
 import type { ColumnTypes, Migrations } from "../platform/database/migrations.ts";
 import type { Writer } from "../platform/database/database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
+import { protectionsMigration } from "./protections/migration.ts";
 import { createModel } from "./model-migration.ts";
 import { profilesMigration } from "./accounts/migration.ts";
+import { secondFactorMigration } from "./second-factor/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
 
 export const accessMigrations: Migrations = {
@@ -27,7 +29,9 @@ export const accessMigrations: Migrations = {
     { name: "202611280001_identities", up: createIdentities },
     sessionsMigration,
     profilesMigration,
+    secondFactorMigration,
     { name: "202611282110_model", up: createModel },
+    protectionsMigration,
     { name: "202611282230_groups", up: createGroups },
   ],
 };

@@ -5,6 +5,8 @@ import { prepared, type Reading } from "../platform/database/prepared.ts";
 import { asMember, asOwner, asOwnNamespace, forReading, type GrantRow, type Held, heldBy } from "./held.ts";
 import { matchesName, parseNamePattern } from "./pattern.ts";
 import type { Principal } from "./principal.ts";
+import type { RankedRole } from "./roles.ts";
+import type { Protection } from "./protections/protection.ts";
 import type { CreateOnPush, NamespaceOwnerKind, OrganizationRole } from "./tables.ts";
 
 /** A place in the tree of instance, organization, namespaces and repository. */
@@ -23,6 +25,8 @@ export interface Rights {
   readonly visibilityOfNew: Visibility;
   readonly createOnPush: CreateOnPush;
   readonly held: readonly Held[];
+  /** Of its tags. */
+  readonly protections: readonly Protection[];
 }
 
 /** The namespaces of a name, the outermost first. */
@@ -49,11 +53,19 @@ interface NamespaceFacts {
   readonly create_on_push: CreateOnPush | null;
 }
 
+interface ProtectionRow {
+  readonly tag_pattern: string;
+  readonly create_role: RankedRole | null;
+  readonly update_role: RankedRole | null;
+  readonly delete_role: RankedRole | null;
+}
+
 type Row =
   | { readonly kind: "repository"; readonly id: string; readonly visibility: Visibility }
   | NamespaceFacts
   | { readonly kind: "member"; readonly role: OrganizationRole }
   | { readonly kind: "stale" }
+  | (ProtectionRow & { readonly kind: "protection" })
   | (GrantRow & { readonly kind: "grant"; readonly namespace: string | null; readonly pattern: string | null });
 
 /** Who is meant where somebody asks: they themselves, their teams, everyone signed in, everyone. */
@@ -91,25 +103,30 @@ const load = prepared((read, given: Asked & Record<string, string>, dialect) => 
       grants.principal_kind as granted_to, asking.team, grants.scope_kind, places.namespace, grants.pattern,
       grants.tag_pattern, grants.networks, grants.expires_at,
       cast(null as text) as name, cast(null as text) as owner_kind, cast(null as text) as owner_id,
-      cast(null as text) as visibility, cast(null as text) as create_on_push
+      cast(null as text) as visibility, cast(null as text) as create_on_push,
+      cast(null as text) as create_role, cast(null as text) as update_role, cast(null as text) as delete_role
     from places cross join asking
       join grants on grants.principal_kind = asking.kind and grants.principal_id = asking.id
         and grants.scope_kind = places.kind and grants.scope_id = places.id
       left join roles on roles.id = grants.role
     union all select 'namespace', id, null, null, null, null, null, null, null, null, null, null, null,
-      name, owner_kind, owner_id, visibility, create_on_push from spaces
+      name, owner_kind, owner_id, visibility, create_on_push, null, null, null from spaces
     union all select 'repository', id, null, null, null, null, null, null, null, null, null, null, null,
-      null, null, null, visibility, null from repository
+      null, null, null, visibility, null, null, null, null from repository
     union all select 'member', organization_id, role, null, null, null, null, null, null, null, null, null, null,
-      null, null, null, null, null
+      null, null, null, null, null, null, null, null
     from organization_members where ${given.kind} = 'account' and account_id = ${given.id}
       and (organization_id = ${given.organization}
         or organization_id in (select owner_id from spaces where owner_kind = 'organization'))
     union all select 'stale', account_id, null, null, null, null, null, null, null, null, null, null, null,
-      null, null, null, null, null
+      null, null, null, null, null, null, null, null
     from account_identities where ${given.kind} = 'account' and account_id = ${given.id} and stale = 1
       and account_id not in (select account_id from account_identities
         where account_id = ${given.id} and stale = 0 and active = 1)
+    union all select 'protection', rules.id, null, null, null, null, null, null, null, null, rules.pattern, null, null,
+      null, null, null, null, null, rules.create_role, rules.update_role, rules.delete_role
+    from places cross join tag_protections as rules
+      where rules.scope_kind = places.kind and rules.scope_id = places.id
   )`;
   return read.selectFrom(rows.as("rights")).selectAll().$castTo<Row>();
 });
@@ -130,6 +147,7 @@ export async function loadRights(database: Reading, principal: Principal, place:
     visibilityOfNew: namespaces.findLast(({ visibility }) => visibility !== null)?.visibility ?? "private",
     createOnPush: namespaces.findLast(({ create_on_push: rule }) => rule !== null)?.create_on_push ?? "project-admins",
     held: rows.some(({ kind }) => kind === "stale") ? held.map(forReading) : held,
+    protections: rows.filter((row) => row.kind === "protection").map(toProtection),
   };
 }
 
@@ -154,11 +172,21 @@ function heldInRow(row: Row, place: Place): readonly Held[] {
     case "namespace":
     case "repository":
     case "stale":
+    case "protection":
       return [];
     default:
       return row satisfies never;
   }
 }
+
+const toProtection = (row: ProtectionRow): Protection => ({
+  pattern: row.tag_pattern,
+  roles: {
+    ...(row.create_role !== null && { create: row.create_role }),
+    ...(row.update_role !== null && { update: row.update_role }),
+    ...(row.delete_role !== null && { delete: row.delete_role }),
+  },
+});
 
 function coversByPattern(
   { namespace, pattern }: { readonly namespace: string | null; readonly pattern: string | null },

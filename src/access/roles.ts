@@ -32,7 +32,7 @@ const matrix: Readonly<Partial<Record<Subject, readonly [string, string, string,
 };
 
 /** From the least to the most; each has all that the one before it has. */
-const ladder = ["limited-guest", "guest", "developer", "maintainer", "project-admin", "administrator"] as const;
+export const ladder = ["limited-guest", "guest", "developer", "maintainer", "project-admin", "administrator"] as const;
 export type RankedRole = (typeof ladder)[number];
 
 export const builtInRoleNames = [...ladder, "auditor"] as const;
@@ -77,6 +77,8 @@ const builtIn: ReadonlyMap<string, Role> = new Map(
 
 export const builtInRole = (name: BuiltInRole): Role => builtIn.get(name) ?? roleOf(name, new Set());
 export const findBuiltInRole = (name: string): Role | undefined => builtIn.get(name);
+
+export const rankOf = (role: RankedRole): number => ladder.indexOf(role) + 1;
 
 /** The lowest step that has the permission: what somebody who lacks it would have to be given. */
 export const lowestRoleWith = (permission: Permission): RankedRole =>

@@ -1,5 +1,6 @@
 import type { Generated, Insertable, Selectable } from "kysely";
 import type { Visibility } from "../oci/visibility.ts";
+import type { RankedRole } from "./roles.ts";
 
 interface AccountsTable {
   /** Random, never used again: what outlives an account must not come to life with its name. */
@@ -21,6 +22,8 @@ interface AccountsTable {
   /** As people read it; empty where there is none. */
   readonly display_name: Generated<string>;
   readonly email: string | null;
+  /** Whether sign-ins ask for a code beside the password. */
+  readonly second_factor: Generated<number>;
   /** Counts up with every change that the API shows. */
   readonly revision: Generated<number>;
 }
@@ -147,6 +150,18 @@ interface GrantsTable {
   readonly created_at: number;
 }
 
+/** The least role that may create, move and delete tags of a pattern; null: the rule says nothing of that. */
+interface TagProtectionsTable {
+  readonly id: string;
+  readonly scope_kind: "namespace" | "repository";
+  readonly scope_id: string;
+  readonly pattern: string;
+  readonly create_role: RankedRole | null;
+  readonly update_role: RankedRole | null;
+  readonly delete_role: RankedRole | null;
+  readonly created_at: number;
+}
+
 export type OrganizationRole = "owner" | "member";
 export type NamespaceOwnerKind = "instance" | "organization" | "account" | "above";
 export type GrantedKind = "account" | "team" | "robot" | "signed-in" | "anonymous";
@@ -188,6 +203,7 @@ declare module "../platform/database/database.ts" {
     namespaces: NamespacesTable;
     roles: RolesTable;
     grants: GrantsTable;
+    tag_protections: TagProtectionsTable;
     account_identities: AccountIdentitiesTable;
   }
 }

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   jobs: async () => (await import("./jobs.ts")).addJobs,
   login: async () => (await import("./login.ts")).addLogin,
   logout: async () => (await import("./logout.ts")).addLogout,
+  protection: async () => (await import("./protection.ts")).addProtection,
   rebuild: async () => (await import("./rebuild.ts")).addRebuild,
   source: async () => (await import("./source.ts")).addSource,
   access: async () => (await import("./access.ts")).addAccess,

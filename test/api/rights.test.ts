@@ -98,6 +98,9 @@ describeEachDatabase("rights over the API", (dialect) => {
       ["PUT", (name) => `/namespaces/${name}/rules`, { visibility: "public" }],
       ["DELETE", (name) => `/namespaces/${name}`],
       ["GET", (name) => `/namespaces/${name}/grants`],
+      ["GET", (name) => `/namespaces/${name}/protections`],
+      ["POST", (name) => `/namespaces/${name}/protections`, { pattern: "v*", roles: { create: "maintainer" } }],
+      ["GET", (name) => `/repositories/${name}%2Fapp/protections`],
       ["PUT", (name) => `/repositories/${name}%2Fapp/visibility`, { visibility: "public" }],
       ["GET", (name) => `/repositories/${name}%2Fapp/grants`],
     ];
@@ -108,6 +111,12 @@ describeEachDatabase("rights over the API", (dialect) => {
     }
     expectRefused(await api.ask("DELETE", `/grants/${theirs.grantId}`, { as }), 404, "OBJECT_UNKNOWN");
     expectRefused(await api.ask("DELETE", `/grants/${crypto.randomUUID()}`, { as }), 404, "OBJECT_UNKNOWN");
+    const rule = { pattern: "v*", roles: { create: "maintainer" } };
+    const path = `/namespaces/${theirs.name}/protections`;
+    const protection = idOf(await api.ask("POST", path, { as: theirs.owner, json: rule }));
+    expectRefused(await api.ask("DELETE", `/protections/${protection}`, { as }), 404, "OBJECT_UNKNOWN");
+    expect((await api.ask("GET", path, { as: theirs.owner })).json()).toEqual({ items: [{ id: protection, ...rule }] });
+    expect((await api.ask("DELETE", `/protections/${protection}`, { as: theirs.owner })).status).toBe(200);
     const onTheirs = {
       role: "guest",
       to: { kind: "account", name: as[0] },
@@ -115,8 +124,8 @@ describeEachDatabase("rights over the API", (dialect) => {
     };
     expectRefused(await api.ask("POST", "/grants", { as, json: onTheirs }), 403, "DENIED");
     expect(namesIn(await api.ask("GET", "/organizations", { as }))).toEqual([ours.name]);
-    for (const path of ["/grants", "/namespaces", "/accounts"])
-      expectRefused(await api.ask("GET", path, { as }), 403, "DENIED");
+    for (const list of ["/grants", "/namespaces", "/accounts"])
+      expectRefused(await api.ask("GET", list, { as }), 403, "DENIED");
     expect((await api.ask("GET", `/organizations/${theirs.name}`, { as: theirs.owner })).status).toBe(200);
   });
 

@@ -35,6 +35,7 @@ export async function removeNamespace(tx: Writer, name: string): Promise<void> {
       .where("scope_kind", "in", ["namespace", "pattern"])
       .where("scope_id", "in", ids)
       .execute();
+    await tx.deleteFrom("tag_protections").where("scope_kind", "=", "namespace").where("scope_id", "in", ids).execute();
     await tx.deleteFrom("namespaces").where("id", "in", ids).execute();
   }
 }

@@ -1,28 +1,34 @@
 import { accountRoutes, type AccountRoutesDeps, ownRoutes, type OwnRoutesDeps } from "../../access/accounts/routes.ts";
 import { rightsRoutes } from "../../access/grants/routes.ts";
 import { organizationRoutes } from "../../access/organizations/routes.ts";
+import { protectionRoutes } from "../../access/protections/routes.ts";
 import type { Route } from "../../access/api/route.ts";
 import { auditRoutes } from "../../features/audit/routes.ts";
 import { type SourceRoutesDeps, sourceRoutes } from "../../access/sources/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
+import { resetRoutes, secondFactorRoutes, type SecondFactorRoutesDeps } from "../../access/second-factor/routes.ts";
+import type { SecondFactors } from "../../access/second-factor/second-factors.ts";
 import { descriptionRoutes } from "../../features/descriptions/routes.ts";
 import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
 import { uploadRoutes } from "./repositories/upload-routes.ts";
 
 export interface AdministrationDeps extends AccountRoutesDeps, SourceRoutesDeps, RepositoryRoutesDeps {}
 
-export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
+export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps {
+  readonly secondFactors: SecondFactors;
   readonly sessions: Sessions;
 }
 
 /** Routes that are about others than who asks: what an operator may do on the data folder too. */
 export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [
   ...accountRoutes(deps),
+  ...resetRoutes(deps),
   ...auditRoutes(deps),
   ...organizationRoutes(deps),
   ...sourceRoutes(deps),
   ...rightsRoutes(deps),
+  ...protectionRoutes(deps),
   ...repositoryRoutes(deps),
   ...descriptionRoutes(deps),
   ...uploadRoutes(deps.registry),
@@ -32,5 +38,6 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
 export const apiRoutes = (deps: RoutesDeps): readonly Route[] => [
   ...sessionRoutes(deps),
   ...ownRoutes(deps),
+  ...secondFactorRoutes(deps),
   ...administrationRoutes(deps),
 ];
