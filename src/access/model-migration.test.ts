@@ -1,4 +1,5 @@
 import { expect, it } from "bun:test";
+import { sql } from "kysely";
 import { openTestAccess } from "../../test/support/access.ts";
 import { describeEachDatabase } from "../../test/support/databases.ts";
 import { repositoryName } from "../../test/support/registry.ts";
@@ -26,20 +27,8 @@ describeEachDatabase("a database of a version without grants", (_dialect, open) 
         ["busy", 0],
         ["a@b", 0],
       ] as const) {
-        await tx
-          .insertInto("accounts")
-          .values({
-            id: `id-${name}`,
-            name,
-            password_hash: "",
-            administrator,
-            disabled: 0,
-            suspended: 0,
-            epoch: 1,
-            created_at: 1,
-            password_changed_at: 1,
-          } as never)
-          .execute();
+        await sql`insert into accounts (id, name, password_hash, administrator, disabled, suspended, epoch, created_at,
+          password_changed_at) values (${`id-${name}`}, ${name}, '', ${administrator}, 0, 0, 1, 1, 1)`.execute(tx);
       }
       const names = ["library/app", "libraryx/app", "busy/app", "team/app"];
       await tx
