@@ -1,6 +1,6 @@
 import { describe, expect, it } from "bun:test";
 import { resolve } from "node:path";
-import { type Api, freshName, password, useApi } from "./api/checked-api.ts";
+import { type Api, freshName, password, problemIn, useApi } from "./api/checked-api.ts";
 import { pushBlob } from "./protocol/content.ts";
 import { basic } from "./protocol/registry-client.ts";
 import { describeEachDatabase } from "./support/databases.ts";
@@ -72,6 +72,51 @@ describeEachDatabase("the audit log of a server", (dialect) => {
     expect(items.map(({ target }) => target)).toContain(name);
     expect(JSON.stringify(items)).not.toContain("argon2");
     expect(JSON.stringify(items)).not.toContain(password);
+  });
+
+  it("tells who was denied what by which rule, whichever of the requests one asks about", async () => {
+    const name = freshName("stranger");
+    await api.ask("POST", "/accounts", { json: { name, password } });
+    const stranger = api.registry.as(basic(name, password));
+    for (let number = 0; number < 3; number++) {
+      expect((await stranger.send("POST", "/v2/other/app/blobs/uploads/")).status).toBe(403);
+    }
+    const denied = await waitFor(`action=denied&actor=${name}&repository=other%2Fapp`);
+    expect(denied).toMatchObject({ outcome: "refused", actor: { name }, address: "127.0.0.1" });
+    expect(denied.detail).toMatchObject({
+      rule: "no-right",
+      missing: expect.stringContaining("the role developer has"),
+      method: "POST",
+    });
+    const refused = await api.ask("GET", "/audit", { as: [name, password] });
+    expect(refused.text).not.toContain("log:read");
+    const { requestId } = problemIn(refused);
+    expect(await waitFor(`requestId=${requestId}`)).toMatchObject({
+      actor: { name },
+      detail: { path: "/api/v1/audit", missing: expect.stringContaining("log:read") },
+    });
+    await api.registry.server().logged();
+    const requests = api.registry.server().requests();
+    const denials = requests.filter(({ principal, status }) => principal === name && status === 403);
+    expect(denials.length).toBeGreaterThanOrEqual(4);
+    for (const request of denials) {
+      expect(await waitFor(`requestId=${String(request["requestId"])}`)).toMatchObject({ action: "denied" });
+    }
+  });
+
+  it("tells sign-ins, those that were refused, and bad tokens, and keeps what nobody is called to itself", async () => {
+    const name = freshName("sign-in");
+    await api.ask("POST", "/accounts", { json: { name, password } });
+    await api.registry.as(basic(name, password)).send("GET", "/v2/");
+    expect(await waitFor(`action=sign-in&actor=${name}`)).toMatchObject({ outcome: "done", address: "127.0.0.1" });
+    await api.registry.as(basic(name, "not the password")).send("GET", "/v2/");
+    await api.registry.as(basic("my-secret-password", "not the password")).send("GET", "/v2/");
+    await api.registry.as("Bearer nonsense").send("GET", "/v2/");
+    await waitFor("action=token-refused&outcome=refused");
+    await until("both are told", async () => (await search("action=sign-in&outcome=refused")).items.length >= 2);
+    const { items } = await search("action=sign-in&outcome=refused");
+    expect(items.map(({ target }) => target)).toContain(name);
+    expect(JSON.stringify(items)).not.toContain("my-secret-password");
   });
 
   it("is read page by page, by those who may, and written to by nobody", async () => {

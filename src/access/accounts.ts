@@ -20,6 +20,8 @@ export interface Account {
   readonly disabled: boolean;
   /** What was issued under another epoch is void. */
   readonly epoch: number;
+  /** Whether its password alone does not sign in. */
+  readonly secondFactor: boolean;
 }
 
 export const principalOf = ({ id, name }: Account): Principal => ({ kind: "account", id, name });
@@ -48,6 +50,7 @@ export const accountOf = (row: AccountRow): Account => ({
   passwordHash: row.password_hash,
   disabled: row.disabled === 1 || row.suspended === 1,
   epoch: row.epoch,
+  secondFactor: row.second_factor === 1,
 });
 
 export interface NewAccount {
@@ -164,6 +167,8 @@ export async function deleteAccount(tx: Writer, id: string): Promise<void> {
     "refresh_tokens",
     "account_identities",
     "sessions",
+    "second_factors",
+    "recovery_codes",
   ] as const) {
     await tx.deleteFrom(table).where("account_id", "=", id).execute();
   }

@@ -89,7 +89,8 @@ export function passwordVerifier(deps: CredentialsDeps): VerifyPassword {
     // Before anything that a right guess could be told by, what is remembered included.
     refuseBlocked(counted);
     const succeed = async (owner: Account, { goodUntil }: Proof): Promise<Verified> => {
-      if (counted.pairFailures > 0) await deps.failures.clear(attempt);
+      // Where a code is to follow, what clears them is that.
+      if (counted.pairFailures > 0 && !owner.secondFactor) await deps.failures.clear(attempt);
       return { kind: "account", account: owner, goodUntil };
     };
     if (known !== undefined && account !== undefined && proves(known, account)) return succeed(account, known);

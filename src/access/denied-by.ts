@@ -1,8 +1,14 @@
+import type { Denial, Problem } from "../oci/problem.ts";
 import type { Decision } from "./decide.ts";
-import type { Problem } from "../oci/problem.ts";
 
 /** The rule is for the log; what is missing, for those who may read there. */
-export function deniedBy({ because, ...decision }: Decision, mayKnow: boolean): Problem {
-  const missing = mayKnow && "missing" in decision ? decision.missing : undefined;
-  return { code: "DENIED", rule: because.text, ...(missing !== undefined && { missing }) };
+export function deniedBy(decision: Decision, mayKnow: boolean): Problem {
+  const denial = denialOf(decision);
+  const { text, missing } = denial;
+  return { code: "DENIED", rule: text, denial, ...(mayKnow && missing !== undefined && { missing }) };
 }
+
+export const denialOf = ({ because, ...decision }: Decision): Denial => ({
+  ...because,
+  ...("missing" in decision && { missing: decision.missing }),
+});

@@ -4,6 +4,7 @@ import { registryMigrations } from "../registry/migrations.ts";
 import { protectionsMigration } from "./protections/migration.ts";
 import { createModel } from "./model-migration.ts";
 import { profilesMigration } from "./accounts/migration.ts";
+import { secondFactorMigration } from "./second-factor/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
 
 export const accessMigrations: Migrations = {
@@ -28,6 +29,7 @@ export const accessMigrations: Migrations = {
     { name: "202611280001_identities", up: createIdentities },
     sessionsMigration,
     profilesMigration,
+    secondFactorMigration,
     { name: "202611282110_model", up: createModel },
     protectionsMigration,
   ],

@@ -8,6 +8,7 @@ import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
+import { createSecondFactors, type SecondFactors } from "./second-factor/second-factors.ts";
 import { createSessions, type Sessions, type SessionSettings } from "./sessions/sessions.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
@@ -33,7 +34,11 @@ export interface Access extends Authorization, Visibilities {
   /** The name tokens are issued for. */
   readonly service: string;
   readonly policy: Policy;
+  /** Refuses those for whom a password is not enough. */
   readonly verifyPassword: VerifyPassword;
+  /** The password alone: what else the account asks for is the caller's to see to. */
+  readonly checkPassword: VerifyPassword;
+  readonly secondFactors: SecondFactors;
   readonly tokens: Tokens;
   readonly refreshTokens: RefreshTokens;
   readonly sessions: Sessions;
@@ -50,16 +55,27 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     tokenLifetimeMs: (settings.ttlSeconds + clockToleranceSeconds) * 1000,
   });
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
+  const checkPassword = passwordVerifier({ database, passwords, failures, guesses, sources, now });
   const deciding = { database, revision: revisionWatch(database), policy, now };
   return {
     ...authorizer(deciding),
     ...visibilities(deciding),
     service: settings.service,
     policy,
-    verifyPassword: passwordVerifier({ database, passwords, failures, guesses, sources, now }),
+    checkPassword,
+    verifyPassword: alone(checkPassword),
+    secondFactors: createSecondFactors({ database, key: deriveKey(secret, "second factors"), failures, guesses, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, now }),
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
     sessions: createSessions({ database, settings: sessionSettings, now }),
     signingKeys,
   };
 }
+
+/** Where there is no place for a code, whoever has a second factor signs in with something else than the password. */
+const alone =
+  (checkPassword: VerifyPassword): VerifyPassword =>
+  async (credentials) => {
+    const verified = await checkPassword(credentials);
+    return verified.kind === "account" && verified.account.secondFactor ? { kind: "refused" } : verified;
+  };

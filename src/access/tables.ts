@@ -22,6 +22,8 @@ interface AccountsTable {
   /** As people read it; empty where there is none. */
   readonly display_name: Generated<string>;
   readonly email: string | null;
+  /** Whether sign-ins ask for a code beside the password. */
+  readonly second_factor: Generated<number>;
   /** Counts up with every change that the API shows. */
   readonly revision: Generated<number>;
 }

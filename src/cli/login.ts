@@ -9,6 +9,7 @@ import { type ServerOptions, withServerOptions, withStartErrors } from "./with-a
 
 interface LoginOptions extends ServerOptions {
   readonly username: string;
+  readonly code?: string;
   readonly json?: true;
 }
 
@@ -17,6 +18,7 @@ export function addLogin(program: Command): void {
   withServerOptions(program.command("login"))
     .description("sign in to a running server; the password is the first line of standard input, or asked for")
     .requiredOption("-u, --username <name>", "the account")
+    .option("--code <code>", "a one-time or recovery code, of an account that has a second factor")
     .option("--json", "JSON, one object a line")
     .action((options: LoginOptions) => withStartErrors(() => logIn(options)));
 }
@@ -26,7 +28,9 @@ async function logIn(options: LoginOptions): Promise<void> {
   if (server.origin.startsWith("http:")) process.stderr.write(`berth: warning: ${server.origin} is not encrypted\n`);
   const password = await readPassword(`Password of ${options.username}: `);
   const sender = await senderTo(server, undefined);
-  const session = await apiClient(sender.send)(signIn, { body: { name: options.username, password } });
+  const session = await apiClient(sender.send)(signIn, {
+    body: { name: options.username, password, code: options.code },
+  });
   const cookie = sender.cookie();
   if (cookie === undefined) throw new StartError(`${server.origin} has signed in and sent no cookie`);
   await saveSessions({ ...(await readSavedSessions()), [server.origin]: { name: session.name, cookie } });

@@ -86,6 +86,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
   await flushTraces(operation.tracer, drainUntil);
   // The database has to be closed in time too: the end of a process waits for what is open in it.
+  await serving.flushNotes();
   await background.flush(Math.max(0, remainingMs() - closeMs));
   await registry.database.close();
   lock.release();

@@ -6,7 +6,10 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
+import { auditSignIns } from "../features/audit/audit-sign-ins.ts";
+import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
+import { auditRefusals } from "../http/audit-refusals.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
@@ -41,6 +44,8 @@ export interface Serving {
   readonly registry: Registry;
   readonly handle: Handle;
   readonly sources: Sources;
+  /** What is still in memory of the audit log. */
+  readonly flushNotes: () => Promise<void>;
 }
 
 /** What serves in one process and what several processes have in common. */
@@ -59,9 +64,31 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
   const passwords = createPasswords(passwordLimits);
   await switchAudit(registry.database, config.audit.enabled, Date.now());
-  const access = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
-  return { registry, handle: entranceOf(config, { registry, access, secret, passwords, operation }), sources };
+  const notes = config.audit.enabled ? openNotes(registry.database, operation) : undefined;
+  const whole = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
+  const access = notes === undefined ? whole : audited(whole, registry.database, notes);
+  return {
+    registry,
+    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes }),
+    sources,
+    flushNotes: async () => notes?.flush(true),
+  };
 }
+
+function openNotes(database: Database, { log, metrics }: Operation): NoteQueue {
+  const notes = noteQueue({ database, log, now: Date.now });
+  metrics.total(
+    "berth_audit_dropped_total",
+    "Sign-ins and refusals that the audit log had no room for.",
+    notes.dropped,
+  );
+  return notes;
+}
+
+const audited = (access: Access, database: Database, notes: NoteQueue): Access => ({
+  ...access,
+  verifyPassword: auditSignIns(access.verifyPassword, database, notes),
+});
 
 /** What the server cannot do its work without. */
 export const readinessChecks = ({ database, blobs }: Registry): readonly ReadinessCheck[] => [
@@ -146,13 +173,15 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
 }
 
 interface Parts extends Checks {
+  /** Absent where nothing is remembered. */
+  readonly notes: NoteQueue | undefined;
   readonly registry: Registry;
   readonly access: Access;
   readonly operation: Operation;
 }
 
 function entranceOf(config: Config, parts: Parts): Handle {
-  const { registry, access, operation } = parts;
+  const { registry, access, operation, notes } = parts;
   const { http } = config;
   const deletesEnabled = config.delete.enabled;
   const { log, metrics, site, trustProxies, tracer } = operation;
@@ -161,6 +190,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
     metrics,
     trustProxies,
     tracer,
+    onRefused: notes && auditRefusals(notes),
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [
       distribution({ registry, access, authenticate: authenticator(access), deletesEnabled }),

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import * as accounts from "../access/accounts/contract.ts";
+import { resetSecondFactor } from "../access/second-factor/contract.ts";
 import { allPages } from "./all-pages.ts";
 import { addImportHtpasswd } from "./import-htpasswd.ts";
 import { printOne, printRow } from "./print.ts";
@@ -86,6 +87,15 @@ function addWriting(user: Command): void {
         await call(accounts.setPassword, { params: { account: name }, body: { password, takeOver: local === true } });
         if (options.json) printOne({ name }, true);
         else process.stdout.write(`the password of ${name} is changed\n`);
+      }),
+    );
+  withApiOptions(user.command("reset-second-factor <name>"))
+    .description("take the second factor from an account whose owner has lost it")
+    .option("--dry-run", "only tell what would be removed")
+    .action((name: string, { dryRun, ...options }: ApiOptions & { readonly dryRun?: true }) =>
+      withApi(options, async (call) => {
+        const asked = { params: { account: name }, dryRun: dryRun === true };
+        printRemoval(await call(resetSecondFactor, asked), options.json === true);
       }),
     );
   withApiOptions(user.command("delete <name>"))

@@ -83,11 +83,14 @@ const allowed = {
 const allowsAll: Authorization = { authorize: async () => allowed, judge: async () => () => allowed };
 const seesAll: Visibilities["visibleTo"] = async () => ({ visible: [(expression) => expression.lit(true)] });
 
+function whatHelps({ status, code }: ApiRefusal): string {
+  if (code === "SECOND_FACTOR_REQUIRED") return ": --code gives it";
+  return status === 401 ? "; berth login signs in" : "";
+}
+
 /** What the operator can set right, told in one line; anything else is a bug. */
 function toStartError(error: unknown): unknown {
-  if (error instanceof ApiRefusal) {
-    return new StartError(error.status === 401 ? `${error.message}; berth login signs in` : error.message);
-  }
+  if (error instanceof ApiRefusal) return new StartError(`${error.message}${whatHelps(error)}`);
   if (error instanceof OutboundError) return new StartError(error.message);
   if (!(error instanceof RegistryError)) return error;
   const { errors } = tellProblems(error.problems, () => undefined);

@@ -4,6 +4,7 @@ import { storageProblem } from "../platform/storage/storage-problem.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
+import type { OnRefused } from "./audit-refusals.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
 import { errorsReply, problemReply, tellProblems, type Told } from "./problem-reply.ts";
 import { asked, type RequestNotes, requestLine, requestSpan } from "./request-record.ts";
@@ -15,6 +16,7 @@ export interface EntranceDeps {
   readonly challenge: Challenger;
   readonly trustProxies: TrustProxies;
   readonly tracer: Tracer | undefined;
+  readonly onRefused?: OnRefused | undefined;
   /** Asked in turn; the first that knows the path answers. */
   readonly sites: readonly Site[];
 }
@@ -108,6 +110,9 @@ interface Failure {
 }
 
 function failureReply(answering: Answering, request: Incoming, { notes, error }: Failure): Reply {
+  if (error instanceof RegistryError) {
+    for (const problem of error.problems) answering.onRefused?.(request, notes, problem);
+  }
   // Nobody reads this answer; the status is for the log, as many proxies write it.
   if (error instanceof ClientGoneError) return { kind: "empty", status: 499, headers: {} };
   return (notes.writeProblems ?? errorsReply)(tellFailure(answering, request, error), request);

@@ -138,6 +138,11 @@ const rows: Rows = {
     headers: ({ current }) => ({ etag: `"${current}"` }),
   },
   ROUTE_UNKNOWN: { status: 404, code: "UNSUPPORTED", message: "there is no such endpoint" },
+  SECOND_FACTOR_REQUIRED: {
+    status: 401,
+    code: "UNAUTHORIZED",
+    message: "the password is right; a one-time code has to come with it",
+  },
   SIZE_INVALID: { status: 400, message: reasonOf },
   TAG_INVALID: { status: 400, message: "invalid tag", detail: ({ given }) => ({ tag: given }) },
   TAG_REFUSED: { status: 409, code: "DENIED", message: reasonOf, detail: ({ tag }) => ({ tag }) },

@@ -1,4 +1,5 @@
 import { type Caller, principalName } from "../access/principal.ts";
+import type { RepositoryName } from "../oci/names.ts";
 import type { Incoming, Reply } from "../platform/runtime/http.ts";
 import { loggable } from "../platform/telemetry/loggable.ts";
 import type { LogFields } from "../platform/telemetry/log.ts";
@@ -11,6 +12,8 @@ export interface RequestNotes {
   caller?: Caller;
   /** Which of our own endpoints answers: a word of the program, never of the client. */
   handler?: string;
+  /** Which one the request is about, whoever may know of it. */
+  repository?: RepositoryName;
   /** How the site that answers writes down what is refused; as the registry protocol does where it says nothing. */
   writeProblems?: (told: Told, request: Incoming) => Reply;
 }

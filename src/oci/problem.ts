@@ -9,6 +9,16 @@ export interface UploadPosition {
   readonly size: number;
 }
 
+/** Why access was denied, for those who may see it: never for the one who asked. */
+export interface Denial {
+  readonly rule: string;
+  readonly text: string;
+  readonly role?: string;
+  readonly grantId?: string;
+  /** What would have to be given. */
+  readonly missing?: string;
+}
+
 /** What is wrong with a request of the administration API, and where in it. */
 export interface Fault {
   readonly at: string;
@@ -32,6 +42,7 @@ export type Problem =
       readonly rule: string;
       /** What would have to be given, where the one who asks may know of it. */
       readonly missing?: string;
+      readonly denial?: Denial;
     }
   | { readonly code: "DIGEST_INVALID"; readonly given: string; readonly reason: string }
   | { readonly code: "FOREIGN_ORIGIN" }
@@ -53,13 +64,20 @@ export type Problem =
   | { readonly code: "REVISION_REQUIRED" }
   | { readonly code: "REVISION_STALE"; readonly current: number }
   | { readonly code: "ROUTE_UNKNOWN" }
+  | { readonly code: "SECOND_FACTOR_REQUIRED" }
   | { readonly code: "SIZE_INVALID"; readonly reason: string }
   | { readonly code: "TAG_INVALID"; readonly given: string }
   | { readonly code: "TAG_REFUSED"; readonly tag: Tag; readonly reason: string }
   | { readonly code: "TOO_LARGE"; readonly limitBytes: number }
   | { readonly code: "TOO_MANY_TAGS"; readonly limit: number }
   | { readonly code: "TOO_MANY_REQUESTS"; readonly reason: string; readonly retryAfterSeconds: number }
-  | { readonly code: "UNAUTHORIZED"; readonly scopes: readonly string[]; readonly error?: TokenError }
+  | {
+      readonly code: "UNAUTHORIZED";
+      readonly scopes: readonly string[];
+      readonly error?: TokenError;
+      /** Where no other credentials of the same principal would do. */
+      readonly denial?: Denial;
+    }
   | { readonly code: "UNAVAILABLE"; readonly reason: string; readonly retryAfterSeconds: number };
 
 /** `error` of a Bearer challenge (RFC 6750, 3.1): present only when a token was sent. */

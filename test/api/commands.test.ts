@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "bun:test";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { codeOf } from "../../src/access/second-factor/totp.ts";
+import { fromBase32 } from "./base32.ts";
 import { withoutSettings } from "../support/server.ts";
 import { freshName, password, useApi } from "./checked-api.ts";
 
@@ -87,6 +89,25 @@ describe("berth", () => {
     });
     await run(["logout"], "", env);
     expect((await run(["user", "list"], "", env)).code).toBe(2);
+  });
+
+  it("signs in with a code where the account asks for one, and takes that from it", async () => {
+    const name = freshName("careful");
+    const as = [name, password] as const;
+    await api.ask("POST", "/accounts", { json: { name, password } });
+    const made = await api.ask("POST", "/me/second-factor", { as, json: { password } });
+    const { secret } = made.json() as { readonly secret: string };
+    const code = codeOf(fromBase32(secret), Math.floor(Date.now() / 30_000));
+    const confirmed = await api.ask("POST", "/me/second-factor/confirmation", { as, json: { code } });
+    const { recoveryCodes } = confirmed.json() as { readonly recoveryCodes: readonly string[] };
+    const logIn = (...more: readonly string[]) => run(["login", "--username", name, ...at(), ...more], `${password}\n`);
+    const without = await logIn();
+    expect([without.code, without.out]).toEqual([2, ""]);
+    expect(without.error).toContain("--code");
+    expect((await logIn("--code", recoveryCodes[0] ?? "")).code).toBe(0);
+    const reset = await run(["user", "reset-second-factor", name, "--data", api.registry.server().data]);
+    expect(reset.out).toBe(`removed 1 second factor ${name}\n`);
+    expect((await logIn()).code).toBe(0);
   });
 
   it("does the same on the data folder, beside the server, for whoever has that", async () => {

@@ -37,6 +37,7 @@ export const account = z.object({
   email: z.string().optional(),
   disabled: z.boolean(),
   suspended: z.boolean().describe("whether no source of identity knows it any more, which it needs"),
+  secondFactor: z.boolean().describe("whether signing in takes a one-time code beside the password"),
   hasPassword: z.boolean().describe("whether its password is the database's; else a source of identity knows it"),
   createdAt: time(),
   passwordChangedAt: time(),

@@ -22,7 +22,8 @@ export interface AccountRoutesDeps {
 
 export interface OwnRoutesDeps extends AccountRoutesDeps {
   readonly authorize: Authorize;
-  readonly verifyPassword: VerifyPassword;
+  /** The password alone, of whoever has signed in. */
+  readonly checkPassword: VerifyPassword;
 }
 
 export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
@@ -72,7 +73,7 @@ export function ownRoutes(deps: OwnRoutesDeps): readonly Route[] {
     route(contracts.changeOwnPassword, async ({ caller, body: { current, password }, remoteAddress, commit }) => {
       const name = nameOf(caller);
       // Counted as any other guess: a session that was left open must not be one that passwords are tried on.
-      const verified = await deps.verifyPassword({ name, password: current, remoteAddress });
+      const verified = await deps.checkPassword({ name, password: current, remoteAddress });
       if (verified.kind !== "account") {
         return fail({ code: "INPUT_INVALID", faults: [{ at: "current", reason: "it is not the password" }] });
       }

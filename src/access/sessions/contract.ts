@@ -14,6 +14,11 @@ export const signIn = contract({
   body: z.strictObject({
     name: z.string().max(256),
     password: z.string().max(4096).meta({ format: "password" }),
+    code: z
+      .string()
+      .max(64)
+      .optional()
+      .describe("a one-time code or a recovery code, of an account that has a second factor"),
   }),
   output: z.object({
     name: z.string(),

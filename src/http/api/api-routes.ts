@@ -6,19 +6,23 @@ import type { Route } from "../../access/api/route.ts";
 import { auditRoutes } from "../../features/audit/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
+import { resetRoutes, secondFactorRoutes, type SecondFactorRoutesDeps } from "../../access/second-factor/routes.ts";
+import type { SecondFactors } from "../../access/second-factor/second-factors.ts";
 import { descriptionRoutes } from "../../features/descriptions/routes.ts";
 import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
 import { uploadRoutes } from "./repositories/upload-routes.ts";
 
 export interface AdministrationDeps extends AccountRoutesDeps, ModelRoutesDeps, RepositoryRoutesDeps {}
 
-export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps {
+export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps {
+  readonly secondFactors: SecondFactors;
   readonly sessions: Sessions;
 }
 
 /** Routes that are about others than who asks: what an operator may do on the data folder too. */
 export const administrationRoutes = (deps: AdministrationDeps): readonly Route[] => [
   ...accountRoutes(deps),
+  ...resetRoutes(deps),
   ...auditRoutes(deps),
   ...organizationRoutes(deps),
   ...rightsRoutes(deps),
@@ -32,5 +36,6 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
 export const apiRoutes = (deps: RoutesDeps): readonly Route[] => [
   ...sessionRoutes(deps),
   ...ownRoutes(deps),
+  ...secondFactorRoutes(deps),
   ...administrationRoutes(deps),
 ];

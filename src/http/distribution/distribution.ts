@@ -86,6 +86,7 @@ export function distribution(deps: DistributionDeps) {
     if (route === undefined) return undefined;
     const handler = route.kind === "repository" ? route.endpoint : route.kind;
     notes.handler = handler;
+    if (route.kind === "repository") notes.repository = route.repository;
     const endpoint = route.kind === "repository" ? methodsOf[route.endpoint][request.method] : undefined;
     const wanted = wantedBy(route, endpoint);
     const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need), ...mountScope(request)];

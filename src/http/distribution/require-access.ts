@@ -3,7 +3,7 @@ import type { Decision } from "../../access/decide.ts";
 import type { Verb } from "../../access/permissions.ts";
 import type { Caller } from "../../access/principal.ts";
 import { fail } from "../../oci/problem.ts";
-import { deniedBy } from "../../access/denied-by.ts";
+import { deniedBy, denialOf } from "../../access/denied-by.ts";
 import type { Need } from "./endpoint.ts";
 
 const verbs: Readonly<Record<Need, readonly [Verb, ...Verb[]]>> = {
@@ -50,7 +50,11 @@ export async function requireAccess(
   const isAnonymous = caller.principal.kind === "anonymous";
   const mayWider = refusals.some((one) => !one.allowed && one.lacking === "scope");
   const mayKnow = !isAnonymous && need !== "pull" && !mayWider && (await authorize(caller, "read", some)).allowed;
-  if (!mayKnow && caller.scope !== undefined) fail({ code: "UNAUTHORIZED", scopes, error: "insufficient_scope" });
+  // With another token it is no denial; without any, nobody knows yet who it is.
+  const denial = mayWider ? undefined : denialOf(first);
+  if (!mayKnow && caller.scope !== undefined) {
+    fail({ code: "UNAUTHORIZED", scopes, error: "insufficient_scope", ...(denial && { denial }) });
+  }
   if (isAnonymous) fail({ code: "UNAUTHORIZED", scopes });
   return fail(deniedBy(first, mayKnow));
 }

@@ -1,0 +1,46 @@
+import { parseAccountName } from "../../access/account-name.ts";
+import { findAccountByName } from "../../access/accounts.ts";
+import type { Credentials, VerifyPassword } from "../../access/credentials.ts";
+import type { Database } from "../../platform/database/database.ts";
+import type { NoteQueue } from "./note-queue.ts";
+
+/** Who sends a password with every request signs in all the time. */
+const acceptedWindowMs = 15 * 60_000;
+export const refusedWindowMs = 60_000;
+
+/** Checks passwords as before, and has it remembered how that ended. */
+export const auditSignIns =
+  (verifyPassword: VerifyPassword, database: Database, queue: Pick<NoteQueue, "add">): VerifyPassword =>
+  async (credentials) => {
+    const verified = await verifyPassword(credentials);
+    const from = { address: credentials.remoteAddress };
+    if (verified.kind === "account") {
+      const { id, name } = verified.account;
+      queue.add({
+        action: "sign-in",
+        outcome: "done",
+        by: { actor: { kind: "account", id, name }, ...from },
+        source: `sign-in ${id} ${credentials.remoteAddress}`,
+        windowMs: acceptedWindowMs,
+      });
+    } else {
+      const refused = (target?: string): void =>
+        queue.add({
+          action: "sign-in",
+          outcome: "refused",
+          by: { actor: { kind: "anonymous", id: "", name: "anonymous" }, ...from },
+          target,
+          source: `sign-in refused ${credentials.remoteAddress} ${target ?? ""}`,
+          windowMs: refusedWindowMs,
+        });
+      // Nobody waits for it.
+      void knownName(database, credentials).then(refused, () => refused());
+    }
+    return verified;
+  };
+
+/** What people type into the name field by mistake is often their password: a name is kept where somebody has it. */
+async function knownName(database: Database, { name }: Credentials): Promise<string | undefined> {
+  const parsed = parseAccountName(name);
+  return parsed && (await findAccountByName(database, parsed))?.name;
+}
