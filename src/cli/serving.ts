@@ -209,10 +209,11 @@ function entranceOf(config: Config, parts: Parts): Handle {
 }
 
 const apiSiteOf = (
-  { http, data, access: { tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
+  { http, data, access: { sources, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
   { registry, access, secret, passwords }: Parts,
 ): Site =>
   apiSite({
+    sourceSettings: sources ?? [],
     ...access,
     access,
     registry,

@@ -70,14 +70,17 @@ const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<v
     const passwords = createPasswords(oneAtATime);
     // What others may do is told as it is; what is asked here is somebody's who may do everything.
     const { authorize } = authorizer({ database, policy, revision: revisionWatch(database), now: Date.now });
-    const everything = {
-      registry,
-      authorization: allowsAll,
-      visibleTo: seesAll,
-      deletesEnabled,
+    const everything = { registry, authorization: allowsAll, visibleTo: seesAll, deletesEnabled };
+    const deps = {
+      ...everything,
+      authorize,
+      database,
+      passwords,
+      dataFolder: data,
+      now: Date.now,
       tokenLimits: policy.tokens,
+      sourceSettings: policy.sources ?? [],
     };
-    const deps = { ...everything, authorize, database, passwords, dataFolder: data, now: Date.now };
     const routes = administrationRoutes(deps);
     await work(callLocally({ database, routes, envelope: operator() }));
   });

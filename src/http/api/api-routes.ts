@@ -6,6 +6,7 @@ import type { Route } from "../../access/api/route.ts";
 import { auditRoutes } from "../../features/audit/routes.ts";
 import { robotRoutes } from "../../access/robots/routes.ts";
 import { type TokenRoutesDeps, tokenRoutes } from "../../access/tokens/routes.ts";
+import { type SourceRoutesDeps, sourceRoutes } from "../../access/sources/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
 import { resetRoutes, secondFactorRoutes, type SecondFactorRoutesDeps } from "../../access/second-factor/routes.ts";
@@ -14,7 +15,8 @@ import { descriptionRoutes } from "../../features/descriptions/routes.ts";
 import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
 import { uploadRoutes } from "./repositories/upload-routes.ts";
 
-export interface AdministrationDeps extends AccountRoutesDeps, TokenRoutesDeps, RepositoryRoutesDeps {}
+export interface AdministrationDeps
+  extends AccountRoutesDeps, TokenRoutesDeps, SourceRoutesDeps, RepositoryRoutesDeps {}
 
 export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps {
   readonly secondFactors: SecondFactors;
@@ -27,6 +29,7 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
   ...resetRoutes(deps),
   ...auditRoutes(deps),
   ...organizationRoutes(deps),
+  ...sourceRoutes(deps),
   ...rightsRoutes(deps),
   ...tokenRoutes(deps),
   ...robotRoutes(deps),
