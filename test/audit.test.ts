@@ -52,6 +52,7 @@ describeEachDatabase("the audit log of a server", (dialect) => {
     const digest = await pushBlob(api.registry.as(basic(name, password)), repository, Buffer.from("content"));
     const entry = await waitFor(`action=blob-added&repository=${encodeURIComponent(repository)}`);
     expect(entry).toMatchObject({ actor: { kind: "account", name }, target: digest, outcome: "done", times: 1 });
+    await api.registry.server().logged();
     const request = api.registry
       .server()
       .requests()
