@@ -54,6 +54,8 @@ export const accountOf = (row: AccountRow): Account => ({
 });
 
 export interface NewAccount {
+  /** Without a namespace of its own. */
+  readonly restricted?: boolean;
   /** Random, where it is not given. */
   readonly id?: string;
   readonly name: AccountName;
@@ -87,7 +89,7 @@ export async function createAccount(tx: Writer, account: NewAccount): Promise<bo
     .onConflict((conflict) => conflict.column("name").doNothing())
     .executeTakeFirst();
   if (result.numInsertedOrUpdatedRows !== 1n) return false;
-  await giveNamespace(tx, { id, name: account.name, createdAt });
+  if (account.restricted !== true) await giveNamespace(tx, { id, name: account.name, createdAt });
   if (account.administrator) await makeAdministrator(tx, id, createdAt);
   return true;
 }
@@ -166,6 +168,7 @@ export async function deleteAccount(tx: Writer, id: string): Promise<void> {
     "organization_members",
     "refresh_tokens",
     "account_identities",
+    "synced_members",
     "sessions",
     "second_factors",
     "recovery_codes",

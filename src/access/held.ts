@@ -54,6 +54,15 @@ export function heldBy(row: GrantRow): Held {
   };
 }
 
+/** Of somebody whose source of identity has not confirmed them for too long. */
+export const forReading = (held: Held): Held => ({
+  ...held,
+  role: roleOf(
+    `${held.role.name}, to read`,
+    new Set([...held.role.permissions].filter((permission) => permission.endsWith(":read"))),
+  ),
+});
+
 /** A role that is gone, or that this build does not know, allows nothing. */
 const roleIn = ({ role, role_name: name, permissions }: GrantRow): Role =>
   findBuiltInRole(role) ?? roleOf(name ?? role, permissionsIn(permissions ?? "[]"));

@@ -32,6 +32,7 @@ export const accessMigrations: Migrations = {
     secondFactorMigration,
     { name: "202611282110_model", up: createModel },
     protectionsMigration,
+    { name: "202611282230_groups", up: createGroups },
   ],
 };
 
@@ -117,5 +118,28 @@ async function createIdentities(schema: Writer, { text, integer }: ColumnTypes):
     .createIndex("account_identities_by_account")
     .on("account_identities")
     .columns(["account_id", "linked_at"])
+    .execute();
+}
+
+async function createGroups({ schema }: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema
+    .alterTable("account_identities")
+    .addColumn("stale", integer, (column) => column.notNull().defaultTo(0))
+    .execute();
+  await schema
+    .createTable("team_groups")
+    .addColumn("team_id", text, (column) => column.notNull().references("teams.id").onDelete("cascade"))
+    .addColumn("source", text, (column) => column.notNull())
+    .addColumn("group_name", text, (column) => column.notNull())
+    .addColumn("created_at", integer, (column) => column.notNull())
+    .addPrimaryKeyConstraint("team_groups_key", ["team_id", "source", "group_name"])
+    .execute();
+  await schema.createIndex("team_groups_by_source").on("team_groups").columns(["source", "group_name"]).execute();
+  await schema
+    .createTable("synced_members")
+    .addColumn("organization_id", text, (column) => column.notNull().references("organizations.id").onDelete("cascade"))
+    .addColumn("account_id", text, (column) => column.notNull().references("accounts.id").onDelete("cascade"))
+    .addColumn("created_at", integer, (column) => column.notNull())
+    .addPrimaryKeyConstraint("synced_members_key", ["organization_id", "account_id"])
     .execute();
 }

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { RepositoryName } from "../oci/names.ts";
 import type { Visibility } from "../oci/visibility.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
-import { asMember, asOwner, asOwnNamespace, type GrantRow, type Held, heldBy } from "./held.ts";
+import { asMember, asOwner, asOwnNamespace, forReading, type GrantRow, type Held, heldBy } from "./held.ts";
 import { matchesName, parseNamePattern } from "./pattern.ts";
 import type { Principal } from "./principal.ts";
 import type { RankedRole } from "./roles.ts";
@@ -64,6 +64,7 @@ type Row =
   | { readonly kind: "repository"; readonly id: string; readonly visibility: Visibility }
   | NamespaceFacts
   | { readonly kind: "member"; readonly role: OrganizationRole }
+  | { readonly kind: "stale" }
   | (ProtectionRow & { readonly kind: "protection" })
   | (GrantRow & { readonly kind: "grant"; readonly namespace: string | null; readonly pattern: string | null });
 
@@ -117,6 +118,11 @@ const load = prepared((read, given: Asked & Record<string, string>, dialect) => 
     from organization_members where ${given.kind} = 'account' and account_id = ${given.id}
       and (organization_id = ${given.organization}
         or organization_id in (select owner_id from spaces where owner_kind = 'organization'))
+    union all select 'stale', account_id, null, null, null, null, null, null, null, null, null, null, null,
+      null, null, null, null, null, null, null, null
+    from account_identities where ${given.kind} = 'account' and account_id = ${given.id} and stale = 1
+      and account_id not in (select account_id from account_identities
+        where account_id = ${given.id} and stale = 0 and active = 1)
     union all select 'protection', rules.id, null, null, null, null, null, null, null, null, rules.pattern, null, null,
       null, null, null, null, null, rules.create_role, rules.update_role, rules.delete_role
     from places cross join tag_protections as rules
@@ -135,11 +141,12 @@ export async function loadRights(database: Reading, principal: Principal, place:
   });
   const repository = rows.find((row) => row.kind === "repository");
   const namespaces = rows.filter((row) => row.kind === "namespace").toSorted((a, b) => a.name.length - b.name.length);
+  const held = [...heldByPlace(principal, namespaces), ...rows.flatMap((row) => heldInRow(row, place))];
   return {
     ...(repository && { repository: { id: repository.id, visibility: repository.visibility } }),
     visibilityOfNew: namespaces.findLast(({ visibility }) => visibility !== null)?.visibility ?? "private",
     createOnPush: namespaces.findLast(({ create_on_push: rule }) => rule !== null)?.create_on_push ?? "project-admins",
-    held: [...heldByPlace(principal, namespaces), ...rows.flatMap((row) => heldInRow(row, place))],
+    held: rows.some(({ kind }) => kind === "stale") ? held.map(forReading) : held,
     protections: rows.filter((row) => row.kind === "protection").map(toProtection),
   };
 }
@@ -164,6 +171,7 @@ function heldInRow(row: Row, place: Place): readonly Held[] {
       return row.scope_kind !== "pattern" || coversByPattern(row, place) ? [heldBy(row)] : [];
     case "namespace":
     case "repository":
+    case "stale":
     case "protection":
       return [];
     default:

@@ -59,6 +59,21 @@ interface RefreshTokensTable {
   readonly expires_at: number;
 }
 
+/** Groups of sources whose people are a team's. */
+interface TeamGroupsTable {
+  readonly team_id: string;
+  readonly source: string;
+  readonly group_name: string;
+  readonly created_at: number;
+}
+
+/** Who is a member of an organization by a group alone. */
+interface SyncedMembersTable {
+  readonly organization_id: string;
+  readonly account_id: string;
+  readonly created_at: number;
+}
+
 /** One row, counted up first in every transaction that can give or take a right: such changes come one after the other. */
 interface AccessRevisionTable {
   readonly id: number;
@@ -167,6 +182,8 @@ interface AccountIdentitiesTable {
   /** Whether the source knew them when it was asked last. */
   readonly active: number;
   readonly confirmed_at: number;
+  /** Whether that is so long ago that the account may only read. */
+  readonly stale: number;
   readonly linked_at: number;
 }
 
@@ -176,6 +193,8 @@ declare module "../platform/database/database.ts" {
     login_failures: LoginFailuresTable;
     signing_keys: SigningKeysTable;
     refresh_tokens: RefreshTokensTable;
+    team_groups: TeamGroupsTable;
+    synced_members: SyncedMembersTable;
     access_revision: AccessRevisionTable;
     organizations: OrganizationsTable;
     organization_members: OrganizationMembersTable;

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { sourcesJobName } from "../access/sources/sources-job.ts";
 import type { Sources } from "../access/sources/sources.ts";
 import { auditJobs } from "../features/audit/audit-jobs.ts";
 import { tellChanges } from "../features/audit/consume.ts";
@@ -92,7 +93,7 @@ function collectJob(registry: Registry, { collect: { intervalSeconds } }: Config
 }
 
 const sourcesJob = (sources: Sources, { access: { resyncSeconds } }: Config): Job => ({
-  name: "sources",
+  name: sourcesJobName,
   everyMs: resyncSeconds * 1000,
   hasWork: () => sources.hasAccounts(),
   async run({ signal, progress }) {

@@ -202,10 +202,11 @@ function entranceOf(config: Config, parts: Parts): Handle {
 }
 
 const apiSiteOf = (
-  { http, data, delete: { enabled: deletesEnabled } }: Config,
+  { http, data, access: { sources }, delete: { enabled: deletesEnabled } }: Config,
   { registry, access, secret, passwords }: Parts,
 ): Site =>
   apiSite({
+    sourceSettings: sources ?? [],
     ...access,
     access,
     registry,

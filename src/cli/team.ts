@@ -4,6 +4,7 @@ import { allPages } from "./all-pages.ts";
 import { printOne, printRow } from "./print.ts";
 import { printRemoval } from "./print-removal.ts";
 import { StartError } from "./start-error.ts";
+import { addTeamGroups } from "./team-group.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
 /** `berth team ...`: teams of an organization; a team is named `organization/team`. */
@@ -37,6 +38,7 @@ export function addTeam(program: Command): void {
       }),
     );
   addMembers(team);
+  addTeamGroups(team, partsOf);
 }
 
 function addMembers(team: Command): void {

@@ -71,7 +71,15 @@ const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<v
     // What others may do is told as it is; what is asked here is somebody's who may do everything.
     const { authorize } = authorizer({ database, policy, revision: revisionWatch(database), now: Date.now });
     const everything = { registry, authorization: allowsAll, visibleTo: seesAll, deletesEnabled };
-    const deps = { ...everything, authorize, database, passwords, dataFolder: data, now: Date.now };
+    const deps = {
+      ...everything,
+      authorize,
+      database,
+      passwords,
+      dataFolder: data,
+      now: Date.now,
+      sourceSettings: policy.sources ?? [],
+    };
     const routes = administrationRoutes(deps);
     await work(callLocally({ database, routes, envelope: operator() }));
   });

@@ -60,6 +60,14 @@ export const registryMigrations: Migrations = {
           .execute();
       },
     },
+    {
+      name: "202611282250_tags_of_a_manifest",
+      async up({ schema }) {
+        await schema.dropIndex("tags_digest").execute();
+        // With the name: a page of those that name a manifest is in their order, however many others there are.
+        await schema.createIndex("tags_digest").on("tags").columns(["repository_id", "digest", "name"]).execute();
+      },
+    },
   ],
 };
 

@@ -131,7 +131,7 @@ async function run(command: readonly string[]): Promise<void> {
   if ((await child.exited) !== 0) throw new Error(`${command.join(" ")}: ${out}${error}`);
 }
 
-const schemas = ["core", "cosine", "inetorgperson"];
+const schemas = ["core", "cosine", "inetorgperson", "nis"];
 
 const configuration = (folder: string, { withoutTls, settings = [] }: SlapdOptions): string =>
   [

@@ -29,6 +29,7 @@ const faults: Readonly<Record<string, (planted: Planted) => Promise<void> | void
     if (digestOf(content) === digest) await writeFile(file, content.fill(1, 5000, 5001));
   },
   "wrong-size": ({ file }) => truncate(file, 9999),
+  "unknown-visibility": ({ sql }) => sql("update repositories set visibility = 'everyone'"),
   "dangling-tag": ({ sql }) => sql("update tags set digest = 'sha256:' || printf('%064d', 1)"),
   "membership-without-blob": ({ sql }) =>
     sql(`insert into repository_blobs (repository_id, digest, leased_until)

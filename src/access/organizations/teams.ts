@@ -32,6 +32,7 @@ export async function createTeam(
 export async function deleteTeam({ tx }: AccessChange, team: NamedTeam): Promise<void> {
   await tx.deleteFrom("grants").where("principal_kind", "=", "team").where("principal_id", "=", team.id).execute();
   await tx.deleteFrom("team_members").where("team_id", "=", team.id).execute();
+  await tx.deleteFrom("team_groups").where("team_id", "=", team.id).execute();
   const deleted = await tx.deleteFrom("teams").where("id", "=", team.id).returning("id").execute();
   if (deleted.length === 0) refuse("unknown", `team ${team.organization.name}/${team.name}`);
   recordEvents(tx, { kind: "access-changed", action: "team-deleted", target: targetOf(team) });

@@ -2,9 +2,14 @@ import { createHash, randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Database, Writer } from "../../platform/database/database.ts";
 import { type AccountName, parseAccountName } from "../account-name.ts";
-import { type Account, createAccount, findAccountById, findAccountByName } from "../accounts.ts";
+import { recordEvents } from "../../platform/events/record-events.ts";
+import { type Account, createAccount, deleteAccount, findAccountById, findAccountByName } from "../accounts.ts";
+import type { AccessChange } from "../change-access.ts";
+import type { Named } from "../require-named.ts";
+import { changeAsSource } from "./change-as-source.ts";
 import { confirmIdentity, toldBy } from "./resync.ts";
 import type { Identity } from "./source.ts";
+import { changesStanding, syncStanding } from "./sync-standing.ts";
 
 export interface Linking {
   readonly source: string;
@@ -39,35 +44,52 @@ export async function accountOfIdentity(database: Database, linking: Linking): P
   const isCurrent =
     known !== undefined &&
     known.active === 1 &&
+    known.stale === 0 &&
     isDeepStrictEqual(toldBy(identity), { name: known.name, display_name: known.display_name, email: known.email }) &&
     now - known.confirmed_at < confirmedForMs;
-  const { id, isNew } = isCurrent
-    ? { id: known.account_id, isNew: false }
-    : await database.write((tx) => linkIdentity(tx, linking));
+  const standing = known && {
+    account: { id: known.account_id, name: identity.name },
+    groups: identity.groups,
+    roles: identity.roles,
+  };
+  const changesRights =
+    standing === undefined || known?.stale === 1 || (await changesStanding(database.read, source, [standing]));
+  const { id, isNew } =
+    isCurrent && !changesRights
+      ? { id: known.account_id, isNew: false }
+      : await changeAsSource(database, { source, now, changesRights }, (change) => linkIdentity(change, linking));
   const account = await findAccountById(database, id);
   return account && { account, isNew };
 }
 
 /** Of two who sign in for the first time at once, one makes the account. */
-async function linkIdentity(tx: Writer, { source, identity, now }: Linking): Promise<{ id: string; isNew: boolean }> {
-  const known = await confirmIdentity(tx, source, { identity, now });
+async function linkIdentity(change: AccessChange, linking: Linking): Promise<{ id: string; isNew: boolean }> {
+  const { tx, now } = change;
+  const { source, identity } = linking;
+  const known = await confirmIdentity(change, source, identity);
   if (known !== undefined) return { id: known, isNew: false };
-  const id = await createAccountFor(tx, { source, identity, now });
+  const made = await createAccountFor(tx, linking);
   const linked = await tx
     .insertInto("account_identities")
     .values({
       ...toldBy(identity),
       source,
       subject: identity.subject,
-      account_id: id,
+      account_id: made.id,
       active: 1,
+      stale: 0,
       confirmed_at: now,
       linked_at: now,
     })
     .onConflict((conflict) => conflict.columns(["source", "subject"]).doNothing())
     .executeTakeFirst();
-  if (linked.numInsertedOrUpdatedRows === 1n) return { id, isNew: true };
-  await tx.deleteFrom("accounts").where("id", "=", id).execute();
+  if (linked.numInsertedOrUpdatedRows === 1n) {
+    const { subject } = identity;
+    recordEvents(tx, { kind: "access-changed", action: "account-created", target: made, after: { source, subject } });
+    await syncStanding(change, source, { account: made, groups: identity.groups, roles: identity.roles });
+    return { id: made.id, isNew: true };
+  }
+  await deleteAccount(tx, made.id);
   const { account_id: other } = await tx
     .selectFrom("account_identities")
     .select("account_id")
@@ -78,10 +100,12 @@ async function linkIdentity(tx: Writer, { source, identity, now }: Linking): Pro
 }
 
 /** Under the name that they sign in with, or under one that is made of it where another account has that. */
-async function createAccountFor(tx: Writer, { source, identity, now }: Omit<Linking, "onboards">): Promise<string> {
+async function createAccountFor(tx: Writer, { source, identity, now }: Omit<Linking, "onboards">): Promise<Named> {
+  const { displayName = "", email, restricted } = identity;
+  const account = { passwordHash: "", administrator: false, createdAt: now, displayName, email, restricted };
   for (const name of namesFor(source, identity)) {
     const id = randomUUID();
-    if (await createAccount(tx, { id, name, passwordHash: "", administrator: false, createdAt: now })) return id;
+    if (await createAccount(tx, { ...account, id, name })) return { id, name };
   }
   throw new Error("all names of an identity are taken");
 }

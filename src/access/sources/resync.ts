@@ -1,5 +1,10 @@
-import type { Database, Writer } from "../../platform/database/database.ts";
+import type { Database } from "../../platform/database/database.ts";
+import { recordEvents } from "../../platform/events/record-events.ts";
+import type { AccessChange } from "../change-access.ts";
+import type { Named } from "../require-named.ts";
+import { changeAsSource } from "./change-as-source.ts";
 import type { Identity } from "./source.ts";
+import { changesStanding, syncStanding } from "./sync-standing.ts";
 
 /** Asks a source for those of some subjects whom it still knows. */
 export type Confirm = (subjects: readonly string[]) => Promise<ReadonlyMap<string, Identity>>;
@@ -19,13 +24,13 @@ const pageSize = 200;
 export async function resyncSource(
   database: Database,
   source: string,
-  { confirm, now, signal }: { readonly confirm: Confirm; readonly now: () => number; readonly signal: AbortSignal },
+  { ask, now, signal }: { readonly ask: Confirm; readonly now: () => number; readonly signal: AbortSignal },
 ): Promise<Resynced> {
   const sum = { confirmed: 0, suspended: 0 };
   for (let after = ""; !signal.aborted;) {
     const page = await database.read
       .selectFrom("account_identities")
-      .select("subject")
+      .select(["subject", "account_id", "name", "stale"])
       .where("source", "=", source)
       .where("subject", ">", after)
       .orderBy("subject")
@@ -33,11 +38,32 @@ export async function resyncSource(
       .execute();
     const subjects = page.map(({ subject }) => subject);
     if (subjects.length === 0) break;
-    const known = await confirm(subjects);
+    const askedAt = now();
+    const known = await ask(subjects);
     const gone = subjects.filter((subject) => !known.has(subject));
-    sum.suspended += await database.write(async (tx) => {
-      for (const identity of known.values()) await confirmIdentity(tx, source, { identity, now: now() });
-      return loseIdentities(tx, source, gone);
+    const standings = page.flatMap(({ subject, account_id: id, name }) => {
+      const identity = known.get(subject);
+      return identity === undefined ? [] : [{ account: { id, name }, groups: identity.groups, roles: identity.roles }];
+    });
+    const changesRights =
+      page.some(({ stale }) => stale === 1) || (await changesStanding(database.read, source, standings));
+    sum.suspended += await changeAsSource(database, { source, now: now(), changesRights }, async (change) => {
+      // Who has signed in meanwhile was confirmed after the source was asked here: what it said then counts.
+      const rest = await change.tx
+        .selectFrom("account_identities")
+        .select("subject")
+        .where("source", "=", source)
+        .where("subject", "in", subjects)
+        .where("confirmed_at", "<=", askedAt)
+        .execute();
+      const isOlder = new Set(rest.map(({ subject }) => subject));
+      for (const identity of known.values())
+        if (isOlder.has(identity.subject)) await confirmIdentity(change, source, identity);
+      return loseIdentities(
+        change,
+        source,
+        gone.filter((subject) => isOlder.has(subject)),
+      );
     });
     sum.confirmed += known.size;
     after = subjects.at(-1) ?? "";
@@ -45,8 +71,38 @@ export async function resyncSource(
   return sum;
 }
 
+/**
+ * Accounts that their source has not confirmed since then may only read, until it does: what it said of their groups is
+ * too old to write by. @returns how many
+ */
+export async function markStale(
+  database: Database,
+  source: string,
+  { before, now }: { readonly before: number; readonly now: number },
+): Promise<number> {
+  const old = database.read
+    .selectFrom("account_identities")
+    .select("subject")
+    .where("source", "=", source)
+    .where("active", "=", 1)
+    .where("stale", "=", 0)
+    .where("confirmed_at", "<", before);
+  if ((await old.limit(1).executeTakeFirst()) === undefined) return 0;
+  return changeAsSource(database, { source, now, changesRights: true }, async ({ tx }) => {
+    const marked = await tx
+      .updateTable("account_identities")
+      .set({ stale: 1 })
+      .where("source", "=", source)
+      .where("active", "=", 1)
+      .where("stale", "=", 0)
+      .where("confirmed_at", "<", before)
+      .executeTakeFirst();
+    return Number(marked.numUpdatedRows);
+  });
+}
+
 /** The accounts of a source that is there no more, or not enabled, cannot be used. */
-export async function suspendOthers(database: Database, sources: readonly string[]): Promise<number> {
+export async function suspendOthers(database: Database, sources: readonly string[], now: number): Promise<number> {
   const rest = await database.read
     .selectFrom("account_identities")
     .select(["source", "subject"])
@@ -55,12 +111,13 @@ export async function suspendOthers(database: Database, sources: readonly string
     .limit(pageSize)
     .execute();
   if (rest.length === 0) return 0;
-  const suspended = await database.write(async (tx) => {
-    let count = 0;
-    for (const { source, subject } of rest) count += await loseIdentities(tx, source, [subject]);
-    return count;
-  });
-  return suspended + (await suspendOthers(database, sources));
+  let suspended = 0;
+  for (const source of new Set(rest.map((one) => one.source))) {
+    const gone = rest.filter((one) => one.source === source).map(({ subject }) => subject);
+    const change = { source, now, changesRights: false };
+    suspended += await changeAsSource(database, change, (doing) => loseIdentities(doing, source, gone));
+  }
+  return suspended + (await suspendOthers(database, sources, now));
 }
 
 /** Whether a resync would have anything to do. */
@@ -74,24 +131,36 @@ export async function hasIdentities(database: Database, sources: readonly string
   return one !== undefined;
 }
 
-/** What a source has just told of somebody whose account is there. @returns the account's id; `undefined`: there is none */
+/** What a source has just told of somebody, where they have an account. @returns its id; `undefined`: they have none */
 export async function confirmIdentity(
-  tx: Writer,
+  change: AccessChange,
   source: string,
-  { identity, now }: { readonly identity: Identity; readonly now: number },
+  identity: Identity,
 ): Promise<string | undefined> {
+  const { tx, now } = change;
   const row = await tx
     .updateTable("account_identities")
-    .set({ ...toldBy(identity), active: 1, confirmed_at: now })
+    .set({ ...toldBy(identity), active: 1, stale: 0, confirmed_at: now })
     .where("source", "=", source)
     .where("subject", "=", identity.subject)
     .returning("account_id")
     .executeTakeFirst();
   if (row === undefined) return undefined;
-  const account = tx.updateTable("accounts").set({ suspended: 0 }).where("id", "=", row.account_id);
-  await account.where("suspended", "=", 1).execute();
-  return row.account_id;
+  const id = row.account_id;
+  const { name } = await tx.selectFrom("accounts").select("name").where("id", "=", id).executeTakeFirstOrThrow();
+  const resumed = await tx
+    .updateTable("accounts")
+    .set((eb) => ({ suspended: 0, revision: eb("revision", "+", 1) }))
+    .where("id", "=", id)
+    .where("suspended", "=", 1)
+    .executeTakeFirst();
+  if (resumed.numUpdatedRows > 0n) recordEvents(tx, suspension({ id, name }, false));
+  await syncStanding(change, source, { account: { id, name }, groups: identity.groups, roles: identity.roles });
+  return id;
 }
+
+const suspension = (target: Named, suspended: boolean) =>
+  ({ kind: "access-changed", action: "account-changed", target, after: { suspended } }) as const;
 
 export const toldBy = ({ name, displayName, email }: Identity) => ({
   name,
@@ -100,7 +169,7 @@ export const toldBy = ({ name, displayName, email }: Identity) => ({
 });
 
 /** @returns how many accounts nobody knows any more; what was issued to them ends with the next request */
-async function loseIdentities(tx: Writer, source: string, subjects: readonly string[]): Promise<number> {
+async function loseIdentities({ tx }: AccessChange, source: string, subjects: readonly string[]): Promise<number> {
   if (subjects.length === 0) return 0;
   const lost = await tx
     .updateTable("account_identities")
@@ -113,7 +182,7 @@ async function loseIdentities(tx: Writer, source: string, subjects: readonly str
   if (lost.length === 0) return 0;
   const suspended = await tx
     .updateTable("accounts")
-    .set((eb) => ({ suspended: 1, epoch: eb("epoch", "+", 1) }))
+    .set((eb) => ({ suspended: 1, epoch: eb("epoch", "+", 1), revision: eb("revision", "+", 1) }))
     .where(
       "id",
       "in",
@@ -133,6 +202,8 @@ async function loseIdentities(tx: Writer, source: string, subjects: readonly str
         ),
       ),
     )
-    .executeTakeFirst();
-  return Number(suspended.numUpdatedRows);
+    .returning(["id", "name"])
+    .execute();
+  recordEvents(tx, ...suspended.map((account) => suspension(account, true)));
+  return suspended.length;
 }

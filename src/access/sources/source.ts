@@ -7,7 +7,16 @@ export interface Identity {
   readonly displayName: string | undefined;
   /** To be shown. Nobody is ever found by it. */
   readonly email: string | undefined;
+  /** The groups that they are in now, by names that are compared letter by letter. */
+  readonly groups: readonly string[];
+  /** What they have on the instance by a group that the source's settings name. */
+  readonly roles: readonly InstanceRole[];
+  /** Whether an account that is made for them has a namespace of its own. */
+  readonly restricted: boolean;
 }
+
+export const instanceRoles = ["administrator", "auditor"] as const;
+export type InstanceRole = (typeof instanceRoles)[number];
 
 export type SourceAnswer =
   | { readonly kind: "identity"; readonly identity: Identity }
@@ -32,11 +41,15 @@ export interface Source {
   readonly onboards: boolean;
   /** How long its word on a password counts. */
   readonly rememberMs: number;
+  /** How old its word on somebody may be before they may only read. */
+  readonly staleMs: number;
   /**
    * @param password without one, it takes as long as with a wrong one, and shows the source no password of anyone's
    * @throws SourceUnavailable
    */
   authenticate(name: string, password: string | undefined): Promise<SourceAnswer>;
+  /** The spelling of a group's name under which it is compared; `undefined`: it is none. */
+  groupName(text: string): string | undefined;
   /** Those of them whom it still knows and lets in, by subject. @throws SourceUnavailable */
   confirm(subjects: readonly string[]): Promise<ReadonlyMap<string, Identity>>;
   /** Goes through all that a sign-in needs, until something fails. @param name somebody to be found */

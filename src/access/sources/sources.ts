@@ -5,7 +5,7 @@ import { loggable } from "../../platform/telemetry/loggable.ts";
 import type { Account } from "../accounts.ts";
 import { type CircuitBreaker, circuitBreaker } from "./circuit-breaker.ts";
 import { accountOfIdentity, sourceOfAccount } from "./identities.ts";
-import { type Confirm, hasIdentities, resyncSource, suspendOthers } from "./resync.ts";
+import { type Confirm, hasIdentities, markStale, resyncSource, suspendOthers } from "./resync.ts";
 import { type Identity, type Source, type SourceAnswer, SourceUnavailable } from "./source.ts";
 
 /** An account whose password a source has just confirmed, and for how long its word counts. */
@@ -86,25 +86,32 @@ export function openSources(sources: readonly Source[], deps: SourcesDeps): Sour
       return undefined;
     },
     hasAccounts: () => hasIdentities(deps.database, names),
-    async resync(signal) {
-      const words: string[] = [];
-      const others = await suspendOthers(deps.database, names);
-      if (others > 0) deps.log.warn("accounts suspended", { accounts: others, reason: "their source is not enabled" });
-      for (const { source, breaker } of guarded) {
-        const confirm: Confirm = (subjects) => breaker.run(() => source.confirm(subjects));
-        try {
-          const { confirmed, suspended } = await resyncSource(deps.database, source.name, { ...deps, confirm, signal });
-          if (suspended > 0) deps.log.info("accounts suspended", { accounts: suspended, source: source.name });
-          words.push(`${source.name}: ${confirmed} confirmed, ${suspended} suspended`);
-        } catch (error) {
-          if (!(error instanceof SourceUnavailable)) throw error;
-          deps.count(source.name, "unavailable");
-          words.push(`${source.name} does not answer`);
-        }
-      }
-      return words.join("; ");
-    },
+    resync: (signal) => resyncAll(guarded, deps, signal),
   };
+}
+
+async function resyncAll(guarded: readonly Guarded[], deps: SourcesDeps, signal: AbortSignal): Promise<string> {
+  const { database, log, now } = deps;
+  const names = guarded.map(({ source }) => source.name);
+  const words: string[] = [];
+  const others = await suspendOthers(database, names, now());
+  if (others > 0) log.warn("accounts suspended", { accounts: others, reason: "their source is not enabled" });
+  for (const { source, breaker } of guarded) {
+    const { name } = source;
+    const ask: Confirm = (subjects) => breaker.run(() => source.confirm(subjects));
+    try {
+      const { confirmed, suspended } = await resyncSource(database, name, { ask, now, signal });
+      if (suspended > 0) log.info("accounts suspended", { accounts: suspended, source: name });
+      words.push(`${name}: ${confirmed} confirmed, ${suspended} suspended`);
+    } catch (error) {
+      if (!(error instanceof SourceUnavailable)) throw error;
+      deps.count(name, "unavailable");
+      const stale = await markStale(database, name, { before: now() - source.staleMs, now: now() });
+      if (stale > 0) log.warn("accounts may only read", { accounts: stale, source: name });
+      words.push(`${name} does not answer`);
+    }
+  }
+  return words.join("; ");
 }
 
 const breakerOf = ({ name }: Source, { log, now }: SourcesDeps): CircuitBreaker =>

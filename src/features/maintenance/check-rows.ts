@@ -1,4 +1,5 @@
 import { algorithmOf, parseDigest } from "../../oci/digest.ts";
+import { visibilities } from "../../oci/visibility.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { startHash } from "../../registry/uploads/running-hashes.ts";
 import type { Finding } from "./finding.ts";
@@ -11,6 +12,7 @@ export async function* checkRows(registry: Registry): AsyncGenerator<Finding> {
   yield* danglingTags(registry);
   yield* membershipsWithout(registry, "blob");
   yield* membershipsWithout(registry, "manifest");
+  yield* unknownVisibilities(registry);
   yield* wrongManifests(registry);
 }
 
@@ -27,6 +29,15 @@ async function* danglingTags({ database: { read } }: Registry): AsyncGenerator<F
     .where("repository_manifests.digest", "is", null)
     .execute();
   for (const row of rows) yield { kind: "dangling-tag", ...row };
+}
+
+async function* unknownVisibilities({ database: { read } }: Registry): AsyncGenerator<Finding> {
+  const rows = await read
+    .selectFrom("repositories")
+    .select(["name as repository", "visibility as found"])
+    .where("visibility", "not in", visibilities)
+    .execute();
+  for (const row of rows) yield { kind: "unknown-visibility", ...row };
 }
 
 async function* membershipsWithout(

@@ -19,6 +19,7 @@ export type Finding =
   | { readonly kind: "dangling-tag"; readonly repository: string; readonly tag: string; readonly digest: string }
   | { readonly kind: "membership-without-blob"; readonly repository: string; readonly digest: string }
   | { readonly kind: "membership-without-manifest"; readonly repository: string; readonly digest: string }
+  | { readonly kind: "unknown-visibility"; readonly repository: string; readonly found: string }
   | { readonly kind: "orphan-file"; readonly key: BlobKey; readonly finished: boolean };
 
 export interface Progress {
@@ -52,6 +53,8 @@ export function describeFinding(finding: Finding): string {
       return `${finding.repository} has ${finding.digest}, but there is no such blob`;
     case "membership-without-manifest":
       return `${finding.repository} has ${finding.digest}, but there is no such manifest`;
+    case "unknown-visibility":
+      return `${finding.repository} is ${finding.found}, which is no visibility: nobody sees it without a grant`;
     case "orphan-file":
       return `${finding.key}: ${finding.finished ? "bytes" : "bytes of an upload"} that nothing in the database names`;
     default:

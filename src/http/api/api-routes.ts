@@ -1,9 +1,10 @@
 import { accountRoutes, type AccountRoutesDeps, ownRoutes, type OwnRoutesDeps } from "../../access/accounts/routes.ts";
 import { rightsRoutes } from "../../access/grants/routes.ts";
-import { type ModelRoutesDeps, organizationRoutes } from "../../access/organizations/routes.ts";
+import { organizationRoutes } from "../../access/organizations/routes.ts";
 import { protectionRoutes } from "../../access/protections/routes.ts";
 import type { Route } from "../../access/api/route.ts";
 import { auditRoutes } from "../../features/audit/routes.ts";
+import { type SourceRoutesDeps, sourceRoutes } from "../../access/sources/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
 import { resetRoutes, secondFactorRoutes, type SecondFactorRoutesDeps } from "../../access/second-factor/routes.ts";
@@ -12,7 +13,7 @@ import { descriptionRoutes } from "../../features/descriptions/routes.ts";
 import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
 import { uploadRoutes } from "./repositories/upload-routes.ts";
 
-export interface AdministrationDeps extends AccountRoutesDeps, ModelRoutesDeps, RepositoryRoutesDeps {}
+export interface AdministrationDeps extends AccountRoutesDeps, SourceRoutesDeps, RepositoryRoutesDeps {}
 
 export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps {
   readonly secondFactors: SecondFactors;
@@ -25,6 +26,7 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
   ...resetRoutes(deps),
   ...auditRoutes(deps),
   ...organizationRoutes(deps),
+  ...sourceRoutes(deps),
   ...rightsRoutes(deps),
   ...protectionRoutes(deps),
   ...repositoryRoutes(deps),

@@ -34,12 +34,34 @@ const ldapUser = z.strictObject({
   scope,
   /** Who is none of these does not sign in. */
   filter: filter.default("(objectClass=person)"),
+  /** Whose account is made without a namespace of its own. */
+  restrictedFilter: filter.optional(),
   /** What people type as their name. */
   nameAttribute: attribute.default("uid"),
   /** What stays when everything else of an entry changes: entryUUID, or objectGUID in Active Directory. */
   idAttribute: attribute.default("entryUUID"),
   displayNameAttribute: attribute.default("cn"),
   emailAttribute: attribute.default("mail"),
+});
+
+const groupDn = dn.regex(
+  /^[^=,]+=[^=]+,.*=/,
+  "must be the DN of a group, such as cn=registry,ou=groups,dc=example,dc=org",
+);
+
+const ldapGroups = z.strictObject({
+  baseDn: dn,
+  scope,
+  filter: filter.default("(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=group))"),
+  /** In which a group has its members: their DNs, or their names where it is memberUid. */
+  memberAttribute: attribute.default("member"),
+  /** In which people and groups have the groups that they are in, where that is to be believed instead. */
+  membershipAttribute: attribute.optional(),
+  /** Groups in groups: asked for level by level, all at once by Active Directory's own rule, or not at all. */
+  nested: z.enum(["walk", "chain", "none"]).default("walk"),
+  /** Whose members administer the instance, and whose may read all of it. */
+  adminGroup: groupDn.optional(),
+  auditorGroup: groupDn.optional(),
 });
 
 const sourceName = z
@@ -65,9 +87,13 @@ const ldapSource = z
     operationTimeoutSeconds: seconds(10, 60),
     /** How long a right password is good without asking again. */
     cacheSeconds: z.number().int().min(0).max(300).default(60),
+    /** How old the directory's word on somebody may be before they may only read. */
+    staleSeconds: z.number().int().min(600).max(2_592_000).default(86_400),
     /** Whether whoever signs in for the first time gets an account. */
     onboard: z.boolean().default(true),
     user: ldapUser,
+    /** What teams may be made of. */
+    groups: ldapGroups.optional(),
   })
   .superRefine(({ bindDn, bindPassword, bindPasswordFile }, context) => {
     const needs = (key: string, message: string): void => context.addIssue({ code: "custom", path: [key], message });

@@ -1,11 +1,11 @@
 import type { WatchedBody } from "./body-watch.ts";
 import type { Incoming } from "./http.ts";
 import { requestIds } from "./request-ids.ts";
-import { countSegments } from "./routes-by-depth.ts";
+import { hasLostSegments } from "./routes-by-depth.ts";
 
 interface Arrival {
   readonly scheme: "http" | "https";
-  /** Of the path as it was sent; `undefined` for one deeper than any path of ours. */
+  /** Of the path as it was sent; `undefined` for one that no route matches. */
   readonly segments: number | undefined;
   readonly body: WatchedBody | undefined;
   readonly remoteAddress: string;
@@ -23,7 +23,7 @@ export function toIncoming(request: Request, { scheme, segments, body, remoteAdd
   return {
     method,
     path,
-    hasDotSegments: segments !== countSegments(path),
+    hasDotSegments: hasLostSegments(path, segments),
     queryText: query,
     get query() {
       return (parsed ??= new URLSearchParams(query));

@@ -1,10 +1,13 @@
-/** More than any repository's name and what follows it can have: 255 characters make 128 components. */
-const deepest = 140;
+/**
+ * More than anybody's names have: they may have 128 components, but routes for as many would take 23 ms of every start,
+ * and these take four.
+ */
+const deepest = 48;
 
 /**
  * Bun resolves dot segments (`..`, `%2e%2e`) before anyone sees the path, but matches routes against the path as it was
  * sent. A route for each number of segments therefore tells how many there were; fewer afterwards means that some were
- * resolved away.
+ * resolved away. A path that no route matches had more than these, or an empty one.
  */
 export function routesByDepth<H>(handler: (segments: number) => H): Record<string, H> {
   const routes: Record<string, H> = { "/": handler(1) };
@@ -18,8 +21,16 @@ export function routesByDepth<H>(handler: (segments: number) => H): Record<strin
   return routes;
 }
 
+/**
+ * Whether some were resolved away, or are empty. Of a path that is deeper than all routes it cannot be told: it counts as it
+ * was resolved, like any other that nobody wrote with dots.
+ * @param sent the number of segments by the route that matched, if one did
+ */
+export const hasLostSegments = (path: string, sent: number | undefined): boolean =>
+  sent === undefined ? countSegments(path) <= deepest : sent !== countSegments(path);
+
 /** Segments of a path; `/v2/` has two, of which the last is empty. */
-export function countSegments(path: string): number {
+function countSegments(path: string): number {
   let count = 0;
   for (let index = path.indexOf("/"); index !== -1; index = path.indexOf("/", index + 1)) count++;
   return count;

@@ -209,7 +209,7 @@ async function untilQuiet(state: ServerState): Promise<void> {
 
 interface Matched {
   readonly state: ServerState;
-  /** Of the path as it was sent; `undefined` for one deeper than any path of ours. */
+  /** Of the path as it was sent; `undefined` for one that no route matches. */
   readonly segments: number | undefined;
 }
 

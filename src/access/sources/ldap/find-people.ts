@@ -3,10 +3,12 @@ import type { DirectoryFilter } from "../../../platform/net/directory/directory-
 import type { DirectoryEntry, DirectorySession } from "../../../platform/net/directory/directory-session.ts";
 import { canonicalName } from "../../account-name.ts";
 import type { Identity } from "../source.ts";
+import { canonicalDn } from "./canonical-dn.ts";
+import { findGroups, type GroupMember } from "./find-groups.ts";
 import { isBinaryId, subjectOf, valueOfSubject } from "./subject.ts";
 
 export interface Person {
-  readonly dn: string;
+  readonly member: GroupMember;
   readonly identity: Identity;
 }
 
@@ -28,6 +30,25 @@ export async function findPerson(session: DirectorySession, settings: LdapSettin
   if (other !== undefined || entries.length > 1) return { kind: "unclear", why: "more than one entry has the name" };
   const person = personOf(entry, settings, name);
   return person === undefined ? { kind: "unclear", why: `it has no ${user.idAttribute}` } : { kind: "one", person };
+}
+
+/** Who they are, with all that depends on the groups that they are in now. @throws DirectoryError */
+export async function withGroups(session: DirectorySession, settings: LdapSettings, person: Person): Promise<Identity> {
+  const { identity, member } = person;
+  const { groups: where, user } = settings;
+  const groups = where === undefined ? [] : await findGroups(session, where, member);
+  const isIn = (dn: string | undefined): boolean => dn !== undefined && groups.includes(canonicalDn(dn) ?? "");
+  const roles = [
+    ...(isIn(where?.adminGroup) ? (["administrator"] as const) : []),
+    ...(isIn(where?.auditorGroup) ? (["auditor"] as const) : []),
+  ];
+  const restricted = user.restrictedFilter !== undefined && (await matches(session, member.dn, user.restrictedFilter));
+  return { ...identity, groups, roles, restricted };
+}
+
+async function matches(session: DirectorySession, base: string, text: string): Promise<boolean> {
+  const query = { base, scope: "base", filter: { text }, attributes: ["1.1"], most: 1 } as const;
+  return (await session.search(query)).length > 0;
 }
 
 const subjectsAtOnce = 50;
@@ -53,13 +74,19 @@ export async function findSubjects(
   return found;
 }
 
-function peopleQuery({ user }: LdapSettings, who: DirectoryFilter) {
+function peopleQuery({ user, groups }: LdapSettings, who: DirectoryFilter) {
   const { baseDn, scope, filter, nameAttribute, idAttribute, displayNameAttribute, emailAttribute } = user;
   return {
     base: baseDn,
     scope,
     filter: { all: [{ text: filter }, who] },
-    attributes: [nameAttribute, idAttribute, displayNameAttribute, emailAttribute],
+    attributes: [
+      nameAttribute,
+      idAttribute,
+      displayNameAttribute,
+      emailAttribute,
+      ...(groups?.membershipAttribute === undefined ? [] : [groups.membershipAttribute]),
+    ],
     binary: isBinaryId(idAttribute) ? [idAttribute] : [],
   } as const;
 }
@@ -69,18 +96,25 @@ const namesOf = (entry: DirectoryEntry, { user }: LdapSettings): readonly string
 
 const longestShownCharacters = 256;
 
-function personOf(entry: DirectoryEntry, { user }: LdapSettings, name: string): Person | undefined {
+function personOf(entry: DirectoryEntry, { user, groups }: LdapSettings, name: string): Person | undefined {
   const subject = subjectOf(user.idAttribute, entry);
   if (subject === undefined) return undefined;
   const shown = (attribute: string): string | undefined =>
     entry.texts(attribute)[0]?.toWellFormed().replaceAll("\0", "").slice(0, longestShownCharacters);
   return {
-    dn: entry.dn,
+    member: {
+      dn: entry.dn,
+      login: entry.texts(user.nameAttribute)[0] ?? "",
+      memberOf: groups?.membershipAttribute === undefined ? [] : entry.texts(groups.membershipAttribute),
+    },
     identity: {
       subject,
       name,
       displayName: shown(user.displayNameAttribute),
       email: shown(user.emailAttribute),
+      groups: [],
+      roles: [],
+      restricted: false,
     },
   };
 }

@@ -4,8 +4,9 @@ import { DirectoryError } from "../../../platform/net/directory/directory-error.
 import type { DirectorySession } from "../../../platform/net/directory/directory-session.ts";
 import { takeTurns } from "../../../platform/turns/take-turns.ts";
 import { canonicalName } from "../../account-name.ts";
-import { type Source, SourceUnavailable } from "../source.ts";
-import { findPerson, findSubjects, type Person } from "./find-people.ts";
+import { type Identity, type Source, SourceUnavailable } from "../source.ts";
+import { canonicalDn } from "./canonical-dn.ts";
+import { findPerson, findSubjects, withGroups } from "./find-people.ts";
 import { bindToLook, directoryOpener } from "./open-directory.ts";
 import { tryDirectory } from "./try-directory.ts";
 
@@ -40,6 +41,8 @@ export function ldapSource(settings: LdapSettings): Source {
     name: settings.name,
     onboards: settings.onboard,
     rememberMs: settings.cacheSeconds * 1000,
+    staleMs: settings.staleSeconds * 1000,
+    groupName: canonicalDn,
     authenticate: (name, password) =>
       converse(async (session) => {
         const found =
@@ -49,17 +52,22 @@ export function ldapSource(settings: LdapSettings): Source {
           await bindAsNobody(session, settings);
           return found?.kind === "unclear" ? found : { kind: "unknown" };
         }
-        return (await session.bind(person.dn, password)) ? { kind: "identity", identity: person.identity } : wrong;
+        if (!(await session.bind(person.member.dn, password))) return wrong;
+        await bindToLook(session, settings);
+        return { kind: "identity", identity: await withGroups(session, settings, person) };
       }),
-    confirm: (subjects) => converse(async (session) => identitiesOf(await findSubjects(session, settings, subjects))),
+    confirm: (subjects) =>
+      converse(async (session) => {
+        const identities = new Map<string, Identity>();
+        for (const [subject, person] of await findSubjects(session, settings, subjects))
+          identities.set(subject, await withGroups(session, settings, person));
+        return identities;
+      }),
     test: (name) => tryDirectory(settings, open, name === undefined ? undefined : canonicalName(name)),
   };
 }
 
 const wrong = { kind: "wrong" } as const;
-
-const identitiesOf = (people: ReadonlyMap<string, Person>) =>
-  new Map([...people].map(([subject, { identity }]) => [subject, identity] as const));
 
 /** Takes as long as a wrong password does. */
 async function bindAsNobody(session: DirectorySession, { user }: LdapSettings): Promise<void> {

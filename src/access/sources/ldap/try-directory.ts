@@ -1,8 +1,10 @@
 import type { LdapSettings } from "../../../platform/config/sources-schema.ts";
 import { DirectoryError } from "../../../platform/net/directory/directory-error.ts";
 import type { SourceStep } from "../source.ts";
-import { findPerson } from "./find-people.ts";
+import { findPerson, withGroups } from "./find-people.ts";
 import { bindToLook, type OpenDirectory } from "./open-directory.ts";
+
+const mostShown = 50;
 
 /** What a sign-in does, step by step, for whoever sets the directory up; no password of anyone's is needed. */
 export async function* tryDirectory(
@@ -22,8 +24,12 @@ export async function* tryDirectory(
       step = "find";
       const found = await findPerson(session, settings, name);
       if (found.kind === "one") {
-        const { dn, identity } = found.person;
-        yield { step, ok: true, detail: `${dn}, ${settings.user.idAttribute} ${identity.subject}` };
+        const { member, identity } = found.person;
+        yield { step, ok: true, detail: `${member.dn}, ${settings.user.idAttribute} ${identity.subject}` };
+        if (settings.groups === undefined) return;
+        step = "groups";
+        const { groups } = await withGroups(session, settings, found.person);
+        yield { step, ok: true, detail: groups.length === 0 ? "none" : groups.slice(0, mostShown).join("; ") };
       } else {
         const none = `nobody in ${settings.user.baseDn} has ${settings.user.nameAttribute}=${name} and matches user.filter`;
         yield { step, ok: false, detail: found.kind === "none" ? none : found.why };

@@ -6,8 +6,8 @@ import { join, resolve } from "node:path";
 /** Opens pipes that nobody writes to, each of which keeps a thread waiting, and then asks for a file. */
 const program = `
   import { open, stat } from "node:fs/promises";
-  import { ensureFileThreads } from ${JSON.stringify(resolve(import.meta.dir, "file-threads.ts"))};
-  ensureFileThreads();
+  import { ensureThreads } from ${JSON.stringify(resolve(import.meta.dir, "ensure-threads.ts"))};
+  ensureThreads();
   for (const pipe of process.argv.slice(2)) open(pipe, "r").catch(() => undefined);
   await stat("/");
   process.stdout.write("answered");`;
