@@ -10,7 +10,7 @@ const entriesAtOnce = 500;
 const mostOfSeal = 10_000;
 
 /** The newest seal, or where the chain begins. */
-export async function lastLink(read: Reader): Promise<Link> {
+async function lastLink(read: Reader): Promise<Link> {
   const seal = await read
     .selectFrom("audit_seals")
     .select(["number", "to_id as to", "digest"])
