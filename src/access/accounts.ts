@@ -10,6 +10,7 @@ import { giveNamespace } from "./own-namespace.ts";
 import { removeNamespacesOf } from "./organizations/remove-namespaces.ts";
 import type { Principal } from "./principal.ts";
 import type { AccountRow } from "./tables.ts";
+import { deleteTokensOf } from "./tokens/list-tokens.ts";
 
 export interface Account {
   readonly id: string;
@@ -175,5 +176,6 @@ export async function deleteAccount(tx: Writer, id: string): Promise<void> {
   ] as const) {
     await tx.deleteFrom(table).where("account_id", "=", id).execute();
   }
+  await deleteTokensOf(tx, "account", id);
   await tx.deleteFrom("accounts").where("id", "=", id).execute();
 }

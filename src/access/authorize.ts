@@ -2,7 +2,7 @@ import type { RepositoryName, Tag } from "../oci/names.ts";
 import type { Reading } from "../platform/database/prepared.ts";
 import { untilRightsChange } from "./access-revision.ts";
 import { type Asking, allow, type Decision, decide, deny, type Question } from "./decide.ts";
-import type { Subject, Verb } from "./permissions.ts";
+import type { Permission, Subject, Verb } from "./permissions.ts";
 import { matchesName, parseNamePattern } from "./pattern.ts";
 import type { Caller, Principal, TokenScope } from "./principal.ts";
 import { loadRights, type Place, type Rights } from "./rights.ts";
@@ -205,8 +205,11 @@ export const isCatalogGrant = ({ type, name, actions }: Grant): boolean =>
 
 /** All of a namespace is covered by its own pattern; what is of no namespace, by the one for everything. */
 function coversByPattern(tokenScope: readonly TokenScope[], verb: Verb, resource: Resource): boolean {
-  if (resource.kind === "catalog") return tokenScope.some(({ verbs }) => verbs.includes("read"));
-  return tokenScope.some(({ pattern, verbs }) => verbs.includes(verb) && coversPlace(pattern, resource));
+  if (resource.kind === "catalog") return tokenScope.some(({ permissions }) => permissions.includes("repository:read"));
+  const permission: Permission = `${resource.subject ?? preset[resource.kind]}:${verb}`;
+  return tokenScope.some(
+    ({ pattern, permissions }) => permissions.includes(permission) && coversPlace(pattern, resource),
+  );
 }
 
 function coversPlace(pattern: string, resource: Exclude<Resource, { readonly kind: "catalog" }>): boolean {

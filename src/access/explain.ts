@@ -6,10 +6,11 @@ import { parsePermission, type Verb } from "./permissions.ts";
 import type { Principal } from "./principal.ts";
 import { refuse } from "./refusal.ts";
 import { requireAccount } from "./require-named.ts";
+import { requireRobot, robotPrefix } from "./robots/find-robot.ts";
 
 /** A question as people ask it. */
 export interface AccessQuestion {
-  /** The name of an account; absent for somebody who is not signed in. */
+  /** The name of an account or robot; absent for somebody who is not signed in. */
   readonly account?: string;
   /** A verb, or `subject:verb` for other things than images. */
   readonly doing: string;
@@ -55,7 +56,8 @@ function permissionIn(text: string) {
 }
 
 async function principalNamed(reader: Reader, account: string | undefined): Promise<Principal> {
-  return account === undefined
-    ? { kind: "anonymous" }
-    : { kind: "account", ...(await requireAccount(reader, account)) };
+  if (account === undefined) return { kind: "anonymous" };
+  if (!account.startsWith(robotPrefix)) return { kind: "account", ...(await requireAccount(reader, account)) };
+  const { id, name, organizationId } = await requireRobot(reader, account);
+  return { kind: "robot", id, name, ...(organizationId !== undefined && { organizationId }) };
 }

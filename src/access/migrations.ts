@@ -6,6 +6,7 @@ import { createModel } from "./model-migration.ts";
 import { profilesMigration } from "./accounts/migration.ts";
 import { secondFactorMigration } from "./second-factor/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
+import { tokensMigration } from "./tokens/migration.ts";
 
 export const accessMigrations: Migrations = {
   owner: "access",
@@ -33,6 +34,7 @@ export const accessMigrations: Migrations = {
     { name: "202611282110_model", up: createModel },
     protectionsMigration,
     { name: "202611282230_groups", up: createGroups },
+    tokensMigration,
   ],
 };
 

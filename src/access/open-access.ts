@@ -5,6 +5,7 @@ import { revisionWatch } from "./access-revision.ts";
 import { type Authorization, authorizer, type Policy } from "./authorize.ts";
 import { passwordVerifier, type VerifyPassword } from "./credentials.ts";
 import type { GuessesUnderWay } from "./guesses-under-way.ts";
+import { identifier, type Identify, type TokenRefusalReason } from "./identify.ts";
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures } from "./sign-in-failures.ts";
@@ -13,6 +14,7 @@ import { createSessions, type Sessions, type SessionSettings } from "./sessions/
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
 import { visibilities, type Visibilities } from "./visible-to.ts";
+import { type TokenUses, tokenUses } from "./tokens/token-uses.ts";
 import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
 
 export interface AccessDeps {
@@ -25,6 +27,8 @@ export interface AccessDeps {
   readonly guesses: GuessesUnderWay;
   /** Where people are known beside the database. */
   readonly sources: Sources;
+  /** Told of each personal token and robot secret that was not good. */
+  readonly tokenRefused: (reason: TokenRefusalReason) => void;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -39,7 +43,12 @@ export interface Access extends Authorization, Visibilities {
   /** The password alone: what else the account asks for is the caller's to see to. */
   readonly checkPassword: VerifyPassword;
   readonly secondFactors: SecondFactors;
+  /** Takes personal tokens and the secrets of robots too. */
+  readonly identify: Identify;
+  /** The same with another way to look at passwords. */
+  readonly identifyBy: (verifyPassword: VerifyPassword) => Identify;
   readonly tokens: Tokens;
+  readonly tokenUses: TokenUses;
   readonly refreshTokens: RefreshTokens;
   readonly sessions: Sessions;
   readonly signingKeys: SigningKeys;
@@ -47,15 +56,20 @@ export interface Access extends Authorization, Visibilities {
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
-  const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings, guesses, sources, now } = deps;
+  const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings } = deps;
+  const { guesses, sources, tokenRefused, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
     now,
     tokenLifetimeMs: (settings.ttlSeconds + clockToleranceSeconds) * 1000,
   });
+  const uses = tokenUses({ database, now });
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
   const checkPassword = passwordVerifier({ database, passwords, failures, guesses, sources, now });
+  const verifyPassword = alone(checkPassword);
+  const identifyBy: Access["identifyBy"] = (verify) =>
+    identifier({ database, verifyPassword: verify, failures, uses, tokenRefused, now });
   const deciding = { database, revision: revisionWatch(database), policy, now };
   return {
     ...authorizer(deciding),
@@ -63,9 +77,12 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     service: settings.service,
     policy,
     checkPassword,
-    verifyPassword: alone(checkPassword),
+    verifyPassword,
+    identify: identifyBy(verifyPassword),
+    identifyBy,
     secondFactors: createSecondFactors({ database, key: deriveKey(secret, "second factors"), failures, guesses, now }),
-    tokens: createTokens({ database, keys: signingKeys, settings, now }),
+    tokens: createTokens({ database, keys: signingKeys, settings, uses, now }),
+    tokenUses: uses,
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
     sessions: createSessions({ database, settings: sessionSettings, now }),
     signingKeys,

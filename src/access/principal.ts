@@ -1,4 +1,4 @@
-import type { Verb } from "./permissions.ts";
+import type { Permission } from "./permissions.ts";
 import type { Grant } from "./scope.ts";
 
 /** Who it is. The id of an account or a robot is never given out twice, its name may be. */
@@ -7,10 +7,10 @@ export type Principal =
   | { readonly kind: "account"; readonly id: string; readonly name: string }
   | { readonly kind: "robot"; readonly id: string; readonly name: string; readonly organizationId?: string };
 
-/** What a personal token or a robot's secret is limited to: verbs on the repositories of a pattern. */
+/** What a personal token or a robot's secret is limited to: permissions in what a pattern names. */
 export interface TokenScope {
   readonly pattern: string;
-  readonly verbs: readonly Verb[];
+  readonly permissions: readonly Permission[];
 }
 
 /** Who asks, and what the token they showed was issued for; without a token the principal's rights alone count. */

@@ -5,7 +5,7 @@ import { hashOfToken, makeOpaqueToken, matchesHash, parseOpaqueToken } from "./o
 /** What `docker login` keeps instead of a password: good for access tokens alone, and for one service. */
 export interface RefreshTokens {
   /** The text is shown this once. */
-  issue(account: Account): Promise<string>;
+  issue(account: Pick<Account, "id" | "epoch">): Promise<string>;
   /** The account, as it is now; `undefined` when the token is unknown, idle for too long, or void since. */
   use(text: string): Promise<Account | undefined>;
   revokeAll(accountId: string): Promise<void>;

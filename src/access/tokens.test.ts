@@ -220,8 +220,8 @@ describeEachDatabase("createTokens", (_dialect, open) => {
   test("a token for another service of the same keys is refused", async () => {
     const { access, account } = await start();
     const settings = { ...tokenSettings, service: "elsewhere" };
-    const { database, signingKeys: keys, clock } = access;
-    const other = createTokens({ database, keys, settings, now: clock.now });
+    const { database, signingKeys: keys, tokenUses: uses, clock } = access;
+    const other = createTokens({ database, keys, settings, uses, now: clock.now });
     const { token } = await other.issue(account, [pull]);
     expect(await other.verify(token)).toBeDefined();
     expect(await access.tokens.verify(token)).toBeUndefined();

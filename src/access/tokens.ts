@@ -3,10 +3,13 @@ import { decodeProtectedHeader, errors, jwtVerify, type ProtectedHeaderParameter
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import type { Reading } from "../platform/database/prepared.ts";
-import { type Account, findAccountById, principalOf } from "./accounts.ts";
+import { findAccountById, principalOf } from "./accounts.ts";
 import { anonymous, type Caller } from "./principal.ts";
+import { findRobotById } from "./robots/find-robot.ts";
 import type { Grant } from "./scope.ts";
 import { signingAlgorithm, type SigningKeys } from "./signing-keys.ts";
+import { callerWith, faultOf, findToken } from "./tokens/find-token.ts";
+import type { TokenUses } from "./tokens/token-uses.ts";
 
 export interface TokenSettings {
   readonly issuer: string;
@@ -21,18 +24,29 @@ export interface IssuedToken {
   readonly issuedAt: Date;
 }
 
-/** Bearer tokens of the registry protocol: short-lived, signed, and worth no more than their account is today. */
+/** Whose a token is issued as: an account, or a robot. */
+export interface TokenHolder {
+  readonly id: string;
+  readonly name: string;
+  readonly epoch: number;
+  readonly robot?: true;
+  /** Of the personal token or robot secret that was shown: what is issued for it is void when it is. */
+  readonly tokenId?: string;
+}
+
+/** Bearer tokens of the registry protocol: short-lived, signed, and worth no more than their holder is today. */
 export interface Tokens {
-  /** Without an account it is a token for anonymous access. */
-  issue(account: Account | undefined, access: readonly Grant[]): Promise<IssuedToken>;
-  /** `undefined`: not one of ours, run out, or void since. */
-  verify(token: string): Promise<Caller | undefined>;
+  /** Without a holder it is a token for anonymous access. */
+  issue(holder: TokenHolder | undefined, access: readonly Grant[]): Promise<IssuedToken>;
+  /** `undefined`: not one of ours, run out, void since, or not good from that address. */
+  verify(token: string, remoteAddress?: string): Promise<Caller | undefined>;
 }
 
 export interface TokensDeps {
   readonly database: Reading;
   readonly keys: Pick<SigningKeys, "current" | "publicKey">;
   readonly settings: TokenSettings;
+  readonly uses: Pick<TokenUses, "note">;
   readonly now: () => number;
 }
 
@@ -46,11 +60,21 @@ const wireAction = z.enum(["pull", "push", "delete", "*"]);
 const access = z.array(
   z.strictObject({ type: z.enum(["repository", "registry"]), name: z.string(), actions: z.array(wireAction) }),
 );
-/** `account` and `epoch` are ours: whose it is, not by the name that another may have tomorrow, and since when. */
+/**
+ * `account` or `robot`, and `epoch`, are ours: whose it is, not by the name that another may have tomorrow, and since when.
+ * `token` is the personal token or robot secret that it was issued for.
+ */
 const common = z.object({ aud: z.string(), exp: z.number(), access });
+const held = common.extend({ sub: z.string().min(1), epoch: z.number(), token: z.string().optional() });
 const claims = z.union([
-  common.extend({ sub: z.string().min(1), account: z.string(), epoch: z.number() }),
-  common.extend({ sub: z.literal(""), account: z.undefined().optional(), epoch: z.undefined().optional() }),
+  held.extend({ account: z.string(), robot: z.undefined().optional() }),
+  held.extend({ robot: z.string(), account: z.undefined().optional() }),
+  common.extend({
+    sub: z.literal(""),
+    account: z.undefined().optional(),
+    robot: z.undefined().optional(),
+    epoch: z.undefined().optional(),
+  }),
 ]);
 
 interface Trusted {
@@ -58,7 +82,9 @@ interface Trusted {
   readonly claims: z.infer<typeof claims>;
 }
 
-export function createTokens({ database, keys, settings, now }: TokensDeps): Tokens {
+export function createTokens(deps: TokensDeps): Tokens {
+  const { keys, settings, now } = deps;
+  const callerOf = callerFinder(deps);
   const check = checker({ keys, settings, now });
   const remembered = new LRUCache<string, Trusted>({ max: 10_000, maxSize: mostRememberedCharacters });
   const trusted = async (token: string): Promise<Trusted["claims"] | undefined> => {
@@ -75,17 +101,16 @@ export function createTokens({ database, keys, settings, now }: TokensDeps): Tok
   };
 
   return {
-    async issue(account, grants) {
+    async issue(holder, grants) {
       const { kid, privateKey } = await keys.current();
       const issuedAtSeconds = Math.floor(now() / 1000);
-      const owner = account === undefined ? {} : { account: account.id, epoch: account.epoch };
       const token = await new SignJWT({
-        ...owner,
+        ...(holder && ownClaims(holder)),
         access: grants.map(({ type, name, actions }) => ({ type, name, actions })),
       })
         .setProtectedHeader({ alg: signingAlgorithm, typ: "JWT", kid })
         .setIssuer(settings.issuer)
-        .setSubject(account?.name ?? "")
+        .setSubject(holder?.name ?? "")
         .setAudience(settings.service)
         .setIssuedAt(issuedAtSeconds)
         .setNotBefore(issuedAtSeconds)
@@ -94,22 +119,65 @@ export function createTokens({ database, keys, settings, now }: TokensDeps): Tok
         .sign(privateKey);
       return { token, expiresInSeconds: settings.ttlSeconds, issuedAt: new Date(issuedAtSeconds * 1000) };
     },
-    async verify(token) {
+    async verify(token, remoteAddress) {
       if (token.length > longestTokenCharacters) return undefined;
       const about = await trusted(token);
-      if (about === undefined) return undefined;
-      const goodUntil = (about.exp + clockToleranceSeconds) * 1000;
-      if (about.account === undefined) return { ...anonymous, scope: about.access, goodUntil };
-      const account = await findAccountById(database, about.account);
-      if (account === undefined || account.disabled || account.epoch !== about.epoch) return undefined;
-      return { principal: principalOf(account), scope: about.access, goodUntil };
+      return about && callerOf(about, remoteAddress);
     },
+  };
+}
+
+const ownClaims = ({ id, epoch, robot, tokenId }: TokenHolder) => ({
+  ...(robot === true ? { robot: id } : { account: id }),
+  epoch,
+  ...(tokenId !== undefined && { token: tokenId }),
+});
+
+type About = Trusted["claims"];
+
+/** Who asks, as they are now: one query. */
+function callerFinder({ database, uses, now }: TokensDeps) {
+  const byToken = async (
+    { epoch, ...about }: About & { readonly token: string },
+    remoteAddress: string | undefined,
+  ): Promise<Caller | undefined> => {
+    const showing = { remoteAddress, now: now() };
+    const found = await findToken(database, about.token);
+    const owner = found?.owner;
+    if (found === undefined || owner === undefined || faultOf(found, showing) !== undefined) return undefined;
+    const isOwners = owner.id === (owner.kind === "account" ? about.account : about.robot) && owner.epoch === epoch;
+    if (!isOwners) return undefined;
+    uses.note(found, remoteAddress);
+    return callerWith(found, owner, showing);
+  };
+  const byHolder = async ({ account, robot, epoch }: About): Promise<Caller | undefined> => {
+    if (account !== undefined) {
+      const found = await findAccountById(database, account);
+      const isSame = found !== undefined && !found.disabled && found.epoch === epoch;
+      return isSame ? { principal: principalOf(found) } : undefined;
+    }
+    if (robot === undefined) return anonymous;
+    const found = await findRobotById(database, robot);
+    if (found === undefined || found.disabled || found.epoch !== epoch) return undefined;
+    const { id, name, organizationId, expiresAt = Infinity } = found;
+    if (expiresAt <= now()) return undefined;
+    return {
+      principal: { kind: "robot", id, name, ...(organizationId !== undefined && { organizationId }) },
+      goodUntil: expiresAt,
+    };
+  };
+  return async (about: About, remoteAddress: string | undefined): Promise<Caller | undefined> => {
+    const token = "token" in about ? about.token : undefined;
+    const found = await (token === undefined ? byHolder(about) : byToken({ ...about, token }, remoteAddress));
+    if (found === undefined) return undefined;
+    const goodUntil = Math.min((about.exp + clockToleranceSeconds) * 1000, found.goodUntil ?? Infinity);
+    return { ...found, scope: about.access, goodUntil };
   };
 }
 
 /** All that can be told from the token alone. */
 const checker =
-  ({ keys, settings, now }: Omit<TokensDeps, "database">) =>
+  ({ keys, settings, now }: Pick<TokensDeps, "keys" | "settings" | "now">) =>
   async (token: string): Promise<Trusted | undefined> => {
     const kid = kidOf(token);
     const key = kid === undefined ? undefined : await keys.publicKey(kid);

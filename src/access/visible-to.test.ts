@@ -103,9 +103,15 @@ describeEachDatabase("visibleTo", (_dialect, open) => {
       ["ann, a star", withScope(callerOf(ann), "repository:ann/own:*")],
       ["root, nothing", withScope(callerOf(root), "")],
       ["root, the catalog alone", withScope(callerOf(root), "registry:catalog:*")],
-      ["root, a personal token", { ...callerOf(root), tokenScope: [{ pattern: "a_b/*", verbs: ["read"] }] }],
-      ["root, one for writing", { ...callerOf(root), tokenScope: [{ pattern: "**", verbs: ["create"] }] }],
-      ["root, one for all", { ...callerOf(root), tokenScope: [{ pattern: "**", verbs: ["read"] }] }],
+      [
+        "root, a personal token",
+        { ...callerOf(root), tokenScope: [{ pattern: "a_b/*", permissions: ["repository:read"] }] },
+      ],
+      [
+        "root, one for writing",
+        { ...callerOf(root), tokenScope: [{ pattern: "**", permissions: ["repository:create"] }] },
+      ],
+      ["root, one for all", { ...callerOf(root), tokenScope: [{ pattern: "**", permissions: ["repository:read"] }] }],
     ];
     const compare = async (when: string): Promise<void> => {
       for (const [who, caller] of callers) {

@@ -151,7 +151,7 @@ function namedIn(scope: NonNullable<Caller["scope"]>): Condition {
 }
 
 function likeIn(tokenScope: NonNullable<Caller["tokenScope"]>, dialect: Dialect): Condition {
-  const readable = tokenScope.filter(({ verbs }) => verbs.includes("read"));
+  const readable = tokenScope.filter(({ permissions }) => permissions.includes("repository:read"));
   return readable.length === 0
     ? nothing
     : inRanges(

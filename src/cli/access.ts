@@ -14,7 +14,7 @@ export function addAccess(program: Command): void {
   const access = program.command("access").description("who may do what");
   withApiOptions(access.command("explain <verb> <repository>"))
     .description("why somebody may read, create, update, delete or admin in a repository, or subject:verb, or may not")
-    .option("--user <account>", "who; without it, somebody who is not signed in")
+    .option("--user <account>", "who, or a robot as it signs in; without it, somebody who is not signed in")
     .option("--tag <tag>", "to this tag")
     .option("--address <address>", "from this address")
     .action((doing: string, repository: string, { user, tag, address, ...options }: ExplainOptions) =>

@@ -13,6 +13,7 @@ type Grant = z.input<(typeof contracts.createGrant)["body"]>;
 interface WhomOptions {
   readonly user?: string;
   readonly team?: string;
+  readonly robot?: string;
   readonly signedIn?: true;
   readonly anonymous?: true;
 }
@@ -31,7 +32,7 @@ interface AddOptions extends ApiOptions, WhomOptions, WhereOptions {
   readonly until?: string;
 }
 
-interface ListOptions extends ApiOptions, Pick<WhomOptions, "user" | "team"> {
+interface ListOptions extends ApiOptions, Pick<WhomOptions, "user" | "team" | "robot"> {
   readonly org?: string;
   readonly namespace?: string;
   readonly patterns?: true;
@@ -42,6 +43,7 @@ const withWhom = (command: Command): Command =>
   command
     .option("--user <account>", "an account")
     .option("--team <organization/team>", "everyone in a team")
+    .option("--robot <name>", "a robot, as it signs in")
     .option("--signed-in", "every account")
     .option("--anonymous", "everyone, signed in or not");
 
@@ -64,7 +66,7 @@ export function addGrant(program: Command): void {
     .action((role: string, options: AddOptions) =>
       withApi(options, async (call) => {
         const [to, on] = [readWhom(options), readWhere(options)];
-        if (to === undefined) throw new StartError("say to whom: --user, --team, --signed-in or --anonymous");
+        if (to === undefined) throw new StartError("say to whom: --user, --team, --robot, --signed-in or --anonymous");
         if (on === undefined)
           throw new StartError("say on what: --instance, --org, --namespace, --repository or --pattern");
         const { tags, network: networks, until } = options;
@@ -76,6 +78,7 @@ export function addGrant(program: Command): void {
     .description("list grants: all of them, those to somebody, or those on something")
     .option("--user <account>", "to an account, not to its teams")
     .option("--team <organization/team>", "to a team")
+    .option("--robot <name>", "to a robot")
     .option("--org <name>", "on an organization")
     .option("--namespace <name>", "on a namespace")
     .option("--patterns", "on patterns in the namespace instead")
@@ -106,7 +109,7 @@ export function addGrant(program: Command): void {
 const page = (after: string | undefined) => ({ limit: "1000", after });
 
 /** Which of the lists it is that the options mean. */
-function lister(call: CallApi, { user, team, org, namespace, repository, patterns }: ListOptions) {
+function lister(call: CallApi, { user, team, robot, org, namespace, repository, patterns }: ListOptions) {
   if (org !== undefined) {
     const params = { organization: org };
     return (after: string | undefined) => call(contracts.listOrganizationGrants, { params, query: page(after) });
@@ -120,13 +123,15 @@ function lister(call: CallApi, { user, team, org, namespace, repository, pattern
     return (after: string | undefined) =>
       call(contracts.listNamespaceGrants, { params: { namespace }, query: { ...page(after), ...query } });
   }
-  return (after: string | undefined) => call(contracts.listGrants, { query: { ...page(after), account: user, team } });
+  return (after: string | undefined) =>
+    call(contracts.listGrants, { query: { ...page(after), account: user, team, robot } });
 }
 
-function readWhom({ user, team, signedIn, anonymous }: WhomOptions): Grant["to"] | undefined {
+function readWhom({ user, team, robot, signedIn, anonymous }: WhomOptions): Grant["to"] | undefined {
   const said: readonly (Grant["to"] | undefined)[] = [
     user === undefined ? undefined : { kind: "account", name: user },
     team === undefined ? undefined : { kind: "team", name: team },
+    robot === undefined ? undefined : { kind: "robot", name: robot },
     signedIn && { kind: "signed-in" },
     anonymous && { kind: "anonymous" },
   ];

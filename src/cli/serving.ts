@@ -44,7 +44,7 @@ export interface Serving {
   readonly registry: Registry;
   readonly handle: Handle;
   readonly sources: Sources;
-  /** What is still in memory of the audit log. */
+  /** What is still in memory of the audit log, and of the use of tokens. */
   readonly flushNotes: () => Promise<void>;
 }
 
@@ -71,7 +71,10 @@ export async function openServing(config: Config, opened: Registry, around: Arou
     registry,
     handle: entranceOf(config, { registry, access, secret, passwords, operation, notes }),
     sources,
-    flushNotes: async () => notes?.flush(true),
+    async flushNotes() {
+      await notes?.flush(true);
+      await access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
+    },
   };
 }
 
@@ -85,10 +88,10 @@ function openNotes(database: Database, { log, metrics }: Operation): NoteQueue {
   return notes;
 }
 
-const audited = (access: Access, database: Database, notes: NoteQueue): Access => ({
-  ...access,
-  verifyPassword: auditSignIns(access.verifyPassword, database, notes),
-});
+function audited(access: Access, database: Database, notes: NoteQueue): Access {
+  const verifyPassword = auditSignIns(access.verifyPassword, database, notes);
+  return { ...access, verifyPassword, identify: access.identifyBy(verifyPassword) };
+}
 
 /** What the server cannot do its work without. */
 export const readinessChecks = ({ database, blobs }: Registry): readonly ReadinessCheck[] => [
@@ -131,11 +134,14 @@ interface Checks {
 async function openAccessOf(
   config: Config,
   { database }: Registry,
-  { operation: { log }, guesses, secret, passwords, sources }: Around & Checks & Pick<Serving, "sources">,
+  { operation: { log, metrics }, guesses, secret, passwords, sources }: Around & Checks & Pick<Serving, "sources">,
 ): Promise<Access> {
   const now = Date.now;
   const dataFolder = config.data;
   const { idleSeconds, longestSeconds } = config.access.sessions;
+  const refused = metrics.counter("berth_access_tokens_refused_total", "Personal tokens and robot secrets.", [
+    "reason",
+  ]);
   const access = await openAccess({
     database,
     passwords,
@@ -145,6 +151,7 @@ async function openAccessOf(
     sessionSettings: { idleMs: idleSeconds * 1000, longestMs: longestSeconds * 1000 },
     guesses,
     sources,
+    tokenRefused: (reason) => refused({ reason }),
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];
@@ -202,7 +209,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
 }
 
 const apiSiteOf = (
-  { http, data, access: { sources }, delete: { enabled: deletesEnabled } }: Config,
+  { http, data, access: { sources, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
   { registry, access, secret, passwords }: Parts,
 ): Site =>
   apiSite({
@@ -212,6 +219,7 @@ const apiSiteOf = (
     registry,
     authorization: access,
     deletesEnabled,
+    tokenLimits,
     database: registry.database,
     passwords,
     dataFolder: data,

@@ -78,6 +78,7 @@ const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<v
       passwords,
       dataFolder: data,
       now: Date.now,
+      tokenLimits: policy.tokens,
       sourceSettings: policy.sources ?? [],
     };
     const routes = administrationRoutes(deps);

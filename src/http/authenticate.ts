@@ -1,4 +1,3 @@
-import { principalOf } from "../access/accounts.ts";
 import type { Access } from "../access/open-access.ts";
 import { anonymous, type Caller } from "../access/principal.ts";
 import { fail } from "../oci/problem.ts";
@@ -17,21 +16,19 @@ export type Authenticate = (
 ) => Promise<Caller>;
 
 export const authenticator =
-  ({ verifyPassword, tokens }: Pick<Access, "verifyPassword" | "tokens">): Authenticate =>
+  ({ identify, tokens }: Pick<Access, "identify" | "tokens">): Authenticate =>
   async (headers, remoteAddress, scopes = []) => {
     const given = parseAuthorization(headers.get("authorization"));
     switch (given.kind) {
       case "none":
         return { ...anonymous, remoteAddress };
       case "basic": {
-        const verified = await verifyPassword({ name: given.name, password: given.password, remoteAddress });
-        if (verified.kind === "account") {
-          return { principal: principalOf(verified.account), goodUntil: verified.goodUntil, remoteAddress };
-        }
+        const identified = await identify({ name: given.name, password: given.password, remoteAddress });
+        if (identified.kind === "caller") return identified.caller;
         return fail({ code: "UNAUTHORIZED", scopes });
       }
       case "bearer": {
-        const caller = await tokens.verify(given.token);
+        const caller = await tokens.verify(given.token, remoteAddress);
         if (caller !== undefined) return { ...caller, remoteAddress };
         return fail({ code: "UNAUTHORIZED", scopes, error: "invalid_token" });
       }

@@ -62,6 +62,8 @@ export interface TestAccess extends Access {
   readonly passwords: CountedPasswords;
   readonly database: Database;
   readonly sources: Sources;
+  /** Why tokens were refused. */
+  readonly refusals: readonly string[];
   /** What sources have said, in its order. */
   readonly answers: readonly (readonly [source: string, outcome: SourceOutcome])[];
   /** Makes an account, or replaces it by a new one of the same name. */
@@ -92,6 +94,7 @@ export async function openTestAccess(
   const clock = testClock();
   const passwords = countedPasswords(usedPasswords);
   const answers: [string, SourceOutcome][] = [];
+  const refusals: string[] = [];
   const count = (source: string, outcome: SourceOutcome): void => void answers.push([source, outcome]);
   const opened = openSources(sources, { database, log: noLog, now: clock.now, count });
   const access = await openAccess({
@@ -101,6 +104,7 @@ export async function openTestAccess(
     policy: { mode },
     guesses: guessesUnderWay(),
     sources: opened,
+    tokenRefused: (reason) => void refusals.push(reason),
     tokenSettings,
     sessionSettings: { idleMs: 3_600_000, longestMs: 12 * 3_600_000 },
     now: clock.now,
@@ -112,6 +116,7 @@ export async function openTestAccess(
     passwords,
     database,
     sources: opened,
+    refusals,
     answers,
     async addAccount(text, password, administrator = false) {
       const name = parseAccountName(text);

@@ -7,6 +7,7 @@ import type { AccountName } from "../account-name.ts";
 import { changePassword, createAccount, deleteAccount, setDisabled } from "../accounts.ts";
 import { toTime } from "../api/parameters.ts";
 import { one, type Removed, some } from "../api/removal.ts";
+import { countTokens } from "../tokens/list-tokens.ts";
 import { findShownAccount, type ShownAccount } from "./find-accounts.ts";
 
 interface NewAccount {
@@ -99,6 +100,7 @@ export async function removeAccount(tx: RecordingWriter, name: AccountName): Pro
     one("account", name),
     ...some("session", await countOf(tx, "sessions", id)),
     ...some("refresh token", await countOf(tx, "refresh_tokens", id)),
+    ...some("personal token", await countTokens(tx, "account", id)),
     ...some("membership of an organization", await countOf(tx, "organization_members", id)),
     ...some("membership of a team", await countOf(tx, "team_members", id)),
   ];

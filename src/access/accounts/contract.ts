@@ -153,7 +153,7 @@ export const changeOwnPassword = contract({
   method: "PUT",
   path: "/me/password",
   group: "signing in",
-  summary: "Change the own password, which ends all tokens and sessions, this one too",
-  need: "sign-in",
+  summary: "Change the own password, which ends all sessions, this one too",
+  need: "person",
   body: z.strictObject({ current: z.string().meta({ format: "password" }), password }),
 });

@@ -8,6 +8,7 @@ import type { Authorize } from "../authorize.ts";
 import type { VerifyPassword } from "../credentials.ts";
 import { initialPasswordPath } from "../first-administrator.ts";
 import type { Caller } from "../principal.ts";
+import { refuse } from "../refusal.ts";
 import { removePrivateFile } from "../private-file.ts";
 import { addAccount, editAccount, removeAccount, replacePassword } from "./change-accounts.ts";
 import * as contracts from "./contract.ts";
@@ -44,7 +45,9 @@ export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
     route(contracts.changeAccount, ({ params, body, expected, commit }) =>
       commit((tx) => editAccount(tx, { name: params.account, expected, ...body })),
     ),
-    route(contracts.setPassword, async ({ params, body: { password, takeOver = false }, commit }) => {
+    route(contracts.setPassword, async ({ params, caller, body: { password, takeOver = false }, commit }) => {
+      // A password can more than any token: whoever set one by a token could sign in with it.
+      if (caller.tokenId !== undefined) refuse("forbidden", "a token sets no passwords");
       const name = params.account;
       if ((await findShownAccount(database.read, name)) === undefined) failUnknown();
       const passwordHash = await passwords.hash(password);

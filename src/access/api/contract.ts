@@ -2,8 +2,8 @@ import type { z } from "zod";
 import type { Subject, Verb } from "../permissions.ts";
 
 /**
- * What a route asks for, before it does anything: nothing, not even who it is; whoever it is; somebody who has signed in; or a
- * verb on something. `on` says
+ * What a route asks for, before it does anything: nothing, not even who it is; whoever it is; somebody who has signed in; one who has
+ * done so with a password, as a program with a token has not; or a verb on something. `on` says
  * where: on the whole instance, or on what the path's parameter of that name says. A route that can tell only from more of
  * the request asks for somebody who has signed in, and for the rest itself (`permit`).
  */
@@ -11,6 +11,7 @@ export type Need =
   | "nothing"
   | "anyone"
   | "sign-in"
+  | "person"
   | {
       readonly verb: Verb;
       readonly subject: Subject;

@@ -65,6 +65,7 @@ export const deleteRole = contract({
 const to = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("account"), name }),
   z.strictObject({ kind: z.literal("team"), name: name.describe("organization/team") }),
+  z.strictObject({ kind: z.literal("robot"), name: name.describe("as it signs in") }),
   z.strictObject({ kind: z.literal("signed-in") }),
   z.strictObject({ kind: z.literal("anonymous") }),
 ]);
@@ -98,6 +99,7 @@ export const listGrants = contract({
     ...pageQuery,
     account: name.optional(),
     team: name.optional().describe("organization/team"),
+    robot: name.optional().describe("as it signs in"),
   }),
   output: pageOf(grant),
 });

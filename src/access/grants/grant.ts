@@ -8,6 +8,8 @@ export type Grantee =
   | { readonly kind: "account"; readonly name: string }
   /** `organization/team` */
   | { readonly kind: "team"; readonly name: string }
+  /** `robot$name`, or `robot$organization+name` */
+  | { readonly kind: "robot"; readonly name: string }
   | { readonly kind: "signed-in" }
   | { readonly kind: "anonymous" };
 

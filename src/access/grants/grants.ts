@@ -11,6 +11,7 @@ import type { Caller } from "../principal.ts";
 import { subjects, verbs } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
 import { requireAccount, requireOrganization, requireTeam } from "../require-named.ts";
+import { requireRobot } from "../robots/find-robot.ts";
 import type { GrantedKind, GrantScopeKind } from "../tables.ts";
 import { requireRole, type StoredRole } from "./custom-roles.ts";
 import {
@@ -34,7 +35,7 @@ interface StoredScope {
 interface StoredGrantee {
   readonly kind: GrantedKind;
   readonly id: string;
-  /** Of a team. */
+  /** Of a team, and of a robot that is one's. */
   readonly organizationId?: string;
 }
 
@@ -143,7 +144,7 @@ async function requireAllOf(
   });
   if (to.organizationId !== undefined && to.organizationId !== scope.organizationId) {
     const decision = await authorize(caller, "create", { kind: "instance", subject: "grant" });
-    if (!decision.allowed) refuse("forbidden", "a team is given roles in its own organization");
+    if (!decision.allowed) refuse("forbidden", "a team or robot of an organization is given roles there");
   }
   const mayGrant = await authorize(caller, "create", { ...scope.place, subject: "grant" });
   if (!mayGrant.allowed) refuse("forbidden", "it takes grant:create there to give a role");
@@ -166,6 +167,10 @@ export async function findGrantee(reader: Reader, to: Grantee): Promise<StoredGr
     case "team": {
       const { id, organization } = await requireTeam(reader, to.name);
       return { kind: "team", id, organizationId: organization.id };
+    }
+    case "robot": {
+      const { id, organizationId } = await requireRobot(reader, to.name);
+      return { kind: "robot", id, ...(organizationId !== undefined && { organizationId }) };
     }
     case "signed-in":
     case "anonymous":

@@ -69,6 +69,9 @@ const shown = (reader: Reader) =>
     .leftJoin("teams", (join) =>
       join.onRef("teams.id", "=", "grants.principal_id").on("grants.principal_kind", "=", "team"),
     )
+    .leftJoin("robots", (join) =>
+      join.onRef("robots.id", "=", "grants.principal_id").on("grants.principal_kind", "=", "robot"),
+    )
     .leftJoin("organizations as home", "home.id", "teams.organization_id")
     .leftJoin("organizations as place", (join) =>
       join.onRef("place.id", "=", "grants.scope_id").on("grants.scope_kind", "=", "organization"),
@@ -85,6 +88,7 @@ const shown = (reader: Reader) =>
       "grants.principal_id",
       "accounts.name as account",
       "teams.name as team",
+      "robots.name as robot",
       "home.name as home",
       "grants.scope_kind",
       "grants.scope_id",
@@ -114,9 +118,8 @@ function toShown(row: Row): GrantShown {
   };
 }
 
-/** Of a robot, its id. */
-const nameOfGrantee = ({ account, team, home, principal_id: id }: Row): string =>
-  account ?? (team === null ? id : `${home ?? ""}/${team}`);
+const nameOfGrantee = ({ account, robot, team, home, principal_id: id }: Row): string =>
+  account ?? robot ?? (team === null ? id : `${home ?? ""}/${team}`);
 
 function nameOfScope({ scope_kind: kind, organization, namespace, repository, pattern, scope_id: id }: Row): string {
   if (kind === "instance") return "";

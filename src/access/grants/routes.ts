@@ -12,7 +12,7 @@ import { namespaceNamed } from "../organizations/namespaces.ts";
 import { builtInRole, builtInRoleNames, findBuiltInRole, type Role } from "../roles.ts";
 import * as contracts from "./contract.ts";
 import * as customRoles from "./custom-roles.ts";
-import type { GrantScope } from "./grant.ts";
+import type { Grantee, GrantScope } from "./grant.ts";
 import * as grants from "./grants.ts";
 import { findGrant, type GrantFilter, type GrantShown, listGrants } from "./list-grants.ts";
 
@@ -71,11 +71,8 @@ function listingGrants({ database: { read } }: ModelRoutesDeps): readonly Route[
   const on = async (scope: GrantScope, request: PageRequest) =>
     page({ on: await grants.findScope(read, scope) }, request);
   return [
-    route(contracts.listGrants, async ({ query: { account, team, after, limit = usualItems } }) => {
-      const to =
-        account === undefined
-          ? team && ({ kind: "team", name: team } as const)
-          : ({ kind: "account", name: account } as const);
+    route(contracts.listGrants, async ({ query: { account, team, robot, after, limit = usualItems } }) => {
+      const to = [granteeOf("account", account), granteeOf("team", team), granteeOf("robot", robot)].find(Boolean);
       return page(to ? { to: await grants.findGrantee(read, to) } : {}, { after, limit });
     }),
     route(contracts.listOrganizationGrants, ({ params, query: { after, limit = usualItems } }) =>
@@ -90,6 +87,9 @@ function listingGrants({ database: { read } }: ModelRoutesDeps): readonly Route[
     ),
   ];
 }
+
+const granteeOf = (kind: "account" | "team" | "robot", name: string | undefined): Grantee | undefined =>
+  name === undefined ? undefined : { kind, name };
 
 const requireName = (text: string) => parseRepositoryName(text) ?? fail({ code: "NAME_UNKNOWN", name: text });
 

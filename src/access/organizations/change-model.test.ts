@@ -15,6 +15,7 @@ import { listGrants } from "../grants/list-grants.ts";
 import { accessMigrations } from "../migrations.ts";
 import { anonymous, type Caller } from "../principal.ts";
 import { visibilityOfNew } from "../rights.ts";
+import { builtInRole } from "../roles.ts";
 import { within } from "../../platform/database/prepared.ts";
 import { removeMember, setMember } from "./members.ts";
 import { changeNamespace, changeVisibility, createNamespace, deleteNamespace } from "./namespaces.ts";
@@ -258,15 +259,13 @@ describeEachDatabase("a grant", (_dialect, open) => {
     for (const role of ["administrator", "auditor"]) expect(await give(role, "organization acme")).toBe("DENIED");
     await access.change((tx) => createRole(tx, { name: "hirer", permissions: ["account:create"] }));
     expect(await give("hirer", "organization acme")).toBe("DENIED");
-    expect(
-      await give("guest", "namespace acme", { tokenScope: [{ pattern: "acme/**", verbs: ["read", "create"] }] }),
-    ).toBe("done");
-    expect(await give("guest", "namespace acme", { tokenScope: [{ pattern: "acme/**", verbs: ["read"] }] })).toBe(
-      "DENIED",
-    );
-    expect(
-      await give("developer", "namespace acme", { tokenScope: [{ pattern: "acme/**", verbs: ["read", "create"] }] }),
-    ).toBe("DENIED");
+    const reading = { pattern: "acme/**", permissions: [...builtInRole("guest").permissions] };
+    const granting = { pattern: "acme/**", permissions: ["grant:create"] as const };
+    const pulling = { pattern: "acme/**", permissions: ["repository:read"] as const };
+    expect(await give("guest", "namespace acme", { tokenScope: [reading, granting] })).toBe("done");
+    expect(await give("guest", "namespace acme", { tokenScope: [reading] })).toBe("DENIED");
+    expect(await give("guest", "namespace acme", { tokenScope: [pulling, granting] })).toBe("DENIED");
+    expect(await give("developer", "namespace acme", { tokenScope: [reading, granting] })).toBe("DENIED");
     expect(
       await give("guest", "namespace acme", { scope: [{ type: "repository", name: "acme/app", actions: ["*"] }] }),
     ).toBe("DENIED");

@@ -6,6 +6,7 @@ import { type Page, type PageRequest, toPage } from "../../registry/repositories
 import type { AccessChange } from "../change-access.ts";
 import { requireAccount } from "../require-named.ts";
 import { refuse } from "../refusal.ts";
+import { removeRobotsOf } from "../robots/change-robots.ts";
 import { removeNamespacesOf, requireNoRepositories } from "./remove-namespaces.ts";
 
 export interface Organization {
@@ -98,6 +99,7 @@ export async function deleteOrganization(
   await removeNamespacesOf(tx, { kind: "organization", id });
   const teams = tx.selectFrom("teams").select("id").where("organization_id", "=", id);
   await tx.deleteFrom("grants").where("principal_kind", "=", "team").where("principal_id", "in", teams).execute();
+  await removeRobotsOf(tx, id);
   await tx.deleteFrom("grants").where("scope_kind", "=", "organization").where("scope_id", "=", id).execute();
   await tx.deleteFrom("team_members").where("team_id", "in", teams).execute();
   await tx.deleteFrom("teams").where("organization_id", "=", id).execute();

@@ -12,7 +12,7 @@ export const enrolSecondFactor = contract({
   path: "/me/second-factor",
   group,
   summary: "Make the secret of one-time codes (RFC 6238); it counts once a code of it has confirmed it",
-  need: "sign-in",
+  need: "person",
   body: z.strictObject({ password }),
   output: z.object({
     secret: z.string().describe("in base32, shown this once"),
@@ -26,7 +26,7 @@ export const confirmSecondFactor = contract({
   path: "/me/second-factor/confirmation",
   group,
   summary: "Have sign-ins ask for a code from now on, which ends all tokens and sessions, this one too",
-  need: "sign-in",
+  need: "person",
   body: z.strictObject({ code: z.string().max(64) }),
   output: z.object({
     recoveryCodes: z.array(z.string()).describe("each good once in place of a code; shown this once"),
@@ -39,7 +39,7 @@ export const removeSecondFactor = contract({
   path: "/me/second-factor/removal",
   group,
   summary: "Have sign-ins ask for the password alone again",
-  need: "sign-in",
+  need: "person",
   body: z.strictObject({ password }),
 });
 

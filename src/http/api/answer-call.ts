@@ -87,7 +87,7 @@ function keyedBy({ principal }: Caller, { method, path, headers }: Incoming, byt
   const key = headers.get("idempotency-key");
   return keyedRequest({
     key,
-    principal: principal.kind === "account" ? principal.id : "",
+    principal: principal.kind === "anonymous" ? "" : principal.id,
     parts: [method, path, bytes],
   });
 }

@@ -6,18 +6,19 @@ import type { Incoming } from "../../platform/runtime/http.ts";
 import { parseAuthorization } from "../authorization-header.ts";
 import { readSessionCookie, requireOwnPage } from "./session-cookie.ts";
 
-type CallerDeps = Pick<Access, "verifyPassword" | "sessions"> & { readonly publicUrl: string | undefined };
+type CallerDeps = Pick<Access, "identify" | "sessions"> & { readonly publicUrl: string | undefined };
 
 /** Whoever sends it with a request asks by itself and not for a person: such a request keeps no session alive. */
 const background = "x-berth-background";
 const safe: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /**
- * Who asks the API: by name and password, or by the cookie of a session. A token of the registry protocol is for that alone.
+ * Who asks the API: by name and password, by a personal token or a robot's secret, or by the cookie of a session. A token of
+ * the registry protocol is for that alone.
  * @throws RegistryError UNAUTHORIZED for credentials that are not good, FOREIGN_ORIGIN, TOO_MANY_REQUESTS
  */
 export const apiCaller =
-  ({ verifyPassword, sessions, publicUrl }: CallerDeps) =>
+  ({ identify, sessions, publicUrl }: CallerDeps) =>
   async (request: Incoming): Promise<Caller> => {
     const { headers, remoteAddress, method } = request;
     const given = parseAuthorization(headers.get("authorization"));
@@ -32,12 +33,13 @@ export const apiCaller =
           : { principal: principalOf(found.account), remoteAddress };
       }
       case "basic": {
-        const verified = await verifyPassword({ name: given.name, password: given.password, remoteAddress });
-        return verified.kind === "account"
-          ? { principal: principalOf(verified.account), remoteAddress }
-          : fail({ code: "UNAUTHORIZED", scopes: [] });
+        const identified = await identify({ name: given.name, password: given.password, remoteAddress });
+        return identified.kind === "caller" ? identified.caller : fail({ code: "UNAUTHORIZED", scopes: [] });
       }
-      case "bearer":
+      case "bearer": {
+        const identified = await identify({ name: undefined, password: given.token, remoteAddress });
+        return identified.kind === "caller" ? identified.caller : fail({ code: "UNAUTHORIZED", scopes: [] });
+      }
       case "malformed":
         return fail({ code: "UNAUTHORIZED", scopes: [] });
       default:

@@ -63,7 +63,8 @@ function inputs({ query, body, destroys }: Contract): string {
 
 const needText = (need: Need): string => {
   if (need === "nothing" || need === "anyone") return "nothing";
-  return need === "sign-in" ? "an account" : `${need.verb} ${need.subject}, on the ${need.on}`;
+  if (need === "person") return "an account, and no token";
+  return need === "sign-in" ? "an account or robot" : `${need.verb} ${need.subject}, on the ${need.on}`;
 };
 
 const signs: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };

@@ -4,6 +4,8 @@ import { organizationRoutes } from "../../access/organizations/routes.ts";
 import { protectionRoutes } from "../../access/protections/routes.ts";
 import type { Route } from "../../access/api/route.ts";
 import { auditRoutes } from "../../features/audit/routes.ts";
+import { robotRoutes } from "../../access/robots/routes.ts";
+import { type TokenRoutesDeps, tokenRoutes } from "../../access/tokens/routes.ts";
 import { type SourceRoutesDeps, sourceRoutes } from "../../access/sources/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
@@ -13,7 +15,8 @@ import { descriptionRoutes } from "../../features/descriptions/routes.ts";
 import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
 import { uploadRoutes } from "./repositories/upload-routes.ts";
 
-export interface AdministrationDeps extends AccountRoutesDeps, SourceRoutesDeps, RepositoryRoutesDeps {}
+export interface AdministrationDeps
+  extends AccountRoutesDeps, TokenRoutesDeps, SourceRoutesDeps, RepositoryRoutesDeps {}
 
 export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps {
   readonly secondFactors: SecondFactors;
@@ -28,6 +31,8 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
   ...organizationRoutes(deps),
   ...sourceRoutes(deps),
   ...rightsRoutes(deps),
+  ...tokenRoutes(deps),
+  ...robotRoutes(deps),
   ...protectionRoutes(deps),
   ...repositoryRoutes(deps),
   ...descriptionRoutes(deps),

@@ -28,6 +28,7 @@ export function openApiOf(contracts: readonly Contract[], version: string): Json
     components: {
       securitySchemes: {
         basic: { type: "http", scheme: "basic" },
+        token: { type: "http", scheme: "bearer", description: "a personal token, or a robot's secret" },
         session: { type: "apiKey", in: "cookie", name: "berth_session", description: "`__Host-berth` under https" },
       },
       schemas: { Problem: problem },
@@ -35,7 +36,8 @@ export function openApiOf(contracts: readonly Contract[], version: string): Json
   };
 }
 
-const credentials = [{ basic: [] }, { session: [] }];
+const byThemselves = [{ basic: [] }, { session: [] }];
+const credentials = [...byThemselves, { token: [] }];
 
 const problem: JsonObject = {
   type: "object",
@@ -67,6 +69,7 @@ function operationOf(contract: Contract): JsonObject {
     summary,
     "x-permission": typeof need === "string" ? need : { ...need },
     ...(need === "nothing" && { security: [] }),
+    ...(need === "person" && { security: byThemselves }),
     ...(need === "anyone" && { security: [{}, ...credentials] }),
     parameters: [...pathParameters(contract), ...queryParameters(contract), ...headerParameters(contract)],
     ...(body !== undefined && {

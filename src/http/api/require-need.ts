@@ -26,10 +26,17 @@ export async function requireNeed(
   if (need === "nothing" || need === "anyone") return;
   const stranger = caller.principal.kind === "anonymous" ? ({ code: "UNAUTHORIZED", scopes: [] } as const) : undefined;
   if (need === "sign-in") return stranger && fail(stranger);
+  if (need === "person") {
+    if (stranger !== undefined) fail(stranger);
+    const isPerson = caller.principal.kind === "account" && caller.tokenId === undefined;
+    return isPerson ? undefined : fail({ code: "DENIED", rule: byThemselves, missing: byThemselves });
+  }
   const { place, unknown } = await placeOf(deps, need.on, given[need.on] ?? "");
   if (place === undefined) return fail(stranger ?? unknown);
   await permit(deps.authorize, caller, { verb: need.verb, place, subject: need.subject, unknown });
 }
+
+const byThemselves = "it takes a sign-in with a password: a token does not do";
 
 interface Found {
   /** Absent where there is none of that name. */

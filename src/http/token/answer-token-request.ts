@@ -1,9 +1,9 @@
-import { type Account, principalOf } from "../../access/accounts.ts";
+import { principalOf } from "../../access/accounts.ts";
 import { grantable } from "../../access/grantable.ts";
 import type { Access } from "../../access/open-access.ts";
-import { anonymous } from "../../access/principal.ts";
+import { anonymous, type Caller } from "../../access/principal.ts";
 import type { Grant } from "../../access/scope.ts";
-import type { IssuedToken } from "../../access/tokens.ts";
+import type { IssuedToken, TokenHolder } from "../../access/tokens.ts";
 import { badCredentials, type TokenRefusal, type TokenRequest } from "./token-request.ts";
 
 export interface GrantedToken {
@@ -24,16 +24,23 @@ export async function answerTokenRequest(
 ): Promise<GrantedToken | TokenRefusal> {
   const owner = await ownerOf(access, request.credentials, remoteAddress);
   if (owner.kind === "refused") return owner;
-  const { account } = owner;
-  const { principal } = account === undefined ? anonymous : { principal: principalOf(account) };
-  const granted = await grantable(access.authorize, { principal, remoteAddress }, request.scopes);
-  const issued = await access.tokens.issue(account, granted);
-  const refreshToken =
-    account !== undefined && request.wantsRefreshToken ? await refreshTokenFor(access, account, request) : undefined;
+  const { caller, epoch } = owner;
+  const granted = await grantable(access.authorize, { ...caller, remoteAddress }, request.scopes);
+  const holder = holderOf(caller, epoch);
+  const issued = await access.tokens.issue(holder, granted);
+  const refreshToken = request.wantsRefreshToken ? await refreshTokenFor(access, holder, request) : undefined;
   return { kind: "granted", issued, granted, refreshToken };
 }
 
-type Owner = { readonly kind: "owner"; readonly account: Account | undefined } | TokenRefusal;
+type Owner = { readonly kind: "owner"; readonly caller: Caller; readonly epoch: number } | TokenRefusal;
+
+const nobody: Owner = { kind: "owner", caller: anonymous, epoch: 0 };
+
+function holderOf({ principal, tokenId }: Caller, epoch: number): TokenHolder | undefined {
+  if (principal.kind === "anonymous") return undefined;
+  const { kind, id, name } = principal;
+  return { id, name, epoch, ...(kind === "robot" && { robot: true }), ...(tokenId !== undefined && { tokenId }) };
+}
 
 async function ownerOf(
   access: Access,
@@ -42,15 +49,17 @@ async function ownerOf(
 ): Promise<Owner> {
   switch (credentials.kind) {
     case "none":
-      return { kind: "owner", account: undefined };
+      return nobody;
     case "password": {
-      const verified = await access.verifyPassword({ ...credentials, remoteAddress });
-      if (verified.kind === "malformed") return malformedPassword;
-      return verified.kind === "account" ? { kind: "owner", account: verified.account } : badCredentials;
+      const identified = await access.identify({ ...credentials, remoteAddress });
+      if (identified.kind === "malformed") return malformedPassword;
+      return identified.kind === "caller" ? { ...identified, kind: "owner" } : badCredentials;
     }
     case "refresh-token": {
       const account = await access.refreshTokens.use(credentials.text);
-      return account === undefined ? badCredentials : { kind: "owner", account };
+      return account === undefined
+        ? badCredentials
+        : { kind: "owner", caller: { principal: principalOf(account) }, epoch: account.epoch };
     }
     default:
       return credentials satisfies never;
@@ -64,6 +73,16 @@ const malformedPassword: TokenRefusal = {
   reason: "a password has 1 to 1024 bytes",
 };
 
-/** docker keeps the one it has for as long as it works, so it is given back rather than replaced. */
-const refreshTokenFor = async (access: Access, account: Account, { credentials }: TokenRequest): Promise<string> =>
-  credentials.kind === "refresh-token" ? credentials.text : access.refreshTokens.issue(account);
+/**
+ * docker keeps the one it has for as long as it works, so it is given back rather than replaced. A personal token or robot
+ * secret gets none: it would be one that can more, and outlives it. Clients then keep what they have shown.
+ */
+async function refreshTokenFor(
+  access: Access,
+  holder: TokenHolder | undefined,
+  { credentials }: TokenRequest,
+): Promise<string | undefined> {
+  if (credentials.kind === "refresh-token") return credentials.text;
+  const isAccount = holder !== undefined && holder.robot === undefined && holder.tokenId === undefined;
+  return isAccount ? access.refreshTokens.issue(holder) : undefined;
+}

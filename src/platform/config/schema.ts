@@ -112,6 +112,16 @@ export const configSchema = z
           .prefault({}),
         /** Names and bcrypt hashes, of which accounts are made at each start where there are none yet. */
         htpasswdFile: z.string().min(1).optional(),
+        tokens: z
+          .strictObject({
+            defaultDays: z.number().int().min(1).max(3650).default(90),
+            maximumDays: z.number().int().min(1).max(3650).default(365),
+          })
+          .refine(({ defaultDays, maximumDays }) => defaultDays <= maximumDays, {
+            path: ["defaultDays"],
+            error: "must not be more than maximumDays",
+          })
+          .prefault({}),
         /** Where people are known beside the accounts of the database. */
         sources: sourcesSchema.optional(),
         /** The rest between two looks at all accounts that come from them. */

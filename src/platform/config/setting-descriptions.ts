@@ -30,6 +30,8 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "access.sessions.idleSeconds": "How long a session of the API lives without a request that a person has made.",
   "access.sessions.longestSeconds": "How long a session of the API lives at most.",
   "access.htpasswdFile": "Names and bcrypt hashes, of which accounts are made at each start where there are none yet.",
+  "access.tokens.defaultDays": "How long a personal token or robot secret is good where nobody says.",
+  "access.tokens.maximumDays": "How long one may be good at the most.",
   "access.sources": "Where people are known beside the accounts of the database, in the order in which they are asked.",
   "access.resyncSeconds": "The rest between two looks at all accounts that come from them.",
   "manifests.sparseIndexes": "Whether an index may name manifests that are not in the repository.",

@@ -28,5 +28,6 @@ export interface AccessEvent {
 
 export type AccessAction =
   | "description-changed"
-  | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection"}-${"created" | "changed" | "deleted"}`
-  | `${"organization" | "team"}-member-${"added" | "changed" | "removed"}`;
+  | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection" | "token" | "robot"}-${"created" | "changed" | "deleted"}`
+  | `${"organization" | "team"}-member-${"added" | "changed" | "removed"}`
+  | "token-rotated";

@@ -1,0 +1,66 @@
+import type { Reader, Writer } from "../../platform/database/database.ts";
+import { prepared, type Reading } from "../../platform/database/prepared.ts";
+import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
+import { refuse } from "../refusal.ts";
+import type { Named } from "../require-named.ts";
+
+export const robotPrefix = "robot$";
+
+export interface NamedRobot extends Named {
+  readonly organizationId?: string;
+}
+
+/** Times are milliseconds since 1970. */
+export interface Robot extends NamedRobot {
+  readonly description: string;
+  readonly disabled: boolean;
+  /** What was issued under another epoch is void. */
+  readonly epoch: number;
+  readonly createdAt: number;
+  readonly expiresAt?: number;
+}
+
+const byId = prepared((read, given: { readonly id: string }) =>
+  read.selectFrom("robots").selectAll().where("id", "=", given.id),
+);
+
+export async function findRobotById(database: Reading, id: string): Promise<Robot | undefined> {
+  const [row] = await byId(database, { id });
+  return row && robotOf(row);
+}
+
+const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
+  id: row.id,
+  name: row.name,
+  ...(row.organization_id !== null && { organizationId: row.organization_id }),
+  description: row.description,
+  disabled: row.disabled === 1,
+  epoch: row.epoch,
+  createdAt: row.created_at,
+  ...(row.expires_at !== null && { expiresAt: row.expires_at }),
+});
+
+/** As it signs in, `robot$acme+ci`, or without what all robots begin with. @throws RegistryError */
+export async function requireRobot(reader: Reader | Writer, text: string): Promise<Robot> {
+  const lower = text.toLowerCase();
+  const name = lower.startsWith(robotPrefix) ? lower : `${robotPrefix}${lower}`;
+  const row = await reader.selectFrom("robots").selectAll().where("name", "=", name).executeTakeFirst();
+  return row === undefined ? refuse("unknown", `robot ${name}`) : robotOf(row);
+}
+
+/** By name: an organization's, or all of them. */
+export async function listRobots(
+  reader: Reader,
+  organizationId: string | undefined,
+  { after, limit }: PageRequest,
+): Promise<Page<Robot>> {
+  const rows = await reader
+    .selectFrom("robots")
+    .selectAll()
+    .$if(organizationId !== undefined, (query) => query.where("organization_id", "=", organizationId ?? ""))
+    .where("name", ">", after ?? "")
+    .orderBy("name")
+    .limit(limit + 1)
+    .execute();
+  return toPage(rows.map(robotOf), limit);
+}
