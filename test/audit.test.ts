@@ -52,6 +52,7 @@ describeEachDatabase("the audit log of a server", (dialect) => {
     const digest = await pushBlob(api.registry.as(basic(name, password)), repository, Buffer.from("content"));
     const entry = await waitFor(`action=blob-added&repository=${encodeURIComponent(repository)}`);
     expect(entry).toMatchObject({ actor: { kind: "account", name }, target: digest, outcome: "done", times: 1 });
+    await api.registry.server().logged();
     const request = api.registry
       .server()
       .requests()
@@ -137,7 +138,7 @@ describeEachDatabase("the audit log of a server", (dialect) => {
 });
 
 describe("berth audit", () => {
-  const api = useApi();
+  const api = useApi({ env: { BERTH_AUDIT_SEAL_SECONDS: "1" } });
   const { waitFor } = searching(api);
 
   it("is listed on the data folder too, and tells who has worked there", async () => {
@@ -152,5 +153,24 @@ describe("berth audit", () => {
     const listed = run(["audit", "list", "--action", "account-created", "--limit", "1", "--json"]);
     expect(JSON.parse(listed)).toEqual(entry);
     expect(run(["audit", "list", "--limit", "1"]).split("\n")).toHaveLength(2);
+  });
+
+  it("proves beside the server that nobody has changed what was sealed", async () => {
+    await api.ask("POST", "/accounts", { json: { name: freshName("sealed"), password } });
+    const { data } = api.registry.server();
+    const verify = (...args: readonly string[]) => {
+      const command = [berth, "audit", "verify", "--data", data, ...args];
+      const ran = Bun.spawnSync(command, { env: withoutSettings(process.env) });
+      return { code: ran.exitCode, out: ran.stdout.toString(), error: ran.stderr.toString() };
+    };
+    let head = "0:";
+    await until("something is sealed", () => {
+      ({ head } = JSON.parse(verify("--json").out) as { readonly head: string });
+      return !head.startsWith("0:");
+    });
+    expect(verify("--head", head)).toMatchObject({ code: 0, out: expect.stringContaining(": 0 faults\nhead ") });
+    const other = `${head.slice(0, -1)}${head.endsWith("0") ? "1" : "0"}`;
+    expect(verify("--head", head, other)).toMatchObject({ code: 1, out: expect.stringContaining("unknown-head") });
+    expect(verify("--head", "nonsense")).toMatchObject({ code: 2, error: "berth: --head: nonsense is no head\n" });
   });
 });

@@ -1,7 +1,11 @@
 import { type Command, Option } from "commander";
+import { describeFault, verifyAudit } from "../features/audit/verify.ts";
 import { listAudit } from "../features/audit/contract.ts";
 import { allPages } from "./all-pages.ts";
 import { printOne, printRow } from "./print.ts";
+import { type CommonOptions, withCommonOptions } from "./settings.ts";
+import { StartError } from "./start-error.ts";
+import { withRegistry } from "./with-registry.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
 interface ListOptions extends ApiOptions {
@@ -29,6 +33,40 @@ export function addAudit(program: Command): void {
     .addOption(new Option("--outcome <outcome>", "how it ended").choices(["done", "refused"]))
     .option("--limit <number>", "how many (default 100)")
     .action(list);
+  withCommonOptions(audit.command("verify"))
+    .description("compare every entry in the data folder's database with its seal, and tell where the chain breaks")
+    .option("--head <head...>", "a head that was printed before: that seal has to be there, and the same")
+    .option("--json", "one JSON object a line for each fault, and one with the totals")
+    .action(verify);
+}
+
+interface VerifyOptions extends CommonOptions {
+  readonly head?: readonly string[];
+  readonly json?: true;
+}
+
+const knownSeal = /^(\d{1,15}):(sha256:[0-9a-f]{64})$/;
+
+/** Exit code 1 where anything is not as it was sealed. */
+function verify({ head = [], json, ...options }: VerifyOptions): Promise<void> {
+  const known = head.map((text) => {
+    const [, number, digest] = knownSeal.exec(text) ?? [];
+    if (number === undefined || digest === undefined) throw new StartError(`--head: ${text} is no head`);
+    return { number: Number(number), digest };
+  });
+  return withRegistry(options, async ({ database }) => {
+    const { faults, entries, unsealed, head: newest } = await verifyAudit(database, known);
+    for (const fault of faults) {
+      process.stdout.write(`${json ? JSON.stringify(fault) : `${fault.kind}  ${describeFault(fault)}`}\n`);
+    }
+    const shown = `${newest.number}:${newest.digest}`;
+    process.stdout.write(
+      json
+        ? `${JSON.stringify({ kind: "verified", entries, unsealed, faults: faults.length, head: shown })}\n`
+        : `verified ${entries} entries, ${unsealed} of them not sealed yet: ${faults.length} faults\nhead ${shown}\n`,
+    );
+    if (faults.length > 0) process.exitCode = 1;
+  });
 }
 
 const usualLimit = 100;

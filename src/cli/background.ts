@@ -39,7 +39,7 @@ export function startBackground(
   const jobs = [
     collectJob(registry, config, log),
     ...journalJobs(journal, segments),
-    ...(config.audit.enabled ? auditJobs(database) : []),
+    ...(config.audit.enabled ? auditJobs(database, auditSettings(config)) : []),
     sourcesJob(sources, config),
   ];
   measureJobs(database, jobs, metrics);
@@ -64,6 +64,13 @@ const journalSettings = ({ journal }: Config): JournalSettings => ({
   snapshotMs: journal.snapshotSeconds * 1000,
   mostPending: journal.maxPendingChanges,
   documentBytes,
+});
+
+const dayMs = 86_400_000;
+
+const auditSettings = ({ audit: { sealSeconds, keepDays } }: Config) => ({
+  sealMs: sealSeconds * 1000,
+  keptMs: keepDays === undefined ? undefined : keepDays * dayMs,
 });
 
 function collectJob(registry: Registry, { collect: { intervalSeconds } }: Config, log: Log): Job {

@@ -1,15 +1,34 @@
 import type { Database } from "../../platform/database/database.ts";
 import type { Job } from "../../platform/jobs/run-jobs.ts";
 import { hasChangesToTell, tellChanges } from "./consume.ts";
+import { cutEntries, hasUnsealed, sealEntries, sweepCut } from "./seal.ts";
+
+interface AuditSettings {
+  readonly sealMs: number;
+  /** `undefined`: entries are kept for ever. */
+  readonly keptMs: number | undefined;
+}
 
 const tellEveryMs = 1000;
 
 /** What keeps the audit log. */
-export const auditJobs = (database: Database): readonly Job[] => [
+export const auditJobs = (database: Database, { sealMs, keptMs }: AuditSettings): readonly Job[] => [
   {
     name: "audit",
     everyMs: tellEveryMs,
     hasWork: () => hasChangesToTell(database),
     run: ({ signal }) => tellChanges(database, signal),
+  },
+  {
+    name: "audit-seal",
+    everyMs: sealMs,
+    hasWork: () => hasUnsealed(database),
+    async run({ signal, progress }) {
+      const sealed = await sealEntries(database, signal);
+      const cut =
+        keptMs === undefined ? 0 : await cutEntries(database, { at: Date.now(), olderThan: Date.now() - keptMs });
+      await sweepCut(database, signal);
+      progress(`${sealed} sealed, ${cut} removed by age`);
+    },
   },
 ];

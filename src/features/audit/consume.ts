@@ -3,7 +3,7 @@ import { advanceConsumer, consumerPosition, hasUnread, readChanges } from "../..
 import { sequenceEvents } from "../../platform/events/positions.ts";
 import { addEntries } from "./add-entries.ts";
 import { entriesOf } from "./entries-of.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, server } from "./entry.ts";
 
 export const consumerName = "audit";
 
@@ -48,7 +48,7 @@ const lostBefore = (
     at,
     action: "audit-gap",
     outcome: "done",
-    by: { actor: { kind: "system", id: "", name: "berth" } },
+    by: server,
     detail: { changes: position - reached - 1 },
   },
 ];

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { Writer } from "../../platform/database/database.ts";
 import type { ColumnTypes, Migrations } from "../../platform/database/migrations.ts";
 import { eventMigrations } from "../../platform/events/migrations.ts";
+import { firstLink } from "./chain.ts";
 
 export const auditMigrations: Migrations = {
   owner: "audit",
@@ -15,6 +16,7 @@ export const auditMigrations: Migrations = {
         await createState(tx, columns);
       },
     },
+    { name: "202611282255_seals", up: createSeals },
   ],
 };
 
@@ -66,4 +68,24 @@ async function createState(tx: Writer, { text, integer }: ColumnTypes): Promise<
     .addColumn("enabled", integer, (column) => column.notNull())
     .execute();
   await tx.insertInto("audit_state").values({ id: 1, last_id: 0, enabled: 0 }).execute();
+}
+
+async function createSeals(tx: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await tx.schema
+    .createTable("audit_seals")
+    .addColumn("number", integer, (column) => column.primaryKey())
+    .addColumn("from_id", integer, (column) => column.notNull())
+    .addColumn("to_id", integer, (column) => column.notNull())
+    .addColumn("digest", text, (column) => column.notNull())
+    .addColumn("sealed_at", integer, (column) => column.notNull())
+    .addColumn("newest_at", integer, (column) => column.notNull())
+    .execute();
+  await tx.schema
+    .createTable("audit_cut")
+    .addColumn("id", integer, (column) => column.primaryKey())
+    .addColumn("number", integer, (column) => column.notNull())
+    .addColumn("to_id", integer, (column) => column.notNull())
+    .addColumn("digest", text, (column) => column.notNull())
+    .execute();
+  await tx.insertInto("audit_cut").values({ id: 1, number: 0, to_id: 0, digest: firstLink }).execute();
 }

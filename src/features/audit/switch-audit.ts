@@ -2,6 +2,7 @@ import type { Database } from "../../platform/database/database.ts";
 import { dropConsumer, placeConsumer } from "../../platform/events/consume-events.ts";
 import { addEntries } from "./add-entries.ts";
 import { consumerName } from "./consume.ts";
+import { server } from "./entry.ts";
 
 /** Begins to remember what happens from now on, or ceases to; either is remembered itself. Nothing where it is so already. */
 export async function switchAudit(database: Database, enabled: boolean, now: number): Promise<void> {
@@ -24,8 +25,6 @@ export async function switchAudit(database: Database, enabled: boolean, now: num
     if (enabled) await placeConsumer(tx, database, consumerName);
     else await dropConsumer(tx, consumerName);
     const action = enabled ? "audit-enabled" : "audit-disabled";
-    await addEntries(tx, [
-      { at: now, action, outcome: "done", by: { actor: { kind: "system", id: "", name: "berth" } } },
-    ]);
+    await addEntries(tx, [{ at: now, action, outcome: "done", by: server }]);
   });
 }

@@ -27,6 +27,18 @@ declare module "../../platform/database/database.ts" {
     };
     /** Further requests that an entry with a count stands for. */
     audit_requests: { readonly request_id: string; readonly entry_id: number };
+    /** Each is over its entries and the seal before it. */
+    audit_seals: {
+      readonly number: number;
+      readonly from_id: number;
+      readonly to_id: number;
+      readonly digest: string;
+      readonly sealed_at: number;
+      /** The time of the newest of its entries. */
+      readonly newest_at: number;
+    };
+    /** One row: the newest seal whose entries have gone with their age. The chain begins behind it. */
+    audit_cut: { readonly id: number; readonly number: number; readonly to_id: number; readonly digest: string };
     /** One row, which whoever adds entries locks. */
     audit_state: { readonly id: number; readonly last_id: number; readonly enabled: number };
   }

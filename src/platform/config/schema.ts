@@ -170,6 +170,9 @@ export const configSchema = z
       .strictObject({
         /** Whether it is remembered what was done and refused. */
         enabled: z.boolean().default(true),
+        sealSeconds: seconds(60, daySeconds),
+        /** Older entries go, seal by seal; without it, none do. */
+        keepDays: z.number().int().min(1).max(36_500).optional(),
       })
       .prefault({}),
     tracing: tracingSchema,

@@ -47,6 +47,8 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "journal.snapshotSeconds": "The rest between two snapshots of the journal.",
   "journal.maxPendingChanges": "How many changes are kept for the journal while it cannot be written.",
   "audit.enabled": "Whether it is remembered what was done and what was refused.",
+  "audit.sealSeconds": "The rest between two seals of the audit log.",
+  "audit.keepDays": "How long its entries are kept. Without it, for ever.",
   "tracing.endpoint": "Where traces are sent in OTLP over HTTP. Without it, nothing is traced.",
   "tracing.headers": "Headers that are sent along, name=value with commas between.",
   "tracing.caFile": "Authorities in PEM that are trusted for the endpoint beside the usual ones.",
