@@ -173,4 +173,23 @@ describe("berth audit", () => {
     expect(verify("--head", head, other)).toMatchObject({ code: 1, out: expect.stringContaining("unknown-head") });
     expect(verify("--head", "nonsense")).toMatchObject({ code: 2, error: "berth: --head: nonsense is no head\n" });
   });
+
+  it("exports every entry once, the oldest first, also to one who goes on behind the last", async () => {
+    await api.ask("POST", "/accounts", { json: { name: freshName("exported"), password } });
+    await waitFor("action=account-created&limit=1");
+    const run = (...args: readonly string[]) =>
+      Bun.spawnSync([berth, "audit", "export", "--data", api.registry.server().data, ...args], {
+        env: withoutSettings(process.env),
+      });
+    const idsOf = (out: Buffer): readonly number[] =>
+      out
+        .toString()
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as Entry).id);
+    const all = idsOf(run().stdout);
+    expect(all).toEqual(all.map((_, index) => index + 1));
+    expect(idsOf(run("--after", "2").stdout).slice(0, 2)).toEqual([3, 4]);
+    expect(run("--after", "x").exitCode).toBe(2);
+  });
 });
