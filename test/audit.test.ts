@@ -113,7 +113,8 @@ describeEachDatabase("the audit log of a server", (dialect) => {
     await api.registry.as(basic(name, "not the password")).send("GET", "/v2/");
     await api.registry.as(basic("my-secret-password", "not the password")).send("GET", "/v2/");
     await api.registry.as("Bearer nonsense").send("GET", "/v2/");
-    await waitFor("action=token-refused&outcome=refused");
+    await api.registry.as(basic(name, "berth_pat_nonsense")).send("GET", "/v2/");
+    await until("two kinds of tokens are told", async () => (await search("action=token-refused")).items.length === 2);
     await until("both are told", async () => (await search("action=sign-in&outcome=refused")).items.length >= 2);
     const { items } = await search("action=sign-in&outcome=refused");
     expect(items.map(({ target }) => target)).toContain(name);
