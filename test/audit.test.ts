@@ -113,7 +113,8 @@ describeEachDatabase("the audit log of a server", (dialect) => {
     await api.registry.as(basic(name, "not the password")).send("GET", "/v2/");
     await api.registry.as(basic("my-secret-password", "not the password")).send("GET", "/v2/");
     await api.registry.as("Bearer nonsense").send("GET", "/v2/");
-    await waitFor("action=token-refused&outcome=refused");
+    await api.registry.as(basic(name, "berth_pat_nonsense")).send("GET", "/v2/");
+    await until("two kinds of tokens are told", async () => (await search("action=token-refused")).items.length === 2);
     await until("both are told", async () => (await search("action=sign-in&outcome=refused")).items.length >= 2);
     const { items } = await search("action=sign-in&outcome=refused");
     expect(items.map(({ target }) => target)).toContain(name);
@@ -136,6 +137,13 @@ describeEachDatabase("the audit log of a server", (dialect) => {
     expect([...new Set(operations.map(({ method }) => method))]).toEqual(["GET"]);
   });
 });
+
+const idsOf = (out: Buffer): readonly number[] =>
+  out
+    .toString()
+    .trim()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as Entry).id);
 
 describe("berth audit", () => {
   const api = useApi({ env: { BERTH_AUDIT_SEAL_SECONDS: "1" } });
@@ -172,5 +180,18 @@ describe("berth audit", () => {
     const other = `${head.slice(0, -1)}${head.endsWith("0") ? "1" : "0"}`;
     expect(verify("--head", head, other)).toMatchObject({ code: 1, out: expect.stringContaining("unknown-head") });
     expect(verify("--head", "nonsense")).toMatchObject({ code: 2, error: "berth: --head: nonsense is no head\n" });
+  });
+
+  it("exports every entry once, the oldest first, also to one who goes on behind the last", async () => {
+    await api.ask("POST", "/accounts", { json: { name: freshName("exported"), password } });
+    await waitFor("action=account-created&limit=1");
+    const run = (...args: readonly string[]) =>
+      Bun.spawnSync([berth, "audit", "export", "--data", api.registry.server().data, ...args], {
+        env: withoutSettings(process.env),
+      });
+    const all = idsOf(run().stdout);
+    expect(all).toEqual(Array.from({ length: all.length }, (_, index) => index + 1));
+    expect(idsOf(run("--after", "2").stdout).slice(0, 2)).toEqual([3, 4]);
+    expect(run("--after", "x").exitCode).toBe(2);
   });
 });

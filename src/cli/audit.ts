@@ -1,4 +1,8 @@
+import { pipeline } from "node:stream/promises";
 import { type Command, Option } from "commander";
+import type { Reader } from "../platform/database/database.ts";
+import { shownEntry } from "../features/audit/find-entries.ts";
+import { entriesBehind } from "../features/audit/seal.ts";
 import { describeFault, verifyAudit } from "../features/audit/verify.ts";
 import { listAudit } from "../features/audit/contract.ts";
 import { allPages } from "./all-pages.ts";
@@ -38,6 +42,10 @@ export function addAudit(program: Command): void {
     .option("--head <head...>", "a head that was printed before: that seal has to be there, and the same")
     .option("--json", "one JSON object a line for each fault, and one with the totals")
     .action(verify);
+  withCommonOptions(audit.command("export"))
+    .description("print every entry in the data folder's database, the oldest first, one JSON object a line")
+    .option("--after <id>", "those behind this one")
+    .action(exportAll);
 }
 
 interface VerifyOptions extends CommonOptions {
@@ -67,6 +75,28 @@ function verify({ head = [], json, ...options }: VerifyOptions): Promise<void> {
     );
     if (faults.length > 0) process.exitCode = 1;
   });
+}
+
+interface ExportOptions extends CommonOptions {
+  readonly after?: string;
+}
+
+/** The oldest first; whoever goes on behind the last id has every entry once. */
+function exportAll({ after = "0", ...options }: ExportOptions): Promise<void> {
+  if (!/^\d{1,15}$/.test(after)) throw new StartError(`--after: ${after} is no id of an entry`);
+  return withRegistry(options, ({ database }) =>
+    pipeline(linesBehind(database.read, Number(after)), process.stdout, { end: false }),
+  );
+}
+
+async function* linesBehind(read: Reader, after: number): AsyncGenerator<string> {
+  for (let behind = after; ;) {
+    const rows = await entriesBehind(read, behind);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    yield rows.map((row) => `${JSON.stringify(shownEntry(row))}\n`).join("");
+    behind = last.id;
+  }
 }
 
 const usualLimit = 100;

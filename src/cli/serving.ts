@@ -6,7 +6,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
-import { auditSignIns } from "../features/audit/audit-sign-ins.ts";
+import { auditSignIns, auditTokens } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
 import { auditRefusals } from "../http/audit-refusals.ts";
@@ -90,7 +90,7 @@ function openNotes(database: Database, { log, metrics }: Operation): NoteQueue {
 
 function audited(access: Access, database: Database, notes: NoteQueue): Access {
   const verifyPassword = auditSignIns(access.verifyPassword, database, notes);
-  return { ...access, verifyPassword, identify: access.identifyBy(verifyPassword) };
+  return { ...access, verifyPassword, identify: auditTokens(access.identifyBy(verifyPassword), notes) };
 }
 
 /** What the server cannot do its work without. */

@@ -1,6 +1,10 @@
 import { parseAccountName } from "../../access/account-name.ts";
 import { findAccountByName } from "../../access/accounts.ts";
 import type { Credentials, VerifyPassword } from "../../access/credentials.ts";
+import { envelopeOf } from "../../access/envelope.ts";
+import type { Identify } from "../../access/identify.ts";
+import { anonymous } from "../../access/principal.ts";
+import { tokenPrefixOf } from "../../access/tokens/token-prefixes.ts";
 import type { Database } from "../../platform/database/database.ts";
 import type { NoteQueue } from "./note-queue.ts";
 
@@ -37,6 +41,25 @@ export const auditSignIns =
       void knownName(database, credentials).then(refused, () => refused());
     }
     return verified;
+  };
+
+/** The same of those who show a personal token or a robot's secret in place of a password. */
+export const auditTokens =
+  (identify: Identify, queue: Pick<NoteQueue, "add">): Identify =>
+  async (shown) => {
+    const identified = await identify(shown);
+    if (tokenPrefixOf(shown.password) === undefined) return identified;
+    const { remoteAddress } = shown;
+    if (identified.kind === "caller") {
+      const by = envelopeOf({ ...identified.caller, remoteAddress });
+      const source = `sign-in ${by.actor.tokenId ?? by.actor.id} ${remoteAddress}`;
+      queue.add({ action: "sign-in", outcome: "done", by, source, windowMs: acceptedWindowMs });
+    } else {
+      const by = envelopeOf({ ...anonymous, remoteAddress });
+      const source = `token-refused secret ${remoteAddress}`;
+      queue.add({ action: "token-refused", outcome: "refused", by, source, windowMs: refusedWindowMs });
+    }
+    return identified;
   };
 
 /** What people type into the name field by mistake is often their password: a name is kept where somebody has it. */
