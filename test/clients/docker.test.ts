@@ -69,20 +69,6 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
     await seen.from(engine);
   });
 
-  test("logs in as a robot, and pushes where that may alone", async () => {
-    const robot = await makeRobot(fixture, "robots");
-    const own = ["--config", join(fixture.folder, "robot")];
-    const login = [...own, "login", "--username", robot.name, "--password-stdin", host];
-    expect((await docker(login, { input: robot.secret })).stdout).toContain("Login Succeeded");
-    for (const name of ["robots/busybox:1", "team/robot:1"]) {
-      await docker(["tag", "berth.test/busybox:1", `${host}/${name}`]);
-    }
-    await docker([...own, "push", `${host}/robots/busybox:1`]);
-    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBeString();
-    expect(await refused([...own, "push", `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
-    await docker([...own, "logout", host]);
-  });
-
   test("pushes, pulls and runs an image", async () => {
     const seen = watch(fixture.server);
     const reference = `${host}/team/debian:1`;
@@ -154,6 +140,20 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
     expect(await refused(["pull", reference])).toMatch(/manifest unknown|not found/i);
     await seen.from(engine);
     await docker(["pull", `${host}/team/debian:1`]);
+  });
+
+  test("logs in as a robot, and pushes where that may alone", async () => {
+    const robot = await makeRobot(fixture, "robots");
+    const own = ["--config", join(fixture.folder, "robot")];
+    const login = [...own, "login", "--username", robot.name, "--password-stdin", host];
+    expect((await docker(login, { input: robot.secret })).stdout).toContain("Login Succeeded");
+    for (const name of ["robots/busybox:1", "team/robot:1"]) {
+      await docker(["tag", "berth.test/busybox:1", `${host}/${name}`]);
+    }
+    await docker([...own, "push", `${host}/robots/busybox:1`]);
+    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBeString();
+    expect(await refused([...own, "push", `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
+    await docker([...own, "logout", host]);
   });
 
   test("logs out: the public namespace stays readable, all else is refused", async () => {

@@ -59,19 +59,6 @@ describeClient("podman", ["root", "podman", "runc", "dpkg", "/bin/busybox"], () 
     await seen.from(client);
   });
 
-  test("logs in as a robot, and pushes where that may alone", async () => {
-    const robot = await makeRobot(fixture, "robots");
-    const file = ["--authfile", join(fixture.folder, "robot.json")];
-    const login = ["login", plain, ...file, "--username", robot.name, "--password-stdin", host];
-    const { stdout } = await podman.run(login, { input: robot.secret });
-    expect(stdout).toContain("Login Succeeded!");
-    const pushed = ["push", plain, ...file, "berth.test/debian:1"];
-    await podman.run([...pushed, `${host}/robots/debian:1`]);
-    expect(await digestOf(fixture.server, "robots/debian", "1")).toBeString();
-    expect(await podman.refused([...pushed, `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
-    await podman.run(["logout", ...file, host]);
-  });
-
   test("pushes, pulls and runs an image", async () => {
     const seen = watch(fixture.server);
     await push("berth.test/debian:1", "team/debian:1");
@@ -141,6 +128,19 @@ describeClient("podman", ["root", "podman", "runc", "dpkg", "/bin/busybox"], () 
     expect(reply.status).toBe(202);
     expect(await podman.refused(["pull", plain, `${host}/team/gone:1`])).toMatch(/manifest unknown/i);
     await seen.from(client);
+  });
+
+  test("logs in as a robot, and pushes where that may alone", async () => {
+    const robot = await makeRobot(fixture, "robots");
+    const file = ["--authfile", join(fixture.folder, "robot.json")];
+    const login = ["login", plain, ...file, "--username", robot.name, "--password-stdin", host];
+    const { stdout } = await podman.run(login, { input: robot.secret });
+    expect(stdout).toContain("Login Succeeded!");
+    const pushed = ["push", plain, ...file, "berth.test/debian:1"];
+    await podman.run([...pushed, `${host}/robots/debian:1`]);
+    expect(await digestOf(fixture.server, "robots/debian", "1")).toBeString();
+    expect(await podman.refused([...pushed, `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
+    await podman.run(["logout", ...file, host]);
   });
 
   test("logs out: the public namespace stays readable, all else is refused", async () => {

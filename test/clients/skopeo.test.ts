@@ -76,21 +76,6 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     expect(await readFile(join(bundle, "rootfs/greeting.txt"), "utf8")).toBe(`${busyboxGreeting}\n`);
   });
 
-  test("logs in as a robot, and pushes where that may alone", async () => {
-    const robot = await makeRobot(fixture, "robots");
-    const seen = watch(fixture.server);
-    const file = ["--authfile", join(fixture.folder, "robot.json")];
-    const login = ["login", "--tls-verify=false", ...file, "--username", robot.name, "--password-stdin", host];
-    const { stdout } = await skopeo.run(login, { input: robot.secret });
-    expect(stdout).toContain("Login Succeeded!");
-    const copy = ["copy", ...file, plainTarget, `oci:${busybox.folder}:${busybox.tag}`];
-    await skopeo.run([...copy, `docker://${host}/robots/busybox:1`]);
-    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBe(busybox.image.digest);
-    expect(await skopeo.refused([...copy, `docker://${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
-    await skopeo.run(["logout", ...file, host]);
-    await seen.from(client);
-  });
-
   test("mounts layers from the repository that it copies from", async () => {
     await push(debian, "team/debian:1");
     const seen = watch(fixture.server);
@@ -140,6 +125,21 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     expect(await skopeo.refused(inspect)).toMatch(/manifest unknown/i);
     const requests = await seen.from(client);
     expect(count(requests, { method: "DELETE", path: /^\/v2\/team\/many\/manifests\/sha256:/, status: 202 })).toBe(1);
+  });
+
+  test("logs in as a robot, and pushes where that may alone", async () => {
+    const robot = await makeRobot(fixture, "robots");
+    const seen = watch(fixture.server);
+    const file = ["--authfile", join(fixture.folder, "robot.json")];
+    const login = ["login", "--tls-verify=false", ...file, "--username", robot.name, "--password-stdin", host];
+    const { stdout } = await skopeo.run(login, { input: robot.secret });
+    expect(stdout).toContain("Login Succeeded!");
+    const copy = ["copy", ...file, plainTarget, `oci:${busybox.folder}:${busybox.tag}`];
+    await skopeo.run([...copy, `docker://${host}/robots/busybox:1`]);
+    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBe(busybox.image.digest);
+    expect(await skopeo.refused([...copy, `docker://${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
+    await skopeo.run(["logout", ...file, host]);
+    await seen.from(client);
   });
 
   test("logs out: the public namespace stays readable, all else is refused", async () => {
