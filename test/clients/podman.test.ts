@@ -136,9 +136,9 @@ describeClient("podman", ["root", "podman", "runc", "dpkg", "/bin/busybox"], () 
     const login = ["login", plain, ...file, "--username", robot.name, "--password-stdin", host];
     const { stdout } = await podman.run(login, { input: robot.secret });
     expect(stdout).toContain("Login Succeeded!");
-    const pushed = ["push", plain, ...file, "berth.test/debian:1"];
-    await podman.run([...pushed, `${host}/robots/debian:1`]);
-    expect(await digestOf(fixture.server, "robots/debian", "1")).toBeString();
+    const pushed = ["push", plain, ...file, "berth.test/busybox:1"];
+    await podman.run([...pushed, `${host}/robots/busybox:1`]);
+    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBeString();
     expect(await podman.refused([...pushed, `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
     await podman.run(["logout", ...file, host]);
   });
