@@ -5,6 +5,7 @@ import { archiveLayout, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, debianOutput, otherArchitecture } from "./images/make.ts";
 import { makeBusyboxImage, makeDebianImage, makeForeignImage, makeLargeImage } from "./images/make.ts";
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
+import { makeRobot } from "./robot.ts";
 import { attempt, type Outcome, run, type RunOptions, runRefused } from "./run.ts";
 import { describeClient } from "./tools.ts";
 
@@ -66,6 +67,20 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
     const { stdout } = await docker(login, { input: fixture.server.admin.password });
     expect(stdout).toContain("Login Succeeded");
     await seen.from(engine);
+  });
+
+  test("logs in as a robot, and pushes where that may alone", async () => {
+    const robot = await makeRobot(fixture, "robots");
+    const own = ["--config", join(fixture.folder, "robot")];
+    const login = [...own, "login", "--username", robot.name, "--password-stdin", host];
+    expect((await docker(login, { input: robot.secret })).stdout).toContain("Login Succeeded");
+    for (const name of ["robots/busybox:1", "team/robot:1"]) {
+      await docker(["tag", "berth.test/busybox:1", `${host}/${name}`]);
+    }
+    await docker([...own, "push", `${host}/robots/busybox:1`]);
+    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBeString();
+    expect(await refused([...own, "push", `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
+    await docker([...own, "logout", host]);
   });
 
   test("pushes, pulls and runs an image", async () => {

@@ -6,6 +6,7 @@ import { archiveLayout, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, debianOutput, makeBusyboxImage, makeDebianImage } from "./images/make.ts";
 import { hostArchitecture, makeForeignImage, makeLargeImage, otherArchitecture } from "./images/make.ts";
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
+import { makeRobot } from "./robot.ts";
 import { describeClient } from "./tools.ts";
 
 const client = /^(containers|libpod)\//;
@@ -56,6 +57,19 @@ describeClient("podman", ["root", "podman", "runc", "dpkg", "/bin/busybox"], () 
     const { stdout } = await podman.run(login, { input: fixture.server.admin.password });
     expect(stdout).toContain("Login Succeeded!");
     await seen.from(client);
+  });
+
+  test("logs in as a robot, and pushes where that may alone", async () => {
+    const robot = await makeRobot(fixture, "robots");
+    const file = ["--authfile", join(fixture.folder, "robot.json")];
+    const login = ["login", plain, ...file, "--username", robot.name, "--password-stdin", host];
+    const { stdout } = await podman.run(login, { input: robot.secret });
+    expect(stdout).toContain("Login Succeeded!");
+    const pushed = ["push", plain, ...file, "berth.test/debian:1"];
+    await podman.run([...pushed, `${host}/robots/debian:1`]);
+    expect(await digestOf(fixture.server, "robots/debian", "1")).toBeString();
+    expect(await podman.refused([...pushed, `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
+    await podman.run(["logout", ...file, host]);
   });
 
   test("pushes, pulls and runs an image", async () => {

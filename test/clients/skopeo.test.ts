@@ -7,6 +7,7 @@ import { blobPath, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, makeBusyboxImage, makeDebianImage } from "./images/make.ts";
 import { makeLargeImage, makeMultiPlatformIndex } from "./images/make.ts";
 import { count, digestOf, expectMounts, watch } from "./request-log.ts";
+import { makeRobot } from "./robot.ts";
 import { run } from "./run.ts";
 import { describeClient } from "./tools.ts";
 
@@ -73,6 +74,21 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     const bundle = join(fixture.folder, "bundle");
     await run(["umoci", "unpack", "--image", `${folder}:pulled`, bundle]);
     expect(await readFile(join(bundle, "rootfs/greeting.txt"), "utf8")).toBe(`${busyboxGreeting}\n`);
+  });
+
+  test("logs in as a robot, and pushes where that may alone", async () => {
+    const robot = await makeRobot(fixture, "robots");
+    const seen = watch(fixture.server);
+    const file = ["--authfile", join(fixture.folder, "robot.json")];
+    const login = ["login", "--tls-verify=false", ...file, "--username", robot.name, "--password-stdin", host];
+    const { stdout } = await skopeo.run(login, { input: robot.secret });
+    expect(stdout).toContain("Login Succeeded!");
+    const copy = ["copy", ...file, plainTarget, `oci:${busybox.folder}:${busybox.tag}`];
+    await skopeo.run([...copy, `docker://${host}/robots/busybox:1`]);
+    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBe(busybox.image.digest);
+    expect(await skopeo.refused([...copy, `docker://${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
+    await skopeo.run(["logout", ...file, host]);
+    await seen.from(client);
   });
 
   test("mounts layers from the repository that it copies from", async () => {
