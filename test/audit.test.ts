@@ -1,4 +1,5 @@
 import { describe, expect, it } from "bun:test";
+import { userInfo } from "node:os";
 import { resolve } from "node:path";
 import { type Api, freshName, password, problemIn, useApi } from "./api/checked-api.ts";
 import { pushBlob } from "./protocol/content.ts";
@@ -159,9 +160,10 @@ describe("berth audit", () => {
     const run = (args: readonly string[], input = ""): string =>
       Bun.spawnSync([berth, ...args, "--data", data], { env, stdin: Buffer.from(input) }).stdout.toString();
     run(["user", "create", name], `${password}\n`);
-    const entry = await waitFor("action=account-created&limit=1");
+    const { username } = userInfo();
+    const entry = await waitFor(`action=account-created&limit=1&actor=${username}`);
     expect(entry).toMatchObject({ actor: { kind: "operator" }, target: name });
-    const listed = run(["audit", "list", "--action", "account-created", "--limit", "1", "--json"]);
+    const listed = run(["audit", "list", "--action", "account-created", "--actor", username, "--json"]);
     expect(JSON.parse(listed)).toEqual(entry);
     expect(run(["audit", "list", "--limit", "1"]).split("\n")).toHaveLength(2);
   });
