@@ -139,9 +139,11 @@ async function openAccessOf(
   const now = Date.now;
   const dataFolder = config.data;
   const { idleSeconds, longestSeconds } = config.access.sessions;
-  const refused = metrics.counter("berth_access_tokens_refused_total", "Personal tokens and robot secrets.", [
-    "reason",
-  ]);
+  const refused = metrics.counter(
+    "berth_access_tokens_refused_total",
+    "Personal tokens and those of robots that were no good.",
+    ["reason"],
+  );
   const access = await openAccess({
     database,
     passwords,

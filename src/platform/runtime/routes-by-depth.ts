@@ -1,8 +1,8 @@
 /**
- * More than anybody's names have: they may have 128 components, but routes for as many would take 23 ms of every start,
- * and these take four.
+ * More than anybody's names have. They may have 128 components, but routes for as many would take 23 ms of every start, and
+ * these take 12. With fewer Bun closes the connection on a method that it does not know, where it answers as to a GET.
  */
-const deepest = 48;
+const deepest = 100;
 
 /**
  * Bun resolves dot segments (`..`, `%2e%2e`) before anyone sees the path, but matches routes against the path as it was

@@ -41,14 +41,18 @@ export const writeNew = (path: string, bytes: Uint8Array, mode: number): Promise
   writeFile(path, bytes, { flag: durablyNew, mode });
 
 /** With these no byte was taken that could have been lost. */
-const refusals: ReadonlySet<unknown> = new Set("EEXIST ENOENT EACCES EROFS EMFILE ENFILE ENOSPC EDQUOT".split(" "));
+const refusals: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT"]);
+
+/** Bun names the call that failed: a file that could not be opened was never written to. */
+const isRefusal = (error: Error & { readonly code: unknown }): boolean =>
+  refusals.has(error.code) || ("syscall" in error && error.syscall === "open");
 
 /** What a write was refused for; one that failed otherwise fails. */
 export async function refusalOf(writing: Promise<void>): Promise<(Error & { readonly code: unknown }) | undefined> {
   try {
     await writing;
   } catch (error) {
-    if (error instanceof Error && "code" in error && refusals.has(error.code)) return error;
+    if (error instanceof Error && "code" in error && isRefusal(error)) return error;
     throw error;
   }
   return undefined;
