@@ -47,6 +47,8 @@ async function run({ config, warnings }: Settings): Promise<void> {
 
 /** What a database that answers takes to be closed, many times over. */
 const closeMs = 1500;
+/** What the audit log still has to take down; a disk that does not answer is no reason to stay. */
+const notesMs = 2000;
 
 async function serveAlone(config: Config, log: Log): Promise<never> {
   const operation = await openOperation(config, log);
@@ -86,7 +88,7 @@ async function serveAlone(config: Config, log: Log): Promise<never> {
   if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
   await flushTraces(operation.tracer, drainUntil);
   // The database has to be closed in time too: the end of a process waits for what is open in it.
-  await serving.flushNotes();
+  await serving.flushNotes(Math.min(notesMs, Math.max(0, remainingMs() - closeMs)));
   await background.flush(Math.max(0, remainingMs() - closeMs));
   await registry.database.close();
   lock.release();

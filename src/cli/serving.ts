@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { ensureFirstAdministrator } from "../access/first-administrator.ts";
@@ -44,8 +45,8 @@ export interface Serving {
   readonly registry: Registry;
   readonly handle: Handle;
   readonly sources: Sources;
-  /** What is still in memory of the audit log, and of the use of tokens. */
-  readonly flushNotes: () => Promise<void>;
+  /** Writes what is still in memory of the audit log and of the use of tokens, as far as it goes in that time. */
+  readonly flushNotes: (limitMs: number) => Promise<void>;
 }
 
 /** What serves in one process and what several processes have in common. */
@@ -71,9 +72,9 @@ export async function openServing(config: Config, opened: Registry, around: Arou
     registry,
     handle: entranceOf(config, { registry, access, secret, passwords, operation, notes }),
     sources,
-    async flushNotes() {
-      await notes?.flush(true);
-      await access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
+    async flushNotes(limitMs) {
+      const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
+      await Promise.race([Promise.all([notes?.flush(true), uses]), sleep(limitMs, undefined, { ref: false })]);
     },
   };
 }

@@ -102,7 +102,7 @@ async function work(channel: Channel, { config, name, id, port, isFirst }: Worke
       const [cutOff] = await Promise.all([server.stop(drainMs), ...ends.map((end) => end(drainMs))]);
       if (cutOff > 0) log.warn("requests cut off", { requests: cutOff });
       await flushTraces(operation.tracer, drainUntil);
-      await serving.flushNotes();
+      await serving.flushNotes(flushMs);
       await background?.flush(flushMs);
       await registry.database.close();
       lock.release();
