@@ -99,7 +99,7 @@ function protectionOf({ protections }: Rights, { verb, subject, tag }: Question)
 const byRank = (a: Held, b: Held): number => b.role.rank - a.role.rank;
 
 /** Grants that are not in force, or will not be, may come to count with another address or lose with time. */
-function dependsOn(giving: readonly Held[], { now }: Circumstances): { readonly dependsOn?: DependsOn } {
+export function dependsOn(giving: readonly Held[], { now }: Circumstances): { readonly dependsOn?: DependsOn } {
   const ends = giving.flatMap(({ until }) => (until !== undefined && until > now ? until : []));
   const address = giving.some(({ networks }) => networks !== undefined);
   if (ends.length === 0 && !address) return {};

@@ -1,4 +1,5 @@
-import type { Database, Writer } from "../platform/database/database.ts";
+import type { Database } from "../platform/database/database.ts";
+import { dropOldest } from "../platform/database/drop-oldest.ts";
 import { type Account, findAccountById } from "./accounts.ts";
 import { hashOfToken, makeOpaqueToken, matchesHash, parseOpaqueToken } from "./opaque-token.ts";
 
@@ -52,7 +53,7 @@ export function createRefreshTokens({ database, service, now }: RefreshTokensDep
       await database.write(async (tx) => {
         await tx.deleteFrom("refresh_tokens").where("expires_at", "<=", createdAt).execute();
         await tx.insertInto("refresh_tokens").values(row).execute();
-        await dropOldest(tx, account.id);
+        await dropOldest(tx, { table: "refresh_tokens", column: "account_id", value: account.id, most: mostOfAccount });
       });
       return token.text;
     },
@@ -75,20 +76,4 @@ export function createRefreshTokens({ database, service, now }: RefreshTokensDep
       await database.write((tx) => tx.deleteFrom("refresh_tokens").where("account_id", "=", accountId).execute());
     },
   };
-}
-
-async function dropOldest(tx: Writer, accountId: string): Promise<void> {
-  await tx
-    .deleteFrom("refresh_tokens")
-    .where("account_id", "=", accountId)
-    .where("id", "not in", (eb) =>
-      eb
-        .selectFrom("refresh_tokens")
-        .select("id")
-        .where("account_id", "=", accountId)
-        .orderBy("created_at", "desc")
-        .orderBy("id", "desc")
-        .limit(mostOfAccount),
-    )
-    .execute();
 }

@@ -3,8 +3,8 @@ import type { Database, Dialect, Tables } from "../platform/database/database.ts
 import type { Visible } from "../registry/repositories.ts";
 import { untilRightsChange } from "./access-revision.ts";
 import { type AuthorizeDeps, isCatalogGrant } from "./authorize.ts";
-import type { DependsOn } from "./decide.ts";
-import { type Circumstances, holdsNow } from "./held.ts";
+import { dependsOn, type DependsOn } from "./decide.ts";
+import { holdsNow } from "./held.ts";
 import type { Caller, Principal } from "./principal.ts";
 import { loadReach, type NameRange, rangeOfPattern, type Reached } from "./reach.ts";
 
@@ -36,7 +36,10 @@ export function visibilities(deps: AuthorizeDeps): Visibilities {
         reached.filter(({ held }) => holdsNow(held, circumstances)),
         { principal, dialect: database.dialect },
       ),
-      ...dependsOn(reached, circumstances),
+      ...dependsOn(
+        reached.map(({ held }) => held),
+        circumstances,
+      ),
     };
   };
   const visibleTo = async (caller: Caller): Promise<Seen> => {
@@ -61,13 +64,6 @@ function rememberedReach({ database, revision }: AuthorizeDeps): (principal: Pri
       const value = await loadReach(database, principal);
       return { value, size: 1 + value.length };
     });
-}
-
-function dependsOn(reached: readonly Reached[], { now }: Circumstances): { readonly dependsOn?: DependsOn } {
-  const ends = reached.flatMap(({ held: { until } }) => (until !== undefined && until > now ? until : []));
-  const address = reached.some(({ held }) => held.networks !== undefined);
-  if (ends.length === 0 && !address) return {};
-  return { dependsOn: { ...(address && { address }), ...(ends.length > 0 && { until: Math.min(...ends) }) } };
 }
 
 type Condition = (expression: ExpressionBuilder<Tables, "repositories">) => Expression<SqlBool>;

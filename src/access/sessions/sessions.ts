@@ -1,4 +1,5 @@
 import type { Database, Writer } from "../../platform/database/database.ts";
+import { dropOldest } from "../../platform/database/drop-oldest.ts";
 import { type Account, findAccountById } from "../accounts.ts";
 import { hashOfToken, makeOpaqueToken, matchesHash, parseOpaqueToken } from "../opaque-token.ts";
 
@@ -75,7 +76,7 @@ export function createSessions({ database, settings, now }: SessionsDeps): Sessi
       await database.write(async (tx) => {
         await tx.deleteFrom("sessions").where("expires_at", "<=", createdAt).execute();
         await tx.insertInto("sessions").values(row).execute();
-        await dropOldest(tx, account.id);
+        await dropOldest(tx, { table: "sessions", column: "account_id", value: account.id, most: mostOfAccount });
       });
       return { secret: token.text, expiresAt: row.expires_at };
     },
@@ -92,20 +93,4 @@ export function createSessions({ database, settings, now }: SessionsDeps): Sessi
       if (row !== undefined) await database.write((tx) => tx.deleteFrom("sessions").where("id", "=", row.id).execute());
     },
   };
-}
-
-async function dropOldest(tx: Writer, accountId: string): Promise<void> {
-  await tx
-    .deleteFrom("sessions")
-    .where("account_id", "=", accountId)
-    .where("id", "not in", (eb) =>
-      eb
-        .selectFrom("sessions")
-        .select("id")
-        .where("account_id", "=", accountId)
-        .orderBy("created_at", "desc")
-        .orderBy("id", "desc")
-        .limit(mostOfAccount),
-    )
-    .execute();
 }

@@ -2,6 +2,7 @@ import { createHash, type KeyObject } from "node:crypto";
 import { seal, unseal } from "../../access/sealed-text.ts";
 import { fail } from "../../oci/problem.ts";
 import type { Database, Writer } from "../../platform/database/database.ts";
+import { dropOldest } from "../../platform/database/drop-oldest.ts";
 
 /** A request to create something, as one that may come again. */
 export interface Keyed {
@@ -80,25 +81,13 @@ export function idempotentAnswers({ database, key, now }: IdempotentAnswersDeps)
         .onConflict((conflict) => conflict.column("id").doNothing())
         .executeTakeFirst();
       if (stored.numInsertedOrUpdatedRows !== 1n) return false;
-      await dropOldest(tx, principal);
+      await dropOldest(tx, {
+        table: "idempotent_answers",
+        column: "principal",
+        value: principal,
+        most: mostOfPrincipal,
+      });
       return true;
     },
   };
-}
-
-async function dropOldest(tx: Writer, principal: string): Promise<void> {
-  await tx
-    .deleteFrom("idempotent_answers")
-    .where("principal", "=", principal)
-    .where("id", "in", (eb) =>
-      eb
-        .selectFrom("idempotent_answers")
-        .select("id")
-        .where("principal", "=", principal)
-        .orderBy("created_at", "desc")
-        .orderBy("id", "desc")
-        .limit(mostOfPrincipal)
-        .offset(mostOfPrincipal),
-    )
-    .execute();
 }
