@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database } from "../../platform/database/database.ts";
 import type { Log } from "../../platform/telemetry/log.ts";
+import { type KnownSource, knownSources, type KnownSources, type Queued, spentOf } from "./known-sources.ts";
 import { addPulls, readPulls, type StoredCount } from "./stored-counts.ts";
 
 export interface Asked {
@@ -35,22 +36,10 @@ interface PullCountsDeps {
   readonly mostSources?: number;
 }
 
-/** What this process knows of one source. */
-interface Known {
-  /** Of all processes, as the database has it; `undefined` before it was asked. */
-  stored: number | undefined;
-  /** On its way there. */
-  sending: number;
-  /** Not on its way yet. */
-  own: number;
-  endsAt: number;
-}
-
 const writtenAfterMs = 5000;
 /** Nobody waits longer for the database; then each process counts for itself, for as long as it is left alone. */
 const waitMs = 1000;
 const leftAloneMs = 5000;
-const mostOfFlush = 1000;
 
 /**
  * How much of a limit one process gives away before it asks what the others have given: so many processes more than one
@@ -59,104 +48,116 @@ const mostOfFlush = 1000;
 export const shareOf = (limit: number): number => Math.max(1, Math.floor(limit / 20));
 
 export function pullCounts(deps: PullCountsDeps): PullCounts {
-  const { database, log, windowMs, now = () => performance.now(), mostSources = 20_000 } = deps;
-  const sources = new Map<string, Known>();
-  /** Those that have something for the database, or want something of it. */
-  const waiting = new Map<string, Known>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let flushing: Promise<void> | undefined;
-  let aloneUntil = 0;
+  const { windowMs, now = () => performance.now(), mostSources = 20_000 } = deps;
+  const sources = knownSources({ windowMs, now, most: mostSources });
+  const writer = countWriter({ ...deps, sources, now });
 
-  const knownOf = (source: string): Known => {
-    const known = sources.get(source) ?? waiting.get(source);
-    if (known !== undefined && known.endsAt > now()) return known;
-    const fresh: Known = { stored: undefined, sending: 0, own: 0, endsAt: now() + windowMs };
-    sources.delete(source);
-    sources.set(source, fresh);
-    waiting.delete(source);
-    const [oldest] = sources.size > mostSources ? sources.keys() : [];
-    if (oldest !== undefined) sources.delete(oldest);
-    return fresh;
+  const mustWait = (known: KnownSource, { limit, counts }: Asked): boolean => {
+    if (writer.isLeftAlone()) return false;
+    if (known.stored === undefined) return true;
+    return counts && spentOf(known) < limit && known.sending + known.own >= shareOf(limit);
   };
-  const mustWait = ({ stored, sending, own }: Known, { limit, counts }: Asked): boolean => {
-    if (stored === undefined) return now() >= aloneUntil;
-    const isOver = stored + sending + own >= limit;
-    return counts && !isOver && sending + own >= shareOf(limit) && now() >= aloneUntil;
-  };
-  const decide = (source: string, known: Known, { limit, counts }: Asked): Taken => {
-    const before = (known.stored ?? 0) + known.sending + known.own;
-    const isAllowed = before < limit;
+  const decide = (source: string, known: KnownSource, { limit, counts }: Asked): Taken => {
+    const isAllowed = spentOf(known) < limit;
     if (isAllowed && counts) {
       known.own += 1;
-      waiting.set(source, known);
-      timer ??= setTimeout(() => void flush(), writtenAfterMs).unref();
+      sources.queue(source, known);
+      writer.schedule();
     }
-    const spent = isAllowed && counts ? before + 1 : before;
-    return { isAllowed, remaining: Math.max(0, limit - spent), restMs: Math.max(0, known.endsAt - now()) };
+    return {
+      isAllowed,
+      remaining: Math.max(0, limit - spentOf(known)),
+      restMs: Math.max(0, known.endsAt - now()),
+    };
   };
+  const takeSettled = async (source: string, asked: Asked): Promise<Taken> => {
+    for (;;) {
+      const known = sources.of(source);
+      if (!mustWait(known, asked)) return decide(source, known, asked);
+      sources.queue(source, known);
+      await writer.soon();
+    }
+  };
+  return {
+    take(source, asked) {
+      const known = sources.of(source);
+      return mustWait(known, asked) ? takeSettled(source, asked) : decide(source, known, asked);
+    },
+    flush: writer.flush,
+    size: sources.size,
+  };
+}
 
+interface CountWriter {
+  /** Writes in a few seconds. */
+  schedule(): void;
+  /** Resolves when something was written, or nobody is to wait for it any longer. */
+  soon(): Promise<void>;
+  /** Whether the database has failed a moment ago. */
+  isLeftAlone(): boolean;
+  flush(): Promise<void>;
+}
+
+type WriterDeps = PullCountsDeps & { readonly sources: KnownSources; readonly now: () => number };
+
+/** Adds what was counted to the database, and learns what the others have counted; one at a time. */
+function countWriter({ database, log, windowMs, sources, now }: WriterDeps): CountWriter {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let writing: Promise<void> | undefined;
+  let aloneUntil = -Infinity;
+  const isLeftAlone = (): boolean => now() < aloneUntil;
+  const schedule = (): void => {
+    timer ??= setTimeout(() => void begin(), writtenAfterMs).unref();
+  };
   const write = async (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
-    const some = [...waiting].slice(0, mostOfFlush);
-    for (const [source, known] of some) {
-      waiting.delete(source);
+    const some = sources.takeQueued();
+    for (const [, known] of some) {
       known.sending = known.own;
       known.own = 0;
     }
     try {
       const told = await settle(database, some, windowMs);
-      for (const [source, known] of some) learn(known, told.get(source), now() + windowMs);
+      for (const [source, known] of some) learn(known, told.get(source) ?? { pulls: 0, restMs: windowMs });
     } catch (error) {
       for (const [source, known] of some) {
         known.own += known.sending;
         known.sending = 0;
-        waiting.set(source, known);
+        sources.queue(source, known);
       }
-      if (now() >= aloneUntil) log.error("pull counts not written", error);
+      if (!isLeftAlone()) log.error("pull counts not written", error);
       aloneUntil = now() + leftAloneMs;
     }
-    function learn(known: Known, stored: StoredCount | undefined, otherwise: number): void {
-      known.stored = stored?.pulls ?? 0;
-      known.sending = 0;
-      known.endsAt = stored === undefined ? otherwise : now() + stored.restMs;
-    }
-    if (waiting.size > 0) timer ??= setTimeout(() => void flush(), writtenAfterMs).unref();
+    if (sources.hasQueued()) schedule();
   };
-  const flush = (): Promise<void> => (flushing ??= write().finally(() => (flushing = undefined)));
-
-  const takeSettled = async (source: string, asked: Asked): Promise<Taken> => {
-    for (;;) {
-      const known = knownOf(source);
-      if (!mustWait(known, asked)) return decide(source, known, asked);
-      waiting.set(source, known);
-      const isLate = await Promise.race([flush(), sleep(waitMs, true, { ref: false })]);
-      if (isLate === true) aloneUntil = now() + leftAloneMs;
-    }
+  const learn = (known: KnownSource, { pulls, restMs }: StoredCount): void => {
+    known.stored = pulls;
+    known.sending = 0;
+    known.endsAt = now() + restMs;
   };
+  const begin = (): Promise<void> => (writing ??= write().finally(() => (writing = undefined)));
   return {
-    take(source, asked) {
-      const known = knownOf(source);
-      return mustWait(known, asked) ? takeSettled(source, asked) : decide(source, known, asked);
+    schedule,
+    isLeftAlone,
+    async soon() {
+      const isLate = await Promise.race([begin(), sleep(waitMs, true, { ref: false })]);
+      if (isLate === true) aloneUntil = now() + leftAloneMs;
     },
     async flush() {
-      while (waiting.size > 0 && now() >= aloneUntil) await flush();
+      while (sources.hasQueued() && !isLeftAlone()) await begin();
     },
-    size: () => sources.size,
   };
 }
 
-/** Adds what was counted, and reads where nothing was. */
+/** Adds what was counted, and reads where nothing was: first, so that nothing is added twice where one of them fails. */
 async function settle(
   database: Database,
-  some: readonly (readonly [source: string, known: Known])[],
+  some: readonly Queued[],
   windowMs: number,
 ): Promise<ReadonlyMap<string, StoredCount>> {
   const added = some.flatMap(([source, { sending }]) => (sending > 0 ? [{ source, pulls: sending }] : []));
   const asked = some.flatMap(([source, { sending }]) => (sending > 0 ? [] : [source]));
-  const [told, read] = await Promise.all([
-    addPulls(database, added, windowMs),
-    readPulls(database, asked, windowMs),
-  ]);
-  return new Map([...told, ...read]);
+  const read = await readPulls(database, asked, windowMs);
+  return new Map([...read, ...(await addPulls(database, added, windowMs))]);
 }

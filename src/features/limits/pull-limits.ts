@@ -36,7 +36,9 @@ const mostNetworks = 10_000;
 
 export function pullLimits(settings: PullLimitSettings, counts: Pick<PullCounts, "take">): PullLimits {
   const { windowSeconds, account, robot } = settings;
-  const ofMembers = new Map((settings.plans ?? []).flatMap(({ pulls, members }) => members.map((name) => [name, pulls])));
+  const ofMembers = new Map(
+    (settings.plans ?? []).flatMap(({ pulls, members }) => members.map((name) => [name, pulls] as const)),
+  );
   const networks = new Map<string, string>();
   const networkOfAddress = (address: string): string => {
     const known = networks.get(address);
