@@ -60,7 +60,7 @@ const toStored = ({ source, pulls, rest_ms }: Counted & { readonly rest_ms: numb
 ];
 
 const restOf = (now: RawBuilder<number>, windowMs: number): RawBuilder<number> =>
-  sql<number>`pull_counts.started_at + ${windowMs} - ${now}`;
+  sql<number>`started_at + ${windowMs} - ${now}`;
 
 /** Those of which the window is not over. */
 export async function readPulls(
@@ -75,7 +75,7 @@ export async function readPulls(
       .selectFrom("pull_counts")
       .select(["source", "pulls", restOf(now, windowMs).as("rest_ms")])
       .where("source", "in", some)
-      .where(({ between }) => between(now, sql.ref("started_at"), sql`started_at + ${windowMs} - 1`))
+      .where(sql<boolean>`${now} between started_at and started_at + ${windowMs} - 1`)
       .execute();
     stored.push(...rows.map(toStored));
   }
