@@ -8,6 +8,7 @@ import { journalJobs } from "../features/journal/journal-jobs.ts";
 import { pullLimitsJob } from "../features/limits/limits-job.ts";
 import { readState } from "../features/journal/journal-state.ts";
 import { segmentWriter } from "../features/journal/write-segments.ts";
+import { usageJob } from "../features/usage/usage-job.ts";
 import { sweepFinished, sweepUploads } from "../features/maintenance/sweep-uploads.ts";
 import type { Config } from "../platform/config/schema.ts";
 import type { Database } from "../platform/database/database.ts";
@@ -43,6 +44,7 @@ export function startBackground(
     ...journalJobs(journal, segments),
     ...(config.audit.enabled ? auditJobs(database, auditSettings(config)) : []),
     ...(wantsPullLimits(config) ? [pullLimitsJob(database, config.pullLimits.windowSeconds * 1000)] : []),
+    usageJob(database, config.usage.keepDays),
     sourcesJob(sources, config),
   ];
   measureJobs(database, jobs, metrics);

@@ -28,6 +28,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   team: async () => (await import("./team.ts")).addTeam,
   tls: async () => (await import("./tls.ts")).addTls,
   token: async () => (await import("./token.ts")).addToken,
+  usage: async () => (await import("./usage.ts")).addUsage,
   user: async () => (await import("./user.ts")).addUser,
   version: async () => (await import("./version.ts")).addVersion,
   worker: async () => (await import("./worker.ts")).addWorker,

@@ -4,6 +4,7 @@ import { visibilityOfNew } from "../access/rights.ts";
 import { apiMigrations } from "../http/api/migrations.ts";
 import { auditMigrations } from "../features/audit/migrations.ts";
 import { descriptionMigrations } from "../features/descriptions/migrations.ts";
+import { usageMigrations } from "../features/usage/migrations.ts";
 import { limitMigrations } from "../features/limits/migrations.ts";
 import { journalMigrations } from "../features/journal/migrations.ts";
 import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem-blob-store.ts";
@@ -43,6 +44,7 @@ export async function openRegistry(config: Config, process: string = crypto.rand
       accessMigrations,
       journalMigrations,
       limitMigrations,
+      usageMigrations,
       auditMigrations,
       descriptionMigrations,
       apiMigrations,

@@ -10,11 +10,13 @@ import type { Sources } from "../access/sources/sources.ts";
 import { auditSignIns, auditTokens } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
+import { type UsageCounts, usageCounts } from "../features/usage/usage-counts.ts";
 import { auditRefusals } from "../http/audit-refusals.ts";
 import { authenticator } from "../http/authenticate.ts";
 import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
 import { entrance, type Site } from "../http/entrance.ts";
+import { noteUsage } from "../http/note-usage.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
@@ -46,7 +48,7 @@ export interface Serving {
   readonly registry: Registry;
   readonly handle: Handle;
   readonly sources: Sources;
-  /** Writes what is still in memory of the audit log, the use of tokens and pulls, as far as it goes in that time. */
+  /** Writes what is still in memory of what was noted and counted, as far as it goes in that time. */
   readonly flushNotes: (limitMs: number) => Promise<void>;
 }
 
@@ -69,14 +71,15 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const notes = config.audit.enabled ? openNotes(registry.database, operation) : undefined;
   const whole = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   const access = notes === undefined ? whole : audited(whole, registry.database, notes);
+  const usage = config.usage.enabled ? openUsage(registry.database, operation) : undefined;
   const limits = await openPullLimits(config, registry.database, operation);
   return {
     registry,
-    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes, limits }),
+    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes, limits, usage }),
     sources,
     async flushNotes(limitMs) {
       const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
-      await Promise.race([Promise.all([notes?.flush(true), limits?.flush(), uses]), sleep(limitMs, undefined, { ref: false })]);
+      await Promise.race([Promise.all([notes?.flush(true), limits?.flush(), usage?.flush(), uses]), sleep(limitMs, undefined, { ref: false })]);
     },
   };
 }
@@ -89,6 +92,12 @@ function openNotes(database: Database, { log, metrics }: Operation): NoteQueue {
     notes.dropped,
   );
   return notes;
+}
+
+function openUsage(database: Database, { log, metrics }: Operation): UsageCounts {
+  const usage = usageCounts({ database, log });
+  metrics.total("berth_usage_dropped_total", "Requests that the usage had no room for.", usage.dropped);
+  return usage;
 }
 
 function audited(access: Access, database: Database, notes: NoteQueue): Access {
@@ -188,13 +197,14 @@ interface Parts extends Checks {
   /** Absent where nothing is remembered. */
   readonly notes: NoteQueue | undefined;
   readonly limits: OpenPullLimits | undefined;
+  readonly usage: UsageCounts | undefined;
   readonly registry: Registry;
   readonly access: Access;
   readonly operation: Operation;
 }
 
 function entranceOf(config: Config, parts: Parts): Handle {
-  const { registry, access, operation, notes, limits } = parts;
+  const { registry, access, operation, notes, limits, usage } = parts;
   const { http } = config;
   const deletesEnabled = config.delete.enabled;
   const { log, metrics, site, trustProxies, tracer } = operation;
@@ -204,6 +214,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
     trustProxies,
     tracer,
     onRefused: notes && auditRefusals(notes),
+    onEnded: usage && noteUsage(usage),
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [
       distribution({

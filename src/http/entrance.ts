@@ -6,6 +6,7 @@ import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import type { OnRefused } from "./audit-refusals.ts";
 import { type Challenger, parseHost } from "./challenge.ts";
+import type { OnEnded } from "./note-usage.ts";
 import { errorsReply, problemReply, tellProblems, type Told } from "./problem-reply.ts";
 import { asked, type RequestNotes, requestLine, requestSpan } from "./request-record.ts";
 import type { TrustProxies } from "./trusted-proxies.ts";
@@ -17,6 +18,7 @@ export interface EntranceDeps {
   readonly trustProxies: TrustProxies;
   readonly tracer: Tracer | undefined;
   readonly onRefused?: OnRefused | undefined;
+  readonly onEnded?: OnEnded | undefined;
   /** Asked in turn; the first that knows the path answers. */
   readonly sites: readonly Site[];
 }
@@ -45,6 +47,7 @@ export function entrance(deps: EntranceDeps): Handle {
       const { method } = request;
       const traceId = span?.traceId;
       deps.metrics.request({ handler: notes.handler ?? "none", method, status, seconds: durationMs / 1000 });
+      deps.onEnded?.(request, notes, reply);
       deps.log.info("request", () => requestLine(request, notes, { status, durationMs, traceId }));
       if (reply.repeats !== true) noticeForwarding(request);
       span?.end(requestSpan(request, notes, status));

@@ -116,7 +116,9 @@ function checker({ paths, components }: OpenApi): (method: string, path: string,
     if (operation === undefined) return;
     const response = operation.responses[String(answer.status)];
     if (response === undefined) throw new Error(`${what}: the OpenAPI file does not tell of this status`);
-    const schema = response.content?.["application/json"]?.schema;
+    const [type = "", { schema } = {}] = Object.entries(response.content ?? {})[0] ?? [];
+    if (type !== "") expect(answer.header("content-type"), what).toStartWith(type);
+    if (type !== "" && type !== "application/json") return;
     if (schema === undefined) expect(answer.text, what).toBe("");
     else validate(schema, answer.json(), what);
   };

@@ -10,6 +10,7 @@ export const incoming = (about: Partial<Incoming> = {}): Incoming => ({
   headers: new Map(),
   body: (async function* () {})(),
   bodyBytes: 0,
+  receivedBytes: () => 0,
   scheme: "http",
   remoteAddress: "192.0.2.1",
   requestId: "request-1",

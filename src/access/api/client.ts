@@ -72,7 +72,9 @@ function requestOf(
   };
 }
 
-function valueOf<C extends Contract>({ output }: C, text: string): Value<C> {
+function valueOf<C extends Contract>({ output, streams }: C, text: string): Value<C> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a contract that streams gives
+  if (streams !== undefined) return inOnePiece(text) as Value<C>;
   const schema: z.ZodType | undefined = output;
   const parsed = schema?.safeParse(parseJson(text));
   if (parsed !== undefined && !parsed.success) {
@@ -80,6 +82,10 @@ function valueOf<C extends Contract>({ output }: C, text: string): Value<C> {
   }
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it was parsed by this contract's schema
   return parsed?.data as Value<C>;
+}
+
+async function* inOnePiece(text: string): AsyncGenerator<string> {
+  yield text;
 }
 
 const unknown = { code: "UNKNOWN", requestId: "" };

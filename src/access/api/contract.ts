@@ -40,6 +40,8 @@ export interface Contract {
   readonly mostBodyBytes?: number;
   /** Absent: the answer is empty. What the value has beside it is not sent. */
   readonly output?: z.ZodType;
+  /** Text of this type in pieces, in place of an output: as much as there is, and never all of it in memory. */
+  readonly streams?: "text/csv" | "application/jsonl";
   /** Where that which was made is found; braces hold members of the output. An `Idempotency-Key` counts then. */
   readonly creates?: `/${string}`;
   /** The output has a `revision`, which is its ETag; a change says by `If-Match` which one it means. */
@@ -57,7 +59,11 @@ export type Params<C extends Contract> = OutputOfSchema<C["params"]>;
 export type Query<C extends Contract> = OutputOfSchema<C["query"]>;
 export type Body<C extends Contract> = OutputOfSchema<C["body"]>;
 /** What `run` gives, and what a client gets. */
-export type Value<C extends Contract> = C["output"] extends z.ZodType ? z.output<C["output"]> : undefined;
+export type Value<C extends Contract> = C["streams"] extends string
+  ? AsyncIterable<string>
+  : C["output"] extends z.ZodType
+    ? z.output<C["output"]>
+    : undefined;
 
 /** What a client gives. */
 export type Asked<C extends Contract> = {

@@ -69,14 +69,28 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
       drop: () => void cookies.push(endedCookie(request.scheme)),
     },
   });
+  if (contract.streams !== undefined) return streamReply(contract.streams, value);
   return replyOf(contract, encode(value), cookies.length === 0 ? {} : { "set-cookie": cookies });
 }
 
 /** Nothing that the contract does not name is sent, whatever the value has. */
 export const encoder =
-  ({ output }: Contract) =>
+  ({ output, streams }: Contract) =>
   (value: unknown): unknown =>
-    output?.parse(value, { jitless: true });
+    streams === undefined ? output?.parse(value, { jitless: true }) : value;
+
+/** Whoever asked may have gone before the first piece is read. */
+const streamReply = (type: string, value: unknown): Reply => ({
+  kind: "blob",
+  status: 200,
+  headers: { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store" },
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a contract that streams gives
+  body: { kind: "stream", chunks: encodeChunks(value as AsyncIterable<string>) },
+});
+
+async function* encodeChunks(texts: AsyncIterable<string>): AsyncGenerator<Uint8Array> {
+  for await (const text of texts) yield Buffer.from(text);
+}
 
 function callerOf(deps: AnsweringDeps, { need, method }: Contract, request: Incoming): Promise<Caller> | Caller {
   if (need !== "nothing") return deps.callerOf(request);

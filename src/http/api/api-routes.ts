@@ -12,6 +12,7 @@ import type { Sessions } from "../../access/sessions/sessions.ts";
 import { resetRoutes, secondFactorRoutes, type SecondFactorRoutesDeps } from "../../access/second-factor/routes.ts";
 import type { SecondFactors } from "../../access/second-factor/second-factors.ts";
 import { descriptionRoutes } from "../../features/descriptions/routes.ts";
+import { usageRoutes } from "../../features/usage/routes.ts";
 import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/routes.ts";
 import { uploadRoutes } from "./repositories/upload-routes.ts";
 
@@ -37,6 +38,7 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
   ...repositoryRoutes(deps),
   ...descriptionRoutes(deps),
   ...uploadRoutes(deps.registry),
+  ...usageRoutes(deps),
 ];
 
 /** Every route of the API. */

@@ -133,19 +133,23 @@ function propertyOf({ properties }: JsonObject, name: string): JsonValue {
   return found ?? { type: "string" };
 }
 
-function responsesOf({ output, creates, versioned, method }: Contract): JsonObject {
+function responsesOf({ output, streams, creates, versioned, method }: Contract): JsonObject {
   const headers = {
     ...(versioned === true && { ETag: { schema: { type: "string" } } }),
     ...(creates !== undefined && { Location: { schema: { type: "string" } } }),
   };
+  const content: JsonObject | undefined =
+    streams === undefined
+      ? output && { "application/json": { schema: schemaOf(output, "output") } }
+      : { [streams]: { schema: { type: "string" } } };
   const good =
-    output === undefined
+    content === undefined
       ? { "204": { description: "done" } }
       : {
           [creates === undefined ? "200" : "201"]: {
             description: method === "GET" ? "as it is" : "done",
             ...(Object.keys(headers).length > 0 && { headers }),
-            content: { "application/json": { schema: schemaOf(output, "output") } },
+            content,
           },
         };
   return {

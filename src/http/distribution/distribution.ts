@@ -128,6 +128,7 @@ export function distribution(deps: DistributionDeps) {
     if (known === undefined) return answerAnew(request, notes);
     notes.handler = known.handler;
     notes.caller = known.caller;
+    if (known.repository !== undefined) notes.repository = known.repository;
     return limited(request, known.caller, known);
   };
 }

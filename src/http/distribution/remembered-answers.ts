@@ -35,7 +35,7 @@ interface KnownManifest {
 
 export interface RememberedAnswers {
   /** @throws RegistryError a read gate's problem */
-  find(request: Incoming): Pick<Answered, "reply" | "caller" | "handler"> | undefined;
+  find(request: Incoming): Omit<Answered, "dependsOn"> | undefined;
   /** To be asked for before anything is read for an answer. */
   moment(): number | undefined;
   /** Keeps what may be given again. @returns what to answer with: less, where the client has the bytes already */

@@ -177,6 +177,13 @@ export const configSchema = z
       })
       .prefault({}),
     pullLimits: pullLimitsSchema,
+    usage: z
+      .strictObject({
+        /** Whether it is counted who moves how much in which repository. */
+        enabled: z.boolean().default(true),
+        keepDays: z.number().int().min(1).max(36_500).default(400),
+      })
+      .prefault({}),
     tracing: tracingSchema,
     metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
     shutdown: z

@@ -56,6 +56,8 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "pullLimits.ipv4Bits": "How many bits of an IPv4 address are the network that it counts for.",
   "pullLimits.ipv6Bits": "How many bits of an IPv6 address are.",
   "pullLimits.plans": "Other limits for some accounts and robots, a list with name, pulls and members each.",
+  "usage.enabled": "Whether it is counted who moves how much in which repository, by day.",
+  "usage.keepDays": "How long these days are kept.",
   "tracing.endpoint": "Where traces are sent in OTLP over HTTP. Without it, nothing is traced.",
   "tracing.headers": "Headers that are sent along, name=value with commas between.",
   "tracing.caFile": "Authorities in PEM that are trusted for the endpoint beside the usual ones.",

@@ -8,6 +8,8 @@ export interface WatchedBody {
   readonly chunks: AsyncIterable<Uint8Array>;
   /** Whether all of it has been read; what has not may still be coming. */
   isWhole(): boolean;
+  /** How much of it has been read. */
+  readonly bytes: () => number;
 }
 
 interface Running {
@@ -28,6 +30,7 @@ export function watchBodies(patience: Patience): (stream: ReadableStream<Uint8Ar
   });
   return (stream) => {
     let isWhole = false;
+    let bytes = 0;
     async function* chunks(): AsyncGenerator<Uint8Array> {
       const reader = stream.getReader();
       const pace = paceOf(patience);
@@ -48,6 +51,7 @@ export function watchBodies(patience: Patience): (stream: ReadableStream<Uint8Ar
             isWhole = true;
             return;
           }
+          bytes += next.value.byteLength;
           pace.came(next.value.byteLength, performance.now());
           yield next.value;
         }
@@ -59,6 +63,6 @@ export function watchBodies(patience: Patience): (stream: ReadableStream<Uint8Ar
         if (!isWhole) await reader.cancel().catch(() => undefined);
       }
     }
-    return { chunks: chunks(), isWhole: () => isWhole };
+    return { chunks: chunks(), isWhole: () => isWhole, bytes: () => bytes };
   };
 }

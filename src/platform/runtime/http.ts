@@ -19,6 +19,8 @@ export interface Incoming {
   readonly body: AsyncIterable<Uint8Array>;
   /** Bytes of the body, 0 without one; `undefined` when it streams. */
   readonly bodyBytes: number | undefined;
+  /** How much of it has been read so far. */
+  readonly receivedBytes: () => number;
   /** `http` or `https`, as this server was asked. */
   readonly scheme: "http" | "https";
   /** Of the client; of the connection where no trusted proxy tells more. */

@@ -30,6 +30,7 @@ export function toIncoming(request: Request, { scheme, segments, body, remoteAdd
     },
     headers: { get: (name) => fields[name], has: (name) => fields[name] !== undefined },
     body: body?.chunks ?? noBody,
+    receivedBytes: body?.bytes ?? noBytes,
     bodyBytes: bodyBytesOf(fields, body !== undefined),
     scheme,
     remoteAddress,
@@ -52,5 +53,7 @@ function bodyBytesOf(fields: Readonly<Record<string, string>>, hasBody: boolean)
   const streams = fields["transfer-encoding"] !== undefined || (length === undefined && hasBody);
   return streams ? undefined : Number.parseInt(length ?? "0", 10);
 }
+
+const noBytes = (): number => 0;
 
 const noBody: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} };

@@ -1,0 +1,114 @@
+import type { Caller } from "../../access/principal.ts";
+import type { RepositoryName } from "../../oci/names.ts";
+import type { Database } from "../../platform/database/database.ts";
+import type { Log } from "../../platform/telemetry/log.ts";
+import { addUsage } from "./add-usage.ts";
+import type { UsageRow } from "./tables.ts";
+
+/** What one request has moved. */
+export interface Moved {
+  readonly pulls: number;
+  readonly pulledBytes: number;
+  readonly pushes: number;
+  readonly pushedBytes: number;
+}
+
+/** Who has moved how much, gathered in memory: nobody waits for it, and a loss of power may take the last half minute. */
+export interface UsageCounts {
+  add(caller: Caller, repository: RepositoryName, moved: Moved): void;
+  /** Writes down what was gathered. */
+  flush(): Promise<void>;
+  /** Requests that there was no room for. */
+  dropped(): number;
+}
+
+interface UsageCountsDeps {
+  readonly database: Database;
+  readonly log: Log;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+  readonly most?: number;
+}
+
+type Gathered = { -readonly [Column in keyof UsageRow]: UsageRow[Column] };
+
+const writtenAfterMs = 30_000;
+const dayMs = 86_400_000;
+
+export function usageCounts({ database, log, now = Date.now, most = 20_000 }: UsageCountsDeps): UsageCounts {
+  let gathered = new Map<string, Gathered>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let writing: Promise<void> | undefined;
+  let dropped = 0;
+  const today = dayTeller();
+
+  const write = async (): Promise<void> => {
+    clearTimeout(timer);
+    timer = undefined;
+    const some = gathered;
+    gathered = new Map();
+    try {
+      await addUsage(database, some);
+    } catch (error) {
+      log.error("usage not written", error);
+      // What is not written is still in there.
+      for (const [key, row] of some) putBack(key, row);
+    }
+    if (gathered.size > 0) timer ??= setTimeout(() => void flush(), writtenAfterMs).unref();
+  };
+  const putBack = (key: string, row: Gathered): void => {
+    const newer = gathered.get(key);
+    if (newer !== undefined) addTo(newer, row);
+    else if (gathered.size < most) gathered.set(key, row);
+    else dropped += 1;
+  };
+  const flush = (): Promise<void> => (writing ??= write().finally(() => (writing = undefined)));
+
+  return {
+    add(caller, repository, { pulls, pulledBytes, pushes, pushedBytes }) {
+      const { principal, tokenId = "" } = caller;
+      const day = today(now());
+      const id = principal.kind === "anonymous" ? "" : principal.id;
+      const key = `${day} ${repository} ${id} ${tokenId}`;
+      const more = { pulls, pulled_bytes: pulledBytes, pushes, pushed_bytes: pushedBytes };
+      const known = gathered.get(key);
+      if (known !== undefined) return addTo(known, more);
+      if (gathered.size >= most) {
+        dropped += 1;
+        return;
+      }
+      const name = principal.kind === "anonymous" ? "anonymous" : principal.name;
+      const who = { principal_kind: principal.kind, principal_id: id, principal_name: name, token_id: tokenId };
+      gathered.set(key, { day, repository, ...who, ...more });
+      timer ??= setTimeout(() => void flush(), writtenAfterMs).unref();
+      if (gathered.size === most / 2) void flush();
+    },
+    async flush() {
+      // What is being written was taken out before; what came since is written behind it.
+      await writing;
+      if (gathered.size > 0) await flush();
+    },
+    dropped: () => dropped,
+  };
+}
+
+type Amounts = Pick<Gathered, "pulls" | "pulled_bytes" | "pushes" | "pushed_bytes">;
+
+function addTo(row: Amounts, more: Amounts): void {
+  row.pulls += more.pulls;
+  row.pulled_bytes += more.pulled_bytes;
+  row.pushes += more.pushes;
+  row.pushed_bytes += more.pushed_bytes;
+}
+
+/** The day of a time, which is written out once a day. */
+function dayTeller(): (ms: number) => string {
+  let from = 0;
+  let day = "";
+  return (ms) => {
+    if (day !== "" && ms >= from && ms < from + dayMs) return day;
+    from = Math.floor(ms / dayMs) * dayMs;
+    day = new Date(from).toISOString().slice(0, 10);
+    return day;
+  };
+}
