@@ -13,7 +13,7 @@ export interface Moved {
   readonly pushedBytes: number;
 }
 
-/** Who has moved how much, gathered in memory: nobody waits for it, and a loss of power may take the last half minute. */
+/** Who has moved how much, gathered in memory: nobody waits for it, and a loss of power may take the last ten seconds. */
 export interface UsageCounts {
   add(caller: Caller, repository: RepositoryName, moved: Moved): void;
   /** Writes down what was gathered. */
@@ -32,7 +32,7 @@ interface UsageCountsDeps {
 
 type Gathered = { -readonly [Column in keyof UsageRow]: UsageRow[Column] };
 
-const writtenAfterMs = 30_000;
+const writtenAfterMs = 10_000;
 const dayMs = 86_400_000;
 
 export function usageCounts({ database, log, now = Date.now, most = 20_000 }: UsageCountsDeps): UsageCounts {
