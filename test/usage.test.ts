@@ -48,9 +48,14 @@ describeEachDatabase("the usage of a server", (dialect) => {
     const asked = `/usage?repository=${encodeURIComponent(repository)}`;
     const list = async (more = "") =>
       ((await api.ask("GET", asked + more)).json() as { readonly items: readonly Usage[] }).items;
-    await until("all of it is written", async () => (await list()).length === 4);
-    const rows = await list();
     const pulledBytes = 3 * image.bytes.length + index.bytes.length + (layer?.size ?? 0) + 10;
+    let rows: readonly Usage[] = [];
+    await until("all of it is written", async () => {
+      rows = await list();
+      const written = rows.reduce((sum, row) => sum + row.pulledBytes, 0);
+      return written === ways.length * pulledBytes && rows.some(({ pushes }) => pushes === 2);
+    });
+    expect(rows).toHaveLength(4);
     const pulled = { repository, pulls: 3, pulledBytes, pushes: 0, pushedBytes: 0 };
     expect(rows.find(({ account, token }) => account === name && token === undefined)).toMatchObject(pulled);
     expect(rows.find(({ token }) => token === id)).toMatchObject({ ...pulled, kind: "account", account: name });
