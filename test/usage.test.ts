@@ -31,9 +31,9 @@ describeEachDatabase("the usage of a server", (dialect) => {
     const repository = `library/${freshName("app")}`;
     const image = await pushImage(registry, repository, { tag: "v1" });
     const index = await pushIndex(registry, repository, { tag: "all", manifests: [image.descriptor] });
-    const made = await api.ask("POST", "/tokens", { as: [name, password], json: { name: "ci" } });
-    const { id, secret } = made.json() as { readonly id: string; readonly secret: string };
-    const ways = [registry.as(basic(name, password)), registry.as(basic(name, secret)), registry.as(undefined)];
+    const made = await api.ask("POST", "/tokens", { as: [name, password], json: { name: "ci", scopes: ["library/**:read"] } });
+    const { id, token } = made.json() as { readonly id: string; readonly token: string };
+    const ways = [registry.as(basic(name, password)), registry.as(basic(name, token)), registry.as(undefined)];
     const layer = image.layers[0];
     for (const way of ways) {
       for (let round = 0; round < 3; round++) {
