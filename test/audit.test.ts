@@ -137,12 +137,16 @@ describeEachDatabase("the audit log of a server", (dialect) => {
     for (const wrong of ["after=x", "since=yesterday", "outcome=maybe", "limit=0", "unknown=1"]) {
       expect((await api.ask("GET", `/audit?${wrong}`)).status, wrong).toBe(400);
     }
+    for (const path of ["/audit/export", "/audit/verification"]) {
+      expect((await api.ask("GET", path, { as: [name, password] })).status).toBe(403);
+      expect((await api.ask("GET", path, { as: null })).status).toBe(401);
+    }
     const operations = (await api.operations()).filter(({ path }) => path.startsWith("/audit"));
     expect([...new Set(operations.map(({ method }) => method))]).toEqual(["GET"]);
   });
 });
 
-const idsOf = (out: Buffer): readonly number[] =>
+const idsOf = (out: Buffer | string): readonly number[] =>
   out
     .toString()
     .trim()
@@ -198,5 +202,32 @@ describe("berth audit", () => {
     expect(all).toEqual(Array.from({ length: all.length }, (_, index) => index + 1));
     expect(idsOf(run("--after", "2").stdout).slice(0, 2)).toEqual([3, 4]);
     expect(run("--after", "x").exitCode).toBe(2);
+  });
+
+  it("is exported and verified over HTTP too", async () => {
+    await api.ask("POST", "/accounts", { json: { name: freshName("remote"), password } });
+    await waitFor("action=account-created&limit=1");
+    const all = await api.ask("GET", "/audit/export");
+    const ids = idsOf(all.text);
+    expect(ids).toEqual(Array.from({ length: ids.length }, (_, index) => index + 1));
+    expect(idsOf((await api.ask("GET", "/audit/export?after=2&most=3")).text)).toEqual([3, 4, 5]);
+    expect((await api.ask("GET", `/audit/export?after=${String(ids.length + 1000)}`)).text).toBe("");
+    expect((await api.ask("GET", "/audit/export?after=-1")).status).toBe(400);
+    const verify = async (query = "") =>
+      (await api.ask("GET", `/audit/verification${query}`)).json() as {
+        readonly entries: number;
+        readonly faultCount: number;
+        readonly faults: readonly { readonly kind: string }[];
+        readonly head: { readonly number: number; readonly digest: string };
+      };
+    await until("something is sealed", async () => (await verify()).head.number > 0);
+    const { head, faults, faultCount, entries } = await verify();
+    expect([faults, faultCount]).toEqual([[], 0]);
+    expect(entries).toBeGreaterThanOrEqual(ids.length);
+    const known = `${String(head.number)}:${head.digest}`;
+    expect((await verify(`?heads=${known}`)).faultCount).toBe(0);
+    const other = `${known.slice(0, -1)}${known.endsWith("0") ? "1" : "0"}`;
+    expect((await verify(`?heads=${known},${other}`)).faults).toMatchObject([{ kind: "unknown-head" }]);
+    expect((await api.ask("GET", "/audit/verification?heads=nonsense")).status).toBe(400);
   });
 });

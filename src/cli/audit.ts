@@ -1,15 +1,10 @@
 import { pipeline } from "node:stream/promises";
 import { type Command, Option } from "commander";
-import type { Reader } from "../platform/database/database.ts";
-import { shownEntry } from "../features/audit/find-entries.ts";
-import { entriesBehind } from "../features/audit/seal.ts";
-import { describeFault, verifyAudit } from "../features/audit/verify.ts";
-import { listAudit } from "../features/audit/contract.ts";
+import type { CallApi } from "../access/api/client.ts";
+import { exportAudit, listAudit, verifyAudit } from "../features/audit/contract.ts";
 import { allPages } from "./all-pages.ts";
 import { printOne, printRow } from "./print.ts";
-import { type CommonOptions, withCommonOptions } from "./settings.ts";
 import { StartError } from "./start-error.ts";
-import { withRegistry } from "./with-registry.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
 interface ListOptions extends ApiOptions {
@@ -37,66 +32,68 @@ export function addAudit(program: Command): void {
     .addOption(new Option("--outcome <outcome>", "how it ended").choices(["done", "refused"]))
     .option("--limit <number>", "how many (default 100)")
     .action(list);
-  withCommonOptions(audit.command("verify"))
-    .description("compare every entry in the data folder's database with its seal, and tell where the chain breaks")
+  withApiOptions(audit.command("verify"))
+    .description("compare every entry with its seal, and tell where the chain breaks")
     .option("--head <head...>", "a head that was printed before: that seal has to be there, and the same")
-    .option("--json", "one JSON object a line for each fault, and one with the totals")
     .action(verify);
-  withCommonOptions(audit.command("export"))
-    .description("print every entry in the data folder's database, the oldest first, one JSON object a line")
+  withApiOptions(audit.command("export"))
+    .description("print every entry, the oldest first, one JSON object a line")
     .option("--after <id>", "those behind this one")
     .action(exportAll);
 }
 
-interface VerifyOptions extends CommonOptions {
+interface VerifyOptions extends ApiOptions {
   readonly head?: readonly string[];
-  readonly json?: true;
 }
 
-const knownSeal = /^(\d{1,15}):(sha256:[0-9a-f]{64})$/;
+const seal = /^\d{1,15}:sha256:[0-9a-f]{64}$/;
 
 /** Exit code 1 where anything is not as it was sealed. */
-function verify({ head = [], json, ...options }: VerifyOptions): Promise<void> {
-  const known = head.map((text) => {
-    const [, number, digest] = knownSeal.exec(text) ?? [];
-    if (number === undefined || digest === undefined) throw new StartError(`--head: ${text} is no head`);
-    return { number: Number(number), digest };
-  });
-  return withRegistry(options, async ({ database }) => {
-    const { faults, entries, unsealed, head: newest } = await verifyAudit(database, known);
-    for (const fault of faults) {
-      process.stdout.write(`${json ? JSON.stringify(fault) : `${fault.kind}  ${describeFault(fault)}`}\n`);
+function verify({ head: known = [], ...options }: VerifyOptions): Promise<void> {
+  const wrong = known.find((text) => !seal.test(text));
+  if (wrong !== undefined) throw new StartError(`--head: ${wrong} is no head`);
+  const heads = known.length === 0 ? undefined : known.join(",");
+  return withApi(options, async (call) => {
+    const { faults, faultCount, entries, unsealed, head } = await call(verifyAudit, { query: { heads } });
+    for (const { text, ...fault } of faults) {
+      process.stdout.write(`${options.json ? JSON.stringify(fault) : `${fault.kind}  ${text}`}\n`);
     }
-    const shown = `${newest.number}:${newest.digest}`;
+    const shown = `${head.number}:${head.digest}`;
     process.stdout.write(
-      json
-        ? `${JSON.stringify({ kind: "verified", entries, unsealed, faults: faults.length, head: shown })}\n`
-        : `verified ${entries} entries, ${unsealed} of them not sealed yet: ${faults.length} faults\nhead ${shown}\n`,
+      options.json
+        ? `${JSON.stringify({ kind: "verified", entries, unsealed, faults: faultCount, head: shown })}\n`
+        : `verified ${entries} entries, ${unsealed} of them not sealed yet: ${faultCount} faults\nhead ${shown}\n`,
     );
-    if (faults.length > 0) process.exitCode = 1;
+    if (faultCount > 0) process.exitCode = 1;
   });
 }
 
-interface ExportOptions extends CommonOptions {
+interface ExportOptions extends ApiOptions {
   readonly after?: string;
 }
 
 /** The oldest first; whoever goes on behind the last id has every entry once. */
 function exportAll({ after = "0", ...options }: ExportOptions): Promise<void> {
   if (!/^\d{1,15}$/.test(after)) throw new StartError(`--after: ${after} is no id of an entry`);
-  return withRegistry(options, ({ database }) =>
-    pipeline(linesBehind(database.read, Number(after)), process.stdout, { end: false }),
-  );
+  return withApi(options, (call) => pipeline(linesBehind(call, after), process.stdout, { end: false }));
 }
 
-async function* linesBehind(read: Reader, after: number): AsyncGenerator<string> {
-  for (let behind = after; ;) {
-    const rows = await entriesBehind(read, behind);
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    yield rows.map((row) => `${JSON.stringify(shownEntry(row))}\n`).join("");
-    behind = last.id;
+/** A page at a time, so that none is too large for an answer. */
+async function* linesBehind(call: CallApi, after: string): AsyncGenerator<string> {
+  for (let behind: string | undefined = after; behind !== undefined;) {
+    let next: string | undefined;
+    for await (const lines of await call(exportAudit, { query: { after: behind, most: String(mostOfPage) } })) {
+      yield lines;
+      next = lastIdOf(lines) ?? next;
+    }
+    behind = next;
   }
+}
+
+/** An entry's line begins with its id. */
+function lastIdOf(lines: string): string | undefined {
+  const start = lines.lastIndexOf("\n", lines.length - 2) + 1;
+  return /^\{"id":(\d+),/.exec(lines.slice(start))?.[1];
 }
 
 const usualLimit = 100;

@@ -1,7 +1,7 @@
 import type { Database } from "../../platform/database/database.ts";
 import type { Job } from "../../platform/jobs/run-jobs.ts";
 import { hasChangesToTell, tellChanges } from "./consume.ts";
-import { cutEntries, hasUnsealed, sealEntries, sweepCut } from "./seal.ts";
+import { cutEntries, hasOldEntries, hasUnsealed, sealEntries, sweepCut } from "./seal.ts";
 
 interface AuditSettings {
   readonly sealMs: number;
@@ -22,7 +22,9 @@ export const auditJobs = (database: Database, { sealMs, keptMs }: AuditSettings)
   {
     name: "audit-seal",
     everyMs: sealMs,
-    hasWork: () => hasUnsealed(database),
+    // Time goes by on an idle server too.
+    hasWork: async () =>
+      (await hasUnsealed(database)) || (keptMs !== undefined && (await hasOldEntries(database, Date.now() - keptMs))),
     async run({ signal, progress }) {
       const sealed = await sealEntries(database, signal);
       const cut =

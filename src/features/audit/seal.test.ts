@@ -4,7 +4,7 @@ import type { Database, Writer } from "../../platform/database/database.ts";
 import { addEntries } from "./add-entries.ts";
 import { server } from "./entry.ts";
 import { auditMigrations } from "./migrations.ts";
-import { cutEntries, hasUnsealed, sealEntries, sweepCut } from "./seal.ts";
+import { cutEntries, hasOldEntries, hasUnsealed, sealEntries, sweepCut } from "./seal.ts";
 import { verifyAudit } from "./verify.ts";
 
 const add = (database: Database, count: number, at = 1000): Promise<number> =>
@@ -135,6 +135,18 @@ describeEachDatabase("the chain of the audit log", (_dialect, open) => {
     // Another cut's digest proves nothing.
     await database.write((tx) => tx.deleteFrom("audit_entries").where("id", "=", 11).execute());
     expect((await verifyAudit(database)).faults).toEqual([{ kind: "missing-entry", id: 11, seal: 3 }]);
+  });
+
+  it("tells that something has grown too old where nothing new comes", async () => {
+    const database = await start();
+    await sealEntries(database);
+    expect(await hasUnsealed(database)).toBe(false);
+    expect([await hasOldEntries(database, 1), await hasOldEntries(database, 3002)]).toEqual([false, true]);
+    await cutEntries(database, { at: 9000, olderThan: 3002 });
+    // What was given up is still there.
+    expect(await hasOldEntries(database, 1)).toBe(true);
+    await sweepCut(database);
+    expect(await hasOldEntries(database, 1)).toBe(false);
   });
 
   it("is sealed and proven in pieces where there is much", async () => {

@@ -36,6 +36,15 @@ export async function hasUnsealed({ read }: Database): Promise<boolean> {
   return (await entriesBehind(read, (await lastLink(read)).to, 1)).length > 0;
 }
 
+/** Whether the oldest seal is to be given up, or something of one that was is still there. */
+export async function hasOldEntries({ read }: Database, olderThan: number): Promise<boolean> {
+  const oldest = await read.selectFrom("audit_seals").select("newest_at").orderBy("number").limit(1).executeTakeFirst();
+  if (oldest !== undefined && oldest.newest_at < olderThan) return true;
+  const { to } = await firstOfChain(read);
+  const left = await read.selectFrom("audit_entries").select("id").where("id", "<=", to).limit(1).executeTakeFirst();
+  return left !== undefined;
+}
+
 /** Seals what there is. What somebody else has sealed meanwhile is sealed. @returns how many entries */
 export async function sealEntries(database: Database, signal?: AbortSignal): Promise<number> {
   for (let sealed = 0; ;) {
