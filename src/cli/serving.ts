@@ -207,6 +207,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
   const { registry, access, operation, notes, limits, usage } = parts;
   const { http } = config;
   const deletesEnabled = config.delete.enabled;
+  const answered = operation.metrics.counter("berth_token_requests_total", "Requests for bearer tokens.", ["result"]);
   const { log, metrics, site, trustProxies, tracer } = operation;
   return entrance({
     log,
@@ -224,7 +225,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
         deletesEnabled,
         limitPulls: limits?.limitPulls,
       }),
-      tokenSite(access),
+      tokenSite(access, (result) => answered({ result })),
       apiSiteOf(config, parts),
       site,
     ],

@@ -67,6 +67,14 @@ describe("GET /token", () => {
     expect(nobody.text).toBe(wrong.text);
   });
 
+  test("is counted by how it ended", async () => {
+    await getToken(registry, "");
+    await getToken(registry, "", basic("admin", "wrong"));
+    const { text } = await registry.send("GET", "/metrics");
+    expect(text).toMatch(/^berth_token_requests_total\{result="issued"\} [1-9]/m);
+    expect(text).toMatch(/^berth_token_requests_total\{result="refused"\} [1-9]/m);
+  });
+
   test("without credentials, or with empty ones, is 200 with an anonymous token", async () => {
     for (const authorization of ["", "Basic Og=="]) {
       const answer = await getToken(registry, "scope=repository:acme/app:pull", authorization);
