@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { sourcesJobName } from "../access/sources/sources-job.ts";
 import type { Sources } from "../access/sources/sources.ts";
 import { auditJobs } from "../features/audit/audit-jobs.ts";
+import { countUnsent, syslogJob } from "../features/audit/syslog-job.ts";
 import { tellChanges } from "../features/audit/consume.ts";
 import { consumerName, type Journal, type JournalSettings } from "../features/journal/journal.ts";
 import { journalJobs } from "../features/journal/journal-jobs.ts";
@@ -22,6 +23,7 @@ import type { Registry } from "../registry/registry.ts";
 import { wantsPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import type { Serving } from "./serving.ts";
+import { wantedCollector } from "./wanted-collector.ts";
 
 export interface Background {
   /** Begins nothing more; resolves when what runs has come to its end. */
@@ -39,15 +41,18 @@ export function startBackground(
   const { database } = registry;
   const journal: Journal = { database, documents: registry.blobs.documents, log, settings: journalSettings(config) };
   const segments = segmentWriter(journal);
+  const syslog = wantedCollector(config);
   const jobs = [
     collectJob(registry, config, log),
     ...journalJobs(journal, segments),
     ...(config.audit.enabled ? auditJobs(database, auditSettings(config)) : []),
+    ...(syslog === undefined ? [] : [syslogJob(database, syslog)]),
     ...(wantsPullLimits(config) ? [pullLimitsJob(database, config.pullLimits.windowSeconds * 1000)] : []),
     usageJob(database, config.usage.keepDays),
     sourcesJob(sources, config),
   ];
   measureJobs(database, jobs, metrics);
+  if (syslog !== undefined) measureSyslog(database, metrics);
   measureJournal(database, metrics);
   const stop = runJobs({ database, log }, jobs);
   return {
@@ -130,6 +135,12 @@ function measureJobs(database: Database, jobs: readonly Job[], metrics: Metrics)
     "berth_task_failing",
     "Jobs whose last run failed.",
     async () => (await listJobs(database)).filter(({ error }) => error !== null).length,
+  );
+}
+
+function measureSyslog(database: Database, metrics: Metrics): void {
+  metrics.gauge("berth_audit_syslog_pending", "Entries of the audit log that wait for the collector.", () =>
+    countUnsent(database),
   );
 }
 

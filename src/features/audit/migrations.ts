@@ -17,6 +17,7 @@ export const auditMigrations: Migrations = {
       },
     },
     { name: "202611282255_seals", up: createSeals },
+    { name: "202611290040_exports", up: createExports },
   ],
 };
 
@@ -89,3 +90,10 @@ async function createSeals(tx: Writer, { text, integer }: ColumnTypes): Promise<
     .execute();
   await tx.insertInto("audit_cut").values({ id: 1, number: 0, to_id: 0, digest: firstLink }).execute();
 }
+
+const createExports = ({ schema }: Writer, { text, integer }: ColumnTypes): Promise<void> =>
+  schema
+    .createTable("audit_exports")
+    .addColumn("name", text, (column) => column.primaryKey())
+    .addColumn("sent_id", integer, (column) => column.notNull())
+    .execute();

@@ -39,6 +39,8 @@ declare module "../../platform/database/database.ts" {
     };
     /** One row: the newest seal whose entries have gone with their age. The chain begins behind it. */
     audit_cut: { readonly id: number; readonly number: number; readonly to_id: number; readonly digest: string };
+    /** How far entries have been sent elsewhere, by the name of what sends them. */
+    audit_exports: { readonly name: string; readonly sent_id: number };
     /** One row, which whoever adds entries locks. */
     audit_state: { readonly id: number; readonly last_id: number; readonly enabled: number };
   }

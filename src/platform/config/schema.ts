@@ -26,6 +26,14 @@ const networks = z
     context.addIssue({ code: "custom", message: `must be addresses and networks such as 10.0.0.0/8, not "${wrong}"` });
   });
 
+const collectorUrl = z
+  .string()
+  .max(300)
+  .refine((text) => {
+    const { protocol = "", hostname = "", port = "" } = URL.parse(text) ?? {};
+    return /^(?:tcp|tls|udp):$/.test(protocol) && text === `${protocol}//${hostname}:${port}` && hostname !== "";
+  }, "must be tcp://<host>:<port>, tls://<host>:<port> or udp://<host>:<port>");
+
 const mostOrigins = 64;
 
 /** Each as a browser writes it; none for all, which would be anyone's pages. */
@@ -174,6 +182,14 @@ export const configSchema = z
         sealSeconds: seconds(60, daySeconds),
         /** Older entries go, seal by seal; without it, none do. */
         keepDays: z.number().int().min(1).max(36_500).optional(),
+        /** A collector that entries are sent to. */
+        syslog: z
+          .strictObject({
+            url: collectorUrl.optional(),
+            /** Authorities that it is trusted by, beside the usual ones. */
+            caFile: z.string().min(1).optional(),
+          })
+          .prefault({}),
       })
       .prefault({}),
     pullLimits: pullLimitsSchema,

@@ -49,6 +49,8 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "audit.enabled": "Whether it is remembered what was done and what was refused.",
   "audit.sealSeconds": "The rest between two seals of the audit log.",
   "audit.keepDays": "How long its entries are kept. Without it, for ever.",
+  "audit.syslog.url": "Where its entries are sent as syslog: tcp://, tls:// or udp://, with a host and a port.",
+  "audit.syslog.caFile": "Authorities in PEM that the collector is trusted by, beside the usual ones.",
   "pullLimits.anonymous": "Pulls from one network without signing in, in a window. Without it, as many as they like.",
   "pullLimits.account": "Pulls of one account in a window. Without it, as many as it likes.",
   "pullLimits.robot": "Pulls of one robot in a window. Without it, as many as it likes.",
