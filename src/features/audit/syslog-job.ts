@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import type { Database } from "../../platform/database/database.ts";
 import type { Job } from "../../platform/jobs/run-jobs.ts";
-import { type Collector, sendMessages } from "../../platform/net/syslog/send-messages.ts";
+import type { Collector, sendMessages } from "../../platform/net/syslog/send-messages.ts";
 import { entriesBehind } from "./seal.ts";
 import { syslogMessage } from "./syslog-message.ts";
 
@@ -11,6 +11,10 @@ const entriesAtOnce = 500;
 const limitMs = 30_000;
 const exportName = "syslog";
 
+/** What connects is not loaded by those who have no collector. */
+const sendAtLast: typeof sendMessages = async (...given) =>
+  (await import("../../platform/net/syslog/send-messages.ts")).sendMessages(...given);
+
 /**
  * Sends every entry to a collector of syslog, in their order and at least once: how far it has come is a row, which moves on when
  * the collector has read them. Where it is away they wait in the log itself, and the job tries again after longer and longer rests.
@@ -18,7 +22,7 @@ const exportName = "syslog";
 export const syslogJob = (
   database: Database,
   collector: Collector,
-  send: typeof sendMessages = sendMessages,
+  send: typeof sendMessages = sendAtLast,
 ): Job => ({
   name: "audit-syslog",
   everyMs,
