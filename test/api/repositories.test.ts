@@ -204,9 +204,11 @@ describeEachDatabase("repositories over the API", (dialect) => {
     const set = (query: string, tag: string, json: object) =>
       api.ask("PUT", `/repositories/${target}/tags/${tag}${query}`, { json: { from: source, ...json } });
     const told = async (query: string, reference: string) => {
-      const { createdAt: _, updatedAt: __, ...rest } = (await set(query, "v1", { reference })).json() as Readonly<
-        Record<string, unknown>
-      >;
+      const {
+        createdAt: _,
+        updatedAt: __,
+        ...rest
+      } = (await set(query, "v1", { reference })).json() as Readonly<Record<string, unknown>>;
       return rest;
     };
     const preview = await told("?dryRun=true", "all");
