@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { freshName, password, useApi } from "./api/checked-api.ts";
 import { tokenReply } from "./protocol/bearer.ts";
 import { pushImage, pushIndex } from "./protocol/content.ts";
-import { type Answer, basic, expectProblem, problemsOf, type Registry, registryOf } from "./protocol/registry-client.ts";
+import {
+  type Answer,
+  basic,
+  expectProblem,
+  problemsOf,
+  type Registry,
+  registryOf,
+} from "./protocol/registry-client.ts";
 import { describeEachDatabase } from "./support/databases.ts";
 import { startServer } from "./support/server.ts";
 import { until } from "./support/workers.ts";
@@ -17,6 +24,10 @@ const limits = {
   BERTH_PULL_LIMITS_ROBOT: "2",
   BERTH_PULL_LIMITS_PLANS: '[{"name":"staff","members":["admin"]},{"name":"few","pulls":1,"members":["few"]}]',
 };
+
+interface Told {
+  readonly items: readonly { readonly target: string }[];
+}
 
 let addresses = 0;
 /** A client that nobody has heard of yet. */
@@ -33,7 +44,7 @@ const stands = (answer: Answer): readonly unknown[] => [
   answer.header("docker-ratelimit-source"),
 ];
 
-const ofLimit = (limit: number, status: number, remaining: number, source: string) => [
+const ofLimit = (limit: number, status: number, ...[remaining, source]: readonly [number, string]) => [
   status,
   `${limit};w=21600`,
   `${remaining};w=21600`,
@@ -95,7 +106,12 @@ describeEachDatabase("limits of pulls", (dialect) => {
   it("count a network as one, however its addresses are written", async () => {
     const path = await publicImage();
     const network = "2001:db8:0:77::/64";
-    const same = ["2001:db8:0:77::1", "2001:DB8::77:ffff:ffff:ffff:ffff", "[2001:db8:0:0077:1::]:4711", "2001:db8:0:77::1"];
+    const same = [
+      "2001:db8:0:77::1",
+      "2001:DB8::77:ffff:ffff:ffff:ffff",
+      "[2001:db8:0:0077:1::]:4711",
+      "2001:db8:0:77::1",
+    ];
     for (const [index, address] of same.entries()) {
       expect(stands(await stranger.send("GET", path, from(address)))).toEqual(ofLimit(4, 200, 3 - index, network));
     }
@@ -107,7 +123,8 @@ describeEachDatabase("limits of pulls", (dialect) => {
     const path = await publicImage();
     const address = freshAddress();
     const made = (number: number) => from(`203.0.113.${String(number)}, ${address}`, { "X-Real-IP": "192.0.2.1" });
-    for (let number = 0; number < 4; number++) expect((await stranger.send("GET", path, made(number))).status).toBe(200);
+    for (let number = 0; number < 4; number++)
+      expect((await stranger.send("GET", path, made(number))).status).toBe(200);
     expect(stands(await stranger.send("GET", path, made(9)))).toEqual(ofLimit(4, 429, 0, address));
   });
 
@@ -141,10 +158,13 @@ describeEachDatabase("limits of pulls", (dialect) => {
     const path = await publicImage();
     const address = freshAddress();
     for (let number = 0; number < 6; number++) await stranger.send("GET", path, from(address));
-    const find = async () =>
-      (await api.ask("GET", "/audit?action=pull-limited")).json() as { readonly items: readonly { target: string }[] };
-    await until("it is told", async () => (await find()).items.some(({ target }) => target === address));
-    expect((await find()).items.find(({ target }) => target === address)).toMatchObject({
+    let told: { readonly target: string } | undefined;
+    await until("it is told", async () => {
+      const page = (await api.ask("GET", "/audit?action=pull-limited")).json() as Told;
+      told = page.items.find(({ target }) => target === address);
+      return told !== undefined;
+    });
+    expect(told).toMatchObject({
       outcome: "refused",
       address,
       repository: path.split("/").slice(2, 4).join("/"),

@@ -79,7 +79,10 @@ export async function openServing(config: Config, opened: Registry, around: Arou
     sources,
     async flushNotes(limitMs) {
       const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
-      await Promise.race([Promise.all([notes?.flush(true), limits?.flush(), usage?.flush(), uses]), sleep(limitMs, undefined, { ref: false })]);
+      await Promise.race([
+        Promise.all([notes?.flush(true), limits?.flush(), usage?.flush(), uses]),
+        sleep(limitMs, undefined, { ref: false }),
+      ]);
     },
   };
 }

@@ -42,7 +42,10 @@ export async function planCopy(registry: Registry, copy: ManifestCopy): Promise<
   const all = await withChildren(registry, source, found);
   const manifests = all.flatMap(({ stored, manifest }) => [stored.digest, ...digestsOf(manifest, isChild)]);
   const content = all.flatMap(({ manifest }) => digestsOf(manifest, () => true));
-  const here = { manifests: await presentManifests(registry, target, manifests), blobs: await presentBlobs(registry, target, content) };
+  const here = {
+    manifests: await presentManifests(registry, target, manifests),
+    blobs: await presentBlobs(registry, target, content),
+  };
   const there = await presentBlobs(registry, source, content);
   const copied = new Set<string>(all.map(({ stored }) => stored.digest));
   const isKnown = (digest: string): boolean =>

@@ -204,9 +204,11 @@ describeEachDatabase("repositories over the API", (dialect) => {
     const set = (query: string, tag: string, json: object) =>
       api.ask("PUT", `/repositories/${target}/tags/${tag}${query}`, { json: { from: source, ...json } });
     const told = async (query: string, reference: string) => {
-      const { createdAt: _, updatedAt: __, ...rest } = (await set(query, "v1", { reference })).json() as Readonly<
-        Record<string, unknown>
-      >;
+      const {
+        createdAt: _,
+        updatedAt: __,
+        ...rest
+      } = (await set(query, "v1", { reference })).json() as Readonly<Record<string, unknown>>;
       return rest;
     };
     const preview = await told("?dryRun=true", "all");
@@ -217,13 +219,14 @@ describeEachDatabase("repositories over the API", (dialect) => {
     const again = await told("?dryRun=true", "all");
     expect(again).toEqual({ ...preview, previous: one.digest, copied: { manifests: 2, blobs: 1 } });
     const expected = { reference: "all", expected: two.digest };
+    expectRefused(await set("?dryRun=true", "v1", expected), 412, "PRECONDITION_FAILED");
+    expect((await api.ask("GET", `/repositories/${target}/tags/v1`)).json()).toMatchObject({ digest: one.digest });
+    expect(await told("", "all")).toEqual(again);
+    expect(await told("", "all")).toMatchObject({ copied: { manifests: 0, blobs: 0 }, previous: again["digest"] });
     for (const query of ["?dryRun=true", ""]) {
       expectRefused(await set(query, "v1", expected), 412, "PRECONDITION_FAILED");
       expectRefused(await set(query, "v1", { reference: "none" }), 404, "MANIFEST_UNKNOWN");
     }
-    expect((await api.ask("GET", `/repositories/${target}/tags/v1`)).json()).toMatchObject({ digest: one.digest });
-    expect(await told("", "all")).toEqual(again);
-    expect(await told("", "all")).toMatchObject({ copied: { manifests: 0, blobs: 0 }, previous: again["digest"] });
   });
 
   it("have a copy told in the audit log with who made it", async () => {

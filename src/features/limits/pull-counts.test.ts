@@ -15,8 +15,11 @@ function processOn(database: Database, options: Partial<Parameters<typeof pullCo
   return { errors, ...pullCounts({ database, log, windowMs, ...options }) };
 }
 
-const pull = async (counts: Pick<PullCounts, "take">, limit: number, source = "anonymous 192.0.2.7"): Promise<boolean> =>
-  (await counts.take(source, { limit, counts: true })).isAllowed;
+const pull = async (
+  counts: Pick<PullCounts, "take">,
+  limit: number,
+  source = "anonymous 192.0.2.7",
+): Promise<boolean> => (await counts.take(source, { limit, counts: true })).isAllowed;
 
 describeEachDatabase("pulls that are counted", (_dialect, open) => {
   it("are exactly the limit in one process, whether they come one by one or at once", async () => {
@@ -115,10 +118,12 @@ describeEachDatabase("pulls that are counted", (_dialect, open) => {
     const database = await open([limitMigrations]);
     const counts = processOn(database, { mostSources: 10 });
     for (let round = 0; round < 2; round++) {
-      for (let number = 0; number < 50; number++) expect(await pull(counts, 2, `anonymous ${String(number)}`)).toBe(true);
+      for (let number = 0; number < 50; number++)
+        expect(await pull(counts, 2, `anonymous ${String(number)}`)).toBe(true);
     }
     expect(counts.size()).toBe(10);
-    for (let number = 0; number < 50; number++) expect(await pull(counts, 2, `anonymous ${String(number)}`)).toBe(false);
+    for (let number = 0; number < 50; number++)
+      expect(await pull(counts, 2, `anonymous ${String(number)}`)).toBe(false);
   });
 
   it("are forgotten with their window, and no others", async () => {
@@ -137,6 +142,8 @@ describeEachDatabase("pulls that are counted", (_dialect, open) => {
     );
     expect(await hasEndedWindows(database, windowMs)).toBe(true);
     expect(await sweepPulls(database, windowMs)).toBe(1199);
-    expect(await database.read.selectFrom("pull_counts").select("source").execute()).toEqual([{ source: "anonymous 7" }]);
+    expect(await database.read.selectFrom("pull_counts").select("source").execute()).toEqual([
+      { source: "anonymous 7" },
+    ]);
   });
 });

@@ -18,7 +18,11 @@ type Stored = readonly [source: string, count: StoredCount];
  * Adds pulls to what is there, or begins a window where the last one is over. A window that begins in the future, as the
  * clock was set back, is over too.
  */
-export async function addPulls(database: Database, added: readonly Counted[], windowMs: number): Promise<readonly Stored[]> {
+export async function addPulls(
+  database: Database,
+  added: readonly Counted[],
+  windowMs: number,
+): Promise<readonly Stored[]> {
   if (added.length === 0) return [];
   // In this order everywhere, so that nobody waits for somebody who waits for them.
   const inOrder = added.toSorted((one, other) => (one.source < other.source ? -1 : 1));

@@ -32,6 +32,7 @@ export const limitPulls =
   };
 
 /** What was made of the reply before has other headers. */
-function told(standing: Standing, { repeats: _, ...reply }: Reply): Reply {
+function told(standing: Standing, given: Reply): Reply {
+  const { repeats: _, ...reply } = given;
   return { ...reply, headers: { ...reply.headers, ...rateHeaders(standing) } };
 }

@@ -59,9 +59,7 @@ function readingRoutes({ registry, visibleTo }: RepositoryRoutesDeps): readonly 
       const page = await listTagSummaries(registry, repository, { digest, after, limit });
       return pageAs(page, shownTag, ({ name }) => name);
     }),
-    route(contracts.showTag, ({ params: { repository, tag } }) =>
-      requireTag(registry.database.read, repository, tag),
-    ),
+    route(contracts.showTag, ({ params: { repository, tag } }) => requireTag(registry.database.read, repository, tag)),
     route(contracts.listManifests, async ({ params: { repository }, query: { after, limit = usualItems } }) => {
       await requireRepository(registry.database.read, repository);
       const page = await listManifestSummaries(registry, repository, { after, limit });
