@@ -31,7 +31,10 @@ describeEachDatabase("the usage of a server", (dialect) => {
     const repository = `library/${freshName("app")}`;
     const image = await pushImage(registry, repository, { tag: "v1" });
     const index = await pushIndex(registry, repository, { tag: "all", manifests: [image.descriptor] });
-    const made = await api.ask("POST", "/tokens", { as: [name, password], json: { name: "ci", scopes: ["library/**:read"] } });
+    const made = await api.ask("POST", "/tokens", {
+      as: [name, password],
+      json: { name: "ci", scopes: ["library/**:read"] },
+    });
     const { id, token } = made.json() as { readonly id: string; readonly token: string };
     const ways = [registry.as(basic(name, password)), registry.as(basic(name, token)), registry.as(undefined)];
     const layer = image.layers[0];

@@ -9,7 +9,12 @@ export function wantedCollector({ audit: { enabled, syslog } }: Config): Collect
   const { protocol, hostname, port } = new URL(syslog.url);
   const transport = protocol === "tls:" ? "tls" : protocol === "udp:" ? "udp" : "tcp";
   const host = hostname.replaceAll(/^\[|\]$/g, "");
-  return { transport, host, port: Number(port), ca: syslog.caFile === undefined ? undefined : authorities(syslog.caFile) };
+  return {
+    transport,
+    host,
+    port: Number(port),
+    ca: syslog.caFile === undefined ? undefined : authorities(syslog.caFile),
+  };
 }
 
 function authorities(file: string): string {

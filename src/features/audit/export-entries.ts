@@ -9,7 +9,7 @@ import { entriesBehind } from "./seal.ts";
 export async function* exportEntries(read: Reader, after: number, most = Infinity): AsyncGenerator<string> {
   const { last_id: last } = await read.selectFrom("audit_state").select("last_id").executeTakeFirstOrThrow();
   let left = most;
-  for (let behind = after; behind < last && left > 0; ) {
+  for (let behind = after; behind < last && left > 0;) {
     const rows = (await entriesBehind(read, behind)).slice(0, left);
     const end = rows.at(-1);
     if (end === undefined) return;

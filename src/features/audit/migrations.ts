@@ -91,9 +91,10 @@ async function createSeals(tx: Writer, { text, integer }: ColumnTypes): Promise<
   await tx.insertInto("audit_cut").values({ id: 1, number: 0, to_id: 0, digest: firstLink }).execute();
 }
 
-const createExports = ({ schema }: Writer, { text, integer }: ColumnTypes): Promise<void> =>
-  schema
+async function createExports({ schema }: Writer, { text, integer }: ColumnTypes): Promise<void> {
+  await schema
     .createTable("audit_exports")
     .addColumn("name", text, (column) => column.primaryKey())
     .addColumn("sent_id", integer, (column) => column.notNull())
     .execute();
+}

@@ -33,7 +33,13 @@ function verification(database: Database): Route {
     }
     isRunning = true;
     try {
-      const { faults, ...verified } = await verifyAudit(database, heads.split(",").filter((one) => one !== "").map(knownSeal));
+      const { faults, ...verified } = await verifyAudit(
+        database,
+        heads
+          .split(",")
+          .filter((one) => one !== "")
+          .map(knownSeal),
+      );
       const told = faults.slice(0, contracts.mostFaultsTold).map((fault) => ({ ...fault, text: describeFault(fault) }));
       return { ...verified, faults: told, faultCount: faults.length };
     } finally {

@@ -19,11 +19,7 @@ const sendAtLast: typeof sendMessages = async (...given) =>
  * Sends every entry to a collector of syslog, in their order and at least once: how far it has come is a row, which moves on when
  * the collector has read them. Where it is away they wait in the log itself, and the job tries again after longer and longer rests.
  */
-export const syslogJob = (
-  database: Database,
-  collector: Collector,
-  send: typeof sendMessages = sendAtLast,
-): Job => ({
+export const syslogJob = (database: Database, collector: Collector, send: typeof sendMessages = sendAtLast): Job => ({
   name: "audit-syslog",
   everyMs,
   hasWork: async () => (await countUnsent(database)) > 0,

@@ -49,7 +49,13 @@ const nameOf = ({ day, repository, principal_id, token_id }: UsagePlace): string
 
 function requirePlace(text: string): UsagePlace {
   const [day, repository, principal_id, token_id, ...more] = text.split(" ");
-  if (day === undefined || repository === undefined || principal_id === undefined || token_id === undefined || more.length > 0) {
+  if (
+    day === undefined ||
+    repository === undefined ||
+    principal_id === undefined ||
+    token_id === undefined ||
+    more.length > 0
+  ) {
     return fail({ code: "INPUT_INVALID", faults: [{ at: "after", reason: "must be `next` of a page" }] });
   }
   return { day, repository, principal_id, token_id };
