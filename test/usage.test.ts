@@ -35,8 +35,8 @@ describeEachDatabase("the usage of a server", (dialect) => {
       as: [name, password],
       json: { name: "ci", scopes: ["library/**:read"] },
     });
-    const { id, token } = made.json() as { readonly id: string; readonly token: string };
-    const ways = [registry.as(basic(name, password)), registry.as(basic(name, token)), registry.as(undefined)];
+    const { id, token: secret } = made.json() as { readonly id: string; readonly token: string };
+    const ways = [registry.as(basic(name, password)), registry.as(basic(name, secret)), registry.as(undefined)];
     const layer = image.layers[0];
     for (const way of ways) {
       for (let round = 0; round < 3; round++) {

@@ -7,6 +7,8 @@ import { makeBusyboxImage, makeDebianImage, makeForeignImage, makeLargeImage } f
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
 import { makeRobot } from "./robot.ts";
 import { attempt, type Outcome, run, type RunOptions, runRefused } from "./run.ts";
+import { pushImage } from "../protocol/content.ts";
+import { registryOf } from "../protocol/registry-client.ts";
 import { startServer } from "../support/server.ts";
 import { describeClient } from "./tools.ts";
 
@@ -159,15 +161,10 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
 
   test("tells whoever has pulled as often as they may", async () => {
     await using limited = await startServer({ env: { BERTH_PULL_LIMITS_ANONYMOUS: "1" } });
-    const { admin, host: other } = limited;
-    await docker(["login", "--username", admin.username, "--password-stdin", other], { input: admin.password });
-    await docker(["tag", "berth.test/busybox:1", `${other}/library/busybox:1`]);
-    await docker(["push", `${other}/library/busybox:1`]);
-    await docker(["logout", other]);
-    const manifest = new URL("/v2/library/busybox/manifests/1", limited.url);
-    expect((await fetch(manifest)).status).toBe(200);
-    await docker(["image", "rm", `${other}/library/busybox:1`]);
-    const said = await refused(["pull", `${other}/library/busybox:1`]);
+    // The engine asks for the manifest alone that it has not got yet.
+    await pushImage(registryOf(limited), "library/app", { tag: "1" });
+    expect((await fetch(new URL("/v2/library/app/manifests/1", limited.url))).status).toBe(200);
+    const said = await refused(["pull", `${limited.host}/library/app:1`]);
     expect(said).toContain("toomanyrequests: you have reached the limit of 1 pulls in 6 hours");
   });
 

@@ -25,6 +25,24 @@ const dayMs = 86_400_000;
 const allOf = async ({ read }: Database, filter: UsageFilter = {}): Promise<readonly UsageRow[]> =>
   (await findUsage(read, filter, { limit: 1000 })).items;
 
+/** Of several days, repositories and principals. */
+async function fill(database: Database): Promise<void> {
+  const rows = Array.from({ length: 3000 }, (_, number): UsageRow => {
+    const name = `name-${String(number % 7)}`;
+    const day = new Date(noon + (number % 10) * dayMs).toISOString().slice(0, 10);
+    const who = { principal_kind: "account", principal_id: `id-${name}`, principal_name: name };
+    const amounts = { pulls: 1, pulled_bytes: 2, pushes: 3, pushed_bytes: 4 };
+    return {
+      day,
+      repository: `team/r-${String(number)}`,
+      ...who,
+      token_id: `token-${String(number % 3)}`,
+      ...amounts,
+    };
+  });
+  await addUsage(database, new Map(rows.map((row) => [JSON.stringify(row), row])));
+}
+
 describeEachDatabase("usage", (_dialect, open) => {
   async function start(most?: number) {
     const database = await open([usageMigrations]);
@@ -83,24 +101,6 @@ describeEachDatabase("usage", (_dialect, open) => {
     expect(rows).toHaveLength(10);
     expect(rows.find(({ repository }) => repository === "team/r12")?.pulls).toBe(2);
   });
-
-  /** Of several days, repositories and principals. */
-  async function fill(database: Database): Promise<void> {
-    const rows = Array.from({ length: 3000 }, (_, number): UsageRow => {
-      const name = `name-${String(number % 7)}`;
-      const day = new Date(noon + (number % 10) * dayMs).toISOString().slice(0, 10);
-      const who = { principal_kind: "account", principal_id: `id-${name}`, principal_name: name };
-      const amounts = { pulls: 1, pulled_bytes: 2, pushes: 3, pushed_bytes: 4 };
-      return {
-        day,
-        repository: `team/r-${String(number)}`,
-        ...who,
-        token_id: `token-${String(number % 3)}`,
-        ...amounts,
-      };
-    });
-    await addUsage(database, new Map(rows.map((row) => [JSON.stringify(row), row])));
-  }
 
   const filters: Readonly<Record<string, UsageFilter>> = {
     everything: {},
