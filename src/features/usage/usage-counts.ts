@@ -41,12 +41,15 @@ export function usageCounts({ database, log, now = Date.now, most = 20_000 }: Us
   let writing: Promise<void> | undefined;
   let dropped = 0;
   const today = dayTeller();
+  /** Most requests are of the same caller as the last one: to find its row by its key takes five times as long. */
+  let latest: Latest | undefined;
 
   const write = async (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
     const some = gathered;
     gathered = new Map();
+    latest = undefined;
     try {
       await addUsage(database, some);
     } catch (error) {
@@ -65,21 +68,30 @@ export function usageCounts({ database, log, now = Date.now, most = 20_000 }: Us
   const flush = (): Promise<void> => (writing ??= write().finally(() => (writing = undefined)));
 
   return {
-    add(caller, repository, { pulls, pulledBytes, pushes, pushedBytes }) {
-      const { principal, tokenId = "" } = caller;
+    add(caller, repository, moved) {
       const day = today(now());
+      if (latest?.caller === caller && latest.row.repository === repository && latest.row.day === day) {
+        addMoved(latest.row, moved);
+        return;
+      }
+      const { principal, tokenId = "" } = caller;
       const id = principal.kind === "anonymous" ? "" : principal.id;
       const key = `${day} ${repository} ${id} ${tokenId}`;
-      const more = { pulls, pulled_bytes: pulledBytes, pushes, pushed_bytes: pushedBytes };
       const known = gathered.get(key);
-      if (known !== undefined) return addTo(known, more);
+      if (known !== undefined) {
+        latest = { caller, row: known };
+        addMoved(known, moved);
+        return;
+      }
       if (gathered.size >= most) {
         dropped += 1;
         return;
       }
       const name = principal.kind === "anonymous" ? "anonymous" : principal.name;
       const who = { principal_kind: principal.kind, principal_id: id, principal_name: name, token_id: tokenId };
-      gathered.set(key, { day, repository, ...who, ...more });
+      const row: Gathered = { day, repository, ...who, pulls: 0, pulled_bytes: 0, pushes: 0, pushed_bytes: 0 };
+      addMoved(row, moved);
+      gathered.set(key, row);
       timer ??= setTimeout(() => void flush(), writtenAfterMs).unref();
       if (gathered.size === most / 2) void flush();
     },
@@ -90,6 +102,18 @@ export function usageCounts({ database, log, now = Date.now, most = 20_000 }: Us
     },
     dropped: () => dropped,
   };
+}
+
+interface Latest {
+  readonly caller: Caller;
+  readonly row: Gathered;
+}
+
+function addMoved(row: Amounts, { pulls, pulledBytes, pushes, pushedBytes }: Moved): void {
+  row.pulls += pulls;
+  row.pulled_bytes += pulledBytes;
+  row.pushes += pushes;
+  row.pushed_bytes += pushedBytes;
 }
 
 type Amounts = Pick<Gathered, "pulls" | "pulled_bytes" | "pushes" | "pushed_bytes">;
