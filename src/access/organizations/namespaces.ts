@@ -157,6 +157,17 @@ export async function createEmptyRepository(
   await createRepository(database, tx, { name, visibility: shown });
 }
 
+/** What was granted and protected on a repository that is deleted; patterns of names stay. */
+export async function dropRightsOn({ tx }: AccessChange, repositoryId: number): Promise<void> {
+  for (const table of ["grants", "tag_protections"] as const) {
+    await tx
+      .deleteFrom(table)
+      .where("scope_kind", "=", "repository")
+      .where("scope_id", "=", String(repositoryId))
+      .execute();
+  }
+}
+
 /** @throws RegistryError where there is no such repository */
 export async function changeVisibility(
   { tx }: AccessChange,
