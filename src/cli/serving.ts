@@ -7,7 +7,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
-import { auditSignIns, auditTokens } from "../features/audit/audit-sign-ins.ts";
+import { auditSignIns, auditTokens, auditVouched } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
 import { auditRefusals } from "../http/audit-refusals.ts";
@@ -17,6 +17,7 @@ import { distribution } from "../http/distribution/distribution.ts";
 import { entrance, type Site } from "../http/entrance.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
 import { tokenSite } from "../http/token/token-site.ts";
+import type { Vouching } from "../http/vouching.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
@@ -35,6 +36,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
 import { wantedSources } from "./wanted-sources.ts";
+import { wantedVouching } from "./wanted-vouching.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -68,9 +70,10 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const notes = config.audit.enabled ? openNotes(registry.database, operation) : undefined;
   const whole = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   const access = notes === undefined ? whole : audited(whole, registry.database, notes);
+  const vouching = await wantedVouching(config, { callerNamed: access.callerNamed, metrics, now: Date.now });
   return {
     registry,
-    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes }),
+    handle: entranceOf(config, { registry, access, vouching, secret, passwords, operation, notes }),
     sources,
     async flushNotes(limitMs) {
       const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
@@ -91,7 +94,12 @@ function openNotes(database: Database, { log, metrics }: Operation): NoteQueue {
 
 function audited(access: Access, database: Database, notes: NoteQueue): Access {
   const verifyPassword = auditSignIns(access.verifyPassword, database, notes);
-  return { ...access, verifyPassword, identify: auditTokens(access.identifyBy(verifyPassword), notes) };
+  return {
+    ...access,
+    verifyPassword,
+    identify: auditTokens(access.identifyBy(verifyPassword), notes),
+    callerNamed: auditVouched(access.callerNamed, notes),
+  };
 }
 
 /** What the server cannot do its work without. */
@@ -187,11 +195,12 @@ interface Parts extends Checks {
   readonly notes: NoteQueue | undefined;
   readonly registry: Registry;
   readonly access: Access;
+  readonly vouching: Vouching | undefined;
   readonly operation: Operation;
 }
 
 function entranceOf(config: Config, parts: Parts): Handle {
-  const { registry, access, operation, notes } = parts;
+  const { registry, access, vouching, operation, notes } = parts;
   const { http } = config;
   const deletesEnabled = config.delete.enabled;
   const { log, metrics, site, trustProxies, tracer } = operation;
@@ -203,7 +212,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
     onRefused: notes && auditRefusals(notes),
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [
-      distribution({ registry, access, authenticate: authenticator(access), deletesEnabled }),
+      distribution({ registry, access, authenticate: authenticator(access), vouching, deletesEnabled }),
       tokenSite(access),
       apiSiteOf(config, parts),
       site,
@@ -213,9 +222,10 @@ function entranceOf(config: Config, parts: Parts): Handle {
 
 const apiSiteOf = (
   { http, data, access: { sources, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
-  { registry, access, secret, passwords }: Parts,
+  { registry, access, vouching, secret, passwords }: Parts,
 ): Site =>
   apiSite({
+    vouching,
     sourceSettings: sources ?? [],
     ...access,
     access,

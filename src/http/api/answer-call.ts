@@ -12,7 +12,7 @@ import { type IdempotentAnswers, type Keyed, keyedRequest } from "./idempotent-a
 import { locationOf, type Match } from "./match-route.ts";
 import { readBody, readParams, readQuery, toInput } from "./read-input.ts";
 import { requireNeed } from "./require-need.ts";
-import { endedCookie, readSessionCookie, requireOwnPage, sessionCookie } from "./session-cookie.ts";
+import { endedCookie, isFromPage, readSessionCookie, requireOwnPage, sessionCookie } from "./session-cookie.ts";
 
 export interface AnsweringDeps {
   readonly database: Database;
@@ -78,8 +78,7 @@ export const encoder =
 
 function callerOf(deps: AnsweringDeps, { need, method }: Contract, request: Incoming): Promise<Caller> | Caller {
   if (need !== "nothing") return deps.callerOf(request);
-  const isFromPage = request.headers.has("origin") || request.headers.has("sec-fetch-site");
-  if (method !== "GET" && isFromPage) requireOwnPage(request, deps.publicUrl);
+  if (method !== "GET" && isFromPage(request)) requireOwnPage(request, deps.publicUrl);
   return { principal: { kind: "anonymous" } };
 }
 

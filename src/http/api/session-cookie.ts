@@ -22,6 +22,9 @@ export const endedCookie = (scheme: Incoming["scheme"]): string =>
 const attributes = (scheme: Incoming["scheme"]): string =>
   `Path=/; HttpOnly; SameSite=Strict${scheme === "https" ? "; Secure" : ""}`;
 
+/** What a page has made a browser ask; a program says neither. */
+export const isFromPage = ({ headers }: Incoming): boolean => headers.has("origin") || headers.has("sec-fetch-site");
+
 /**
  * A browser sends a cookie whoever has made it ask. Before one may change anything, the browser has to say that a page of
  * this server did: by `Sec-Fetch-Site`, or, where it is too old for that, by `Origin`.

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
+import { proxyIdentitySchema } from "./proxy-identity-schema.ts";
 import { sourcesSchema } from "./sources-schema.ts";
 import { tlsSchema } from "./tls-schema.ts";
 import { tracingSchema } from "./tracing-schema.ts";
@@ -126,6 +127,7 @@ export const configSchema = z
         sources: sourcesSchema.optional(),
         /** The rest between two looks at all accounts that come from them. */
         resyncSeconds: z.number().int().min(10).max(daySeconds).default(1800),
+        proxyIdentity: proxyIdentitySchema(networks).prefault({}),
       })
       .prefault({}),
     manifests: z
