@@ -4,7 +4,7 @@ import { resetSecondFactor } from "../access/second-factor/contract.ts";
 import { allPages } from "./all-pages.ts";
 import { addImportHtpasswd } from "./import-htpasswd.ts";
 import { printOne, printRow } from "./print.ts";
-import { printRemoval } from "./removals.ts";
+import { printRemoval } from "./print-removal.ts";
 import { readPassword } from "./read-password.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
