@@ -35,6 +35,17 @@ export const accessMigrations: Migrations = {
     protectionsMigration,
     { name: "202611282230_groups", up: createGroups },
     tokensMigration,
+    {
+      name: "202611290035_revisions",
+      async up({ schema }, { integer }) {
+        for (const table of ["organizations", "namespaces", "roles"] as const) {
+          await schema
+            .alterTable(table)
+            .addColumn("revision", integer, (column) => column.notNull().defaultTo(1))
+            .execute();
+        }
+      },
+    },
   ],
 };
 

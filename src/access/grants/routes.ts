@@ -23,8 +23,9 @@ export const rightsRoutes = (deps: ModelRoutesDeps): readonly Route[] => [
   explaining(deps),
 ];
 
-const shownRole = ({ name, permissions }: Role) => ({
+const shownRole = ({ name, permissions, revision = 0 }: Role & { readonly revision?: number }) => ({
   name,
+  revision,
   isBuiltIn: findBuiltInRole(name) !== undefined,
   permissions: [...permissions],
 });
@@ -41,12 +42,10 @@ function aboutRoles(deps: ModelRoutesDeps): readonly Route[] {
     route(contracts.createRole, async (call) =>
       call.commit(async (tx) => shownRole(await customRoles.createRole(await changing(deps, call)(tx), call.body))),
     ),
+    route(contracts.showRole, async ({ params }) => shownRole(await customRoles.requireRole(read, params.role))),
     route(contracts.changeRole, async (call) => {
-      const wanted = { name: call.params.role, permissions: call.body.permissions };
-      return call.commit(async (tx) => {
-        await customRoles.changeRole(await changing(deps, call)(tx), wanted);
-        return { ...wanted, isBuiltIn: false };
-      });
+      const wanted = { name: call.params.role, permissions: call.body.permissions, expected: call.expected };
+      return call.commit(async (tx) => shownRole(await customRoles.changeRole(await changing(deps, call)(tx), wanted)));
     }),
     route(contracts.deleteRole, async (call) =>
       call.commit(async (tx) => {

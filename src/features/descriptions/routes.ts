@@ -1,5 +1,6 @@
 import { toTime } from "../../access/api/parameters.ts";
 import { type Route, route } from "../../access/api/route.ts";
+import { requireRevision } from "../../access/require-revision.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import { fail } from "../../oci/problem.ts";
 import type { Database, Reader, Writer } from "../../platform/database/database.ts";
@@ -61,7 +62,7 @@ async function storeDescription(tx: RecordingWriter, database: Database, given: 
   const { repository, text, expected, updatedAt } = given;
   const id = requireFound(await keepRepository(tx, database, repository), repository);
   const current = (await findDescription(tx, id)).revision;
-  if (expected !== undefined && expected !== current) fail({ code: "REVISION_STALE", current });
+  requireRevision(expected, current);
   const next = { text, revision: current + 1, updated_at: updatedAt };
   // Of two at once the second waits here, and finds that the first has made another revision.
   const stored = await tx

@@ -42,7 +42,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const params = readParams(contract, match.given);
   const { query, dryRun } = readQuery(contract, request);
   const { body, bytes } = await readBody(contract, request);
-  const keyed = contract.creates === undefined ? undefined : keyedBy(caller, request, bytes);
+  const keyed = takesKey(contract) ? keyedBy(caller, request, bytes) : undefined;
   const known = keyed && (await deps.answers.find(keyed));
   if (known !== undefined) return replyOf(contract, known.value);
   const cookies: string[] = [];
@@ -81,6 +81,8 @@ function callerOf(deps: AnsweringDeps, { need, method }: Contract, request: Inco
   if (method !== "GET" && isFromPage(request)) requireOwnPage(request, deps.publicUrl);
   return { principal: { kind: "anonymous" } };
 }
+
+export const takesKey = ({ creates, madeOnce }: Contract): boolean => creates !== undefined || madeOnce === true;
 
 function keyedBy({ principal }: Caller, { method, path, headers }: Incoming, bytes: Uint8Array): Keyed | undefined {
   const key = headers.get("idempotency-key");
