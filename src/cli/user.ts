@@ -37,7 +37,7 @@ function addReading(user: Command): void {
         const query = { prefix, ...(disabled && { disabled: "true" }), limit: "1000" };
         const all = allPages((after) => call(accounts.listAccounts, { query: { ...query, after } }));
         for await (const one of all) {
-          const row = { ...one, state: one.disabled ? "disabled" : "" };
+          const row = { ...one, state: one.disabled ? "disabled" : one.suspended ? "suspended" : "" };
           if (options.json) printOne(one, true);
           else printRow(row, ["name", "displayName", "email", "state"], false);
         }

@@ -70,6 +70,22 @@ describeEachDatabase("rights over the API", (dialect) => {
       "NAME_UNKNOWN",
     );
 
+    const ofTeam = (doing: string, team: string, as: User = owner) =>
+      api.ask("GET", `/access/explain?team=${encodeURIComponent(team)}&doing=${doing}&repository=${name}/app`, { as });
+    expect((await ofTeam("create", `${name}/dev`)).json()).toMatchObject({ allowed: true, role: "developer", grantId });
+    expect((await ofTeam("delete", `${name}/dev`)).json()).toMatchObject({ allowed: false, rule: "no-right" });
+    expect((await ofTeam("member:read", `${name}/dev`)).json()).toMatchObject({ allowed: true, rule: "member" });
+    // A team of others is as if there were none.
+    const hidden = await ofTeam("create", `${(await addTenant(api)).name}/dev`);
+    expectRefused(hidden, 404, "OBJECT_UNKNOWN");
+    expectRefused(await ofTeam("create", `${name}/none`), 404, "OBJECT_UNKNOWN");
+    expectRefused(await ofTeam("create", `${name}/dev`, stranger), 404, "NAME_UNKNOWN");
+    expectRefused(
+      await api.ask("GET", `/access/explain?team=x/y&account=x&doing=read&repository=${name}/app`, { as: owner }),
+      404,
+      "OBJECT_UNKNOWN",
+    );
+
     const preview = await api.ask("DELETE", `/grants/${grantId}?dryRun=true`, { as: owner });
     expect(preview.json()).toEqual({ dryRun: true, removes: [{ kind: "grant", name: grantId, count: 1 }] });
     expect(await pushes(api, user, `${name}/app`)).toBe(202);

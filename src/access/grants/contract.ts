@@ -200,6 +200,7 @@ export const explainAccess = contract({
   need: "sign-in",
   query: z.strictObject({
     account: name.optional().describe("who; absent for somebody who is not signed in"),
+    team: name.optional().describe("organization/team: somebody who is in it and has nothing else"),
     doing: word(64).describe("a verb, or subject:verb"),
     repository: name,
     tag: word(128).optional(),
