@@ -24,14 +24,16 @@ export async function wantedVouching(
     "Requests without credentials that a proxy has vouched for.",
     ["outcome"],
   );
-  const certificates = header !== undefined &&
-    certificateCaFile !== undefined && {
-      header,
-      namesIn: await certificatesOf(certificateCaFile, now),
-      rules: proxyIdentity.certificateRules ?? [],
-      accountIn: proxyIdentity.certificateAccount,
-    };
-  const settings = { networks, userHeader, certificates: certificates || undefined, now };
+  const certificates =
+    header === undefined || certificateCaFile === undefined
+      ? undefined
+      : {
+          header,
+          namesIn: await certificatesOf(certificateCaFile, now),
+          rules: proxyIdentity.certificateRules ?? [],
+          accountIn: proxyIdentity.certificateAccount,
+        };
+  const settings = { networks, userHeader, certificates, now };
   return openVouching({ ...settings, count: (outcome) => counter({ outcome }) }, callerNamed);
 }
 

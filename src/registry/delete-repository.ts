@@ -32,9 +32,9 @@ export async function removeRepository(
     .where("repository", "=", repository)
     .returning(["blob_key", "state", "holder"])
     .execute();
+  await doomUploads(registry, tx, uploads);
   const [deleted] = await tx.deleteFrom("repositories").where("name", "=", repository).returning("id").execute();
   if (deleted === undefined) return undefined;
-  await doomUploads(registry, tx, uploads);
   const { id } = deleted;
   await tx.insertInto("doomed_repositories").values({ id }).execute();
   recordEvents(tx, { kind: "repository-deleted", repository });
