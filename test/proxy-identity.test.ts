@@ -63,6 +63,8 @@ requirement("who a proxy says that a request is from", missing, () => {
     return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(text)?.[1]), body: text.slice(text.indexOf("\r\n\r\n") + 4) };
   }
   const base = async (from: string, ...headers: readonly string[]) => (await ask(from, "GET /v2/", ...headers)).status;
+  const list = async (...headers: readonly string[]) => (await ask(proxy, "GET /v2/_catalog", ...headers)).body;
+  const signIns = async (): Promise<string> => (await api("GET", "/audit?actor=ann&action=sign-in")).text();
   const who = (from: string, ...headers: readonly string[]) => ask(from, "GET /api/v1/me", ...headers);
 
   test("is so where the proxy says it, and from elsewhere as if nothing were said", async () => {
@@ -80,7 +82,17 @@ requirement("who a proxy says that a request is from", missing, () => {
   });
 
   test("counts for nobody but an account that is there, is not disabled and administers nothing", async () => {
-    for (const name of ["admin", "nobody", "", "ann, bob", "ann,ann", "../ann", "robot$ci", "an\xe4n", "x".repeat(4000)]) {
+    for (const name of [
+      "admin",
+      "nobody",
+      "",
+      "ann, bob",
+      "ann,ann",
+      "../ann",
+      "robot$ci",
+      "an\xe4n",
+      "x".repeat(4000),
+    ]) {
       expect([name, await base(proxy, `X-Remote-User: ${name}`)]).toEqual([name, 401]);
     }
     expect(await base(proxy, "X_Remote_User: ann")).toBe(401);
@@ -111,9 +123,15 @@ requirement("who a proxy says that a request is from", missing, () => {
   });
 
   test("is not mixed with what is remembered of others", async () => {
-    const list = async (...headers: readonly string[]) => (await ask(proxy, "GET /v2/_catalog", ...headers)).body;
     for (const name of ["ann", "bob"]) {
-      expect((await fetch(new URL(`/v2/${name}/app/blobs/uploads/`, server.url), { method: "POST", headers: { authorization: basic(name, password) } })).status).toBe(202);
+      expect(
+        (
+          await fetch(new URL(`/v2/${name}/app/blobs/uploads/`, server.url), {
+            method: "POST",
+            headers: { authorization: basic(name, password) },
+          })
+        ).status,
+      ).toBe(202);
       expect((await api("POST", "/repositories", { name: `${name}/app` })).status).toBeLessThan(300);
     }
     for (let round = 0; round < 3; round += 1) {
@@ -138,9 +156,20 @@ requirement("who a proxy says that a request is from", missing, () => {
     const near = await authority.issue("near", { subject: "/CN=y", alternativeNames: "URI:spiffe://example.org/ci2" });
     const other = await openAuthority("Clients");
     const foreign = await other.issue("ann", { subject: "/CN=ann" });
-    for (const { pem } of [boss, near, foreign]) expect(await base(proxy, `Client-Cert: ${asClientCert(pem)}`)).toBe(401);
+    for (const { pem } of [boss, near, foreign])
+      expect(await base(proxy, `Client-Cert: ${asClientCert(pem)}`)).toBe(401);
     await other[Symbol.asyncDispose]();
-    for (const text of ["", "(null)", ":", "::", ":AAAA:", "x".repeat(9000), asClientCert(ann.pem).slice(0, -9), "%", `${asClientCert(ann.pem)}, ${asClientCert(ann.pem)}`]) {
+    for (const text of [
+      "",
+      "(null)",
+      ":",
+      "::",
+      ":AAAA:",
+      "x".repeat(9000),
+      asClientCert(ann.pem).slice(0, -9),
+      "%",
+      `${asClientCert(ann.pem)}, ${asClientCert(ann.pem)}`,
+    ]) {
       expect([text, await base(proxy, `Client-Cert: ${text}`)]).toEqual([text, 401]);
     }
     await api("PATCH", "/robots/ci", { disabled: true });
@@ -154,8 +183,8 @@ requirement("who a proxy says that a request is from", missing, () => {
     const metrics = await (await fetch(new URL("/metrics", server.url))).text();
     expect(metrics).toMatch(/berth_proxy_identities_total\{outcome="accepted"\} [1-9]/);
     expect(metrics).toMatch(/berth_proxy_identities_total\{outcome="refused"\} [1-9]/);
-    const found = async (): Promise<string> => (await api("GET", "/audit?actor=ann&action=sign-in")).text();
-    for (const deadline = Date.now() + 20_000; !(await found()).includes(proxy) && Date.now() < deadline;) await Bun.sleep(50);
-    expect(await found()).toContain(`"address":"${proxy}"`);
+    for (const deadline = Date.now() + 20_000; !(await signIns()).includes(proxy) && Date.now() < deadline;)
+      await Bun.sleep(50);
+    expect(await signIns()).toContain(`"address":"${proxy}"`);
   }, 30_000);
 });

@@ -3,7 +3,10 @@ import { Command } from "commander";
 import { commandLine } from "./command-line.ts";
 
 /** Those that do something, by their full names. */
-const doing = (command: Command, path: readonly string[] = []): readonly (readonly [name: string, command: Command])[] =>
+const doing = (
+  command: Command,
+  path: readonly string[] = [],
+): readonly (readonly [name: string, command: Command])[] =>
   command.commands.length === 0
     ? [[path.join(" "), command]]
     : command.commands.flatMap((one) => doing(one, [...path, one.name()]));

@@ -61,7 +61,9 @@ const manifestsInOneStep = 50;
 const rowsInOneStep = 200;
 
 /** Removes some rows of a repository that was deleted. @returns whether there may be more */
-export async function dropSomeOfRepository(registry: Registry): Promise<{ readonly isOver: boolean; readonly blobs: number }> {
+export async function dropSomeOfRepository(
+  registry: Registry,
+): Promise<{ readonly isOver: boolean; readonly blobs: number }> {
   const { database } = registry;
   const doomed = await database.read
     .selectFrom("doomed_repositories")

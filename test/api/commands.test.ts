@@ -135,7 +135,12 @@ describe("berth", () => {
 
   it("ends without a word when nobody reads on", async () => {
     const data = ["--data", api.registry.server().data];
-    for (const args of [["user", "list", ...data], ["audit", "list", ...data], ["audit", "export", ...data], ["version"]]) {
+    for (const args of [
+      ["user", "list", ...data],
+      ["audit", "list", ...data],
+      ["audit", "export", ...data],
+      ["version"],
+    ]) {
       const child = Bun.spawn(["bash", "-c", 'set -o pipefail; "$0" "$@" | true', berth, ...args], {
         env: { ...withoutSettings(process.env), XDG_CONFIG_HOME: config },
         stdin: "ignore",

@@ -164,5 +164,5 @@ server.listen(0, "127.0.0.1", () => {
   const address = server.address();
   process.stdout.write(`${typeof address === "object" && address !== null ? address.port : 0}\n`);
 });
-process.stdin.on("end", () => process.exit());
+process.stdin.on("end", () => process.kill(process.pid));
 process.stdin.resume();

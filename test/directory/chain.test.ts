@@ -31,7 +31,9 @@ beforeAll(async () => {
     await child.exited;
   });
   const { value } = await child.stdout.getReader().read();
-  url = `ldaps://127.0.0.1:${Buffer.from(value ?? []).toString().trim()}`;
+  url = `ldaps://127.0.0.1:${Buffer.from(value ?? [])
+    .toString()
+    .trim()}`;
 }, 30_000);
 afterAll(() => used.disposeAsync());
 

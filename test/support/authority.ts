@@ -23,6 +23,8 @@ export interface Authority extends AsyncDisposable {
 
 const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
 
+const ends = (file: string): readonly string[] => ["-keyout", `${file}.key`, "-out"];
+
 export async function openAuthority(name: string): Promise<Authority> {
   const folder = await mkdtemp(join(tmpdir(), "berth-authority-"));
   const openssl = async (...args: readonly string[]): Promise<void> => {
@@ -30,7 +32,6 @@ export async function openAuthority(name: string): Promise<Authority> {
     const said = await new Response(child.stderr).text();
     if ((await child.exited) !== 0) throw new Error(`openssl ${args.join(" ")}: ${said}`);
   };
-  const ends = (file: string): readonly string[] => ["-keyout", `${file}.key`, "-out"];
   await openssl("req", "-x509", ...newKey, ...ends("ca"), "ca.crt", "-subj", `/CN=${name}`, "-days", "9");
   return {
     certFile: join(folder, "ca.crt"),

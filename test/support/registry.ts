@@ -152,8 +152,7 @@ export const push = (
 export const deleteRepository = (
   registry: Registry,
   repository: RepositoryName,
-): Promise<RemovedRepository | undefined> =>
-  writeChange(registry, (tx) => removeRepository(registry, tx, repository));
+): Promise<RemovedRepository | undefined> => writeChange(registry, (tx) => removeRepository(registry, tx, repository));
 
 /** What a call was refused with; nothing where it was not. Any other failure fails the test. */
 export async function problemsOf(call: Promise<unknown>): Promise<readonly Problem[]> {

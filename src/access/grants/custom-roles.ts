@@ -103,7 +103,9 @@ export async function requireRole(reader: Reader | Writer, name: string): Promis
   return storedRole(row);
 }
 
-const storedRole = (row: { readonly [K in "id" | "name" | "permissions"]: string } & { readonly revision: number }) => ({
+const storedRole = (
+  row: { readonly [K in "id" | "name" | "permissions"]: string } & { readonly revision: number },
+) => ({
   ...roleOf(row.name, permissionsIn(row.permissions)),
   id: row.id,
   revision: row.revision,

@@ -22,7 +22,8 @@ export async function readAuthorities(setting: string, file: string): Promise<re
   });
   const authorities = (pem.match(inPem) ?? []).map((text) => parsed(Buffer.from(text)));
   const isWrong = authorities.length === 0 || authorities.some((one) => one?.ca !== true);
-  if (isWrong) throw new CertificateError(`${setting}: ${file} must have certificates of authorities in PEM, and no others`);
+  if (isWrong)
+    throw new CertificateError(`${setting}: ${file} must have certificates of authorities in PEM, and no others`);
   return authorities.filter((one) => one !== undefined);
 }
 

@@ -38,7 +38,8 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "access.proxyIdentity.userHeader": "The header in which they name an account.",
   "access.proxyIdentity.certificateHeader": "The header in which they pass on a client's certificate.",
   "access.proxyIdentity.certificateCaFile": "Authorities in PEM, one of which has signed each client's certificate.",
-  "access.proxyIdentity.certificateRules": "Which account or robot a certificate is of; the first rule that fits counts.",
+  "access.proxyIdentity.certificateRules":
+    "Which account or robot a certificate is of; the first rule that fits counts.",
   "access.proxyIdentity.certificateAccount": "Where no rule fits: which name in a certificate is an account's.",
   "manifests.sparseIndexes": "Whether an index may name manifests that are not in the repository.",
   "manifests.sparseImages": "Whether an image may name layers that are not in the repository. A pull of it may fail.",

@@ -61,7 +61,8 @@ export const deleteRepository = contract({
   method: "DELETE",
   path: "/repositories/{repository}",
   group,
-  summary: "Delete a repository with all that is in it and what was granted on it; another of its name has nothing of it",
+  summary:
+    "Delete a repository with all that is in it and what was granted on it; another of its name has nothing of it",
   need: { verb: "admin", ...content },
   params: z.strictObject(inRepository),
   output: removal,
