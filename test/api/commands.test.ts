@@ -114,10 +114,10 @@ describe("berth", () => {
     const name = freshName("program");
     const as = [name, password] as const;
     await api.ask("POST", "/accounts", { json: { name, password } });
-    const made = await api.ask("POST", "/tokens", { as, json: { name: "ci" } });
+    const made = await api.ask("POST", "/tokens", { as, json: { name: "ci", scopes: ["**:read,create"] } });
     const { token, id } = made.json() as { readonly token: string; readonly id: string };
     const env = { BERTH_SERVER: api.registry.server().url, BERTH_TOKEN: `${token}\n` };
-    expect((await run(["repo", "create", `${name}/app`], "", env)).code).toBe(0);
+    expect(await run(["repo", "create", `${name}/app`], "", env)).toMatchObject({ code: 0, error: "" });
     expect(lines(await run(["repo", "list", "--json"], "", env))).toMatchObject([{ name: `${name}/app` }]);
     expect((await run(["user", "list"], "", env)).error).toStartWith("berth: ");
     for (const wrong of ["not a token", `${token}x`, "berth_pat_"]) {

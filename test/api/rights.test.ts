@@ -74,7 +74,10 @@ describeEachDatabase("rights over the API", (dialect) => {
       api.ask("GET", `/access/explain?team=${encodeURIComponent(team)}&doing=${doing}&repository=${name}/app`, { as });
     expect((await ofTeam("create", `${name}/dev`)).json()).toMatchObject({ allowed: true, role: "developer", grantId });
     expect((await ofTeam("delete", `${name}/dev`)).json()).toMatchObject({ allowed: false, rule: "no-right" });
-    expect((await ofTeam("member:read", `${name}/dev`)).json()).toMatchObject({ allowed: true, rule: "member" });
+    const nobody = `${name}/idle`;
+    await api.ask("POST", `/organizations/${name}/teams`, { as: owner, json: { name: "idle" } });
+    expect((await ofTeam("create", nobody)).json()).toMatchObject({ allowed: false, rule: "no-right" });
+    expect((await ofTeam("member:read", nobody)).json()).toMatchObject({ allowed: true, rule: "member" });
     // A team of others is as if there were none.
     const hidden = await ofTeam("create", `${(await addTenant(api)).name}/dev`);
     expectRefused(hidden, 404, "OBJECT_UNKNOWN");
@@ -182,7 +185,7 @@ describeEachDatabase("rights over the API", (dialect) => {
         { pattern: "b*", roles: { create: "maintainer" } },
       ],
     ] as const) {
-      const headers = { "idempotency-key": "the same" + path };
+      const headers = { "idempotency-key": `the-same-${path}` };
       const [one, two] = [
         await api.ask("POST", path, { json, headers }),
         await api.ask("POST", path, { json, headers }),
