@@ -30,7 +30,7 @@ export interface Tenant {
   readonly newToken: () => Promise<string>;
 }
 
-export const idIn = (answer: Answer): string => (answer.json() as { readonly id: string }).id;
+const idIn = (answer: Answer): string => (answer.json() as { readonly id: string }).id;
 
 /** As the administrator, where nobody else is said. */
 export async function succeed(api: Api, request: string, ask: Ask = {}): Promise<Answer> {
