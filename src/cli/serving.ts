@@ -7,7 +7,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
-import { auditSignIns, auditTokens } from "../features/audit/audit-sign-ins.ts";
+import { auditBrowserSignIns, auditSignIns, auditTokens } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
 import { auditRefusals } from "../http/audit-refusals.ts";
@@ -16,6 +16,7 @@ import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
 import { entrance, type Site } from "../http/entrance.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
+import { signInSite } from "../http/sign-in/sign-in-site.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
@@ -34,7 +35,7 @@ import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
-import { wantedSources } from "./wanted-sources.ts";
+import { type WantedSources, wantedSources } from "./wanted-sources.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -61,7 +62,12 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const registry = watched(opened, operation);
   measureRoom(registry.blobs, operation.metrics);
   const { log, metrics } = operation;
-  const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
+  const { sources, browserSources } = wantedSources(config, {
+    database: registry.database,
+    log,
+    metrics,
+    now: Date.now,
+  });
   const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
   const passwords = createPasswords(passwordLimits);
   await switchAudit(registry.database, config.audit.enabled, Date.now());
@@ -70,7 +76,7 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const access = notes === undefined ? whole : audited(whole, registry.database, notes);
   return {
     registry,
-    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes }),
+    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes, browserSources }),
     sources,
     async flushNotes(limitMs) {
       const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
@@ -182,7 +188,7 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
   for (const { line, reason } of refused) log.warn("account not created", { file: htpasswdFile, line, reason });
 }
 
-interface Parts extends Checks {
+interface Parts extends Checks, Pick<WantedSources, "browserSources"> {
   /** Absent where nothing is remembered. */
   readonly notes: NoteQueue | undefined;
   readonly registry: Registry;
@@ -206,10 +212,25 @@ function entranceOf(config: Config, parts: Parts): Handle {
       distribution({ registry, access, authenticate: authenticator(access), deletesEnabled }),
       tokenSite(access),
       apiSiteOf(config, parts),
+      signInSiteOf(config, parts),
       site,
     ],
   });
 }
+
+const signInSiteOf = (
+  { http }: Config,
+  { access, secret, operation, notes, browserSources }: Parts,
+): Site =>
+  signInSite({
+    ...access,
+    browserSources,
+    pendingKey: deriveKey(secret, "sign-ins"),
+    publicUrl: http.publicUrl,
+    log: operation.log,
+    onSignIn: notes === undefined ? () => undefined : auditBrowserSignIns(notes),
+    now: Date.now,
+  });
 
 const apiSiteOf = (
   { http, data, access: { sources, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
