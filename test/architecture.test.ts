@@ -177,7 +177,7 @@ const planted: readonly Planted[] = [
   ],
   [
     "a provider that a test plays",
-    { "src/access/sources/oidc/a.test.ts": "const fake = { finish: async () => ({ kind: \"identity\" }) };" },
+    { "src/access/sources/oidc/a.test.ts": 'const fake = { finish: async () => ({ kind: "identity" }) };' },
     "src/access/sources/oidc/a.test.ts: finish: tests of sources of identity talk to real ones",
   ],
   [

@@ -218,10 +218,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
   });
 }
 
-const signInSiteOf = (
-  { http }: Config,
-  { access, secret, operation, notes, browserSources }: Parts,
-): Site =>
+const signInSiteOf = ({ http }: Config, { access, secret, operation, notes, browserSources }: Parts): Site =>
   signInSite({
     ...access,
     browserSources,

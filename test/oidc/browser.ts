@@ -36,7 +36,7 @@ export function openBrowser(): Browser {
   const keep = (url: string, headers: Headers): void => {
     for (const line of headers.getSetCookie()) {
       const [pair = "", ...attributes] = line.split(";").map((part) => part.trim());
-      const [name = "", value = ""] = [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)];
+      const [name, value] = [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)];
       const isOver = attributes.some((one) => /^max-age=0$/i.test(one) || /^expires=.*1970/i.test(one));
       if (isOver || value === "") jarOf(url).delete(name);
       else jarOf(url).set(name, { value, strict: attributes.some((one) => /^samesite=strict$/i.test(one)) });
@@ -102,7 +102,11 @@ const signs: Readonly<Record<string, string>> = {
 const unescaped = (text: string): string => text.replaceAll(/&(?:amp|lt|gt|quot|#39);/g, (sign) => signs[sign] ?? sign);
 
 /** Signs in at a provider and agrees to what it asks, until it leads back. */
-export async function signInThere(browser: Browser, start: string, who: { name: string; stopAt?: string }): Promise<Page> {
+export async function signInThere(
+  browser: Browser,
+  start: string,
+  who: { name: string; stopAt?: string },
+): Promise<Page> {
   let page = await browser.open(start, who.stopAt);
   if (page.text.includes('name="login"'))
     page = await browser.submit(page, { login: who.name, password: "any" }, who.stopAt);

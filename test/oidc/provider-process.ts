@@ -45,7 +45,7 @@ const provider = new Provider(plan.issuer, {
 
 const lies: Readonly<Record<Misbehaviour, (claims: JWTPayload) => Promise<string>>> = {
   "wrong-nonce": (claims) => signed({ ...claims, nonce: "of another sign-in" }),
-  "no-nonce": ({ nonce: _, ...claims }) => signed(claims),
+  "no-nonce": (claims) => signed({ ...claims, nonce: undefined }),
   "wrong-audience": (claims) => signed({ ...claims, aud: "another-client" }),
   "more-audiences": (claims) => signed({ ...claims, aud: [plan.clientId, "another-client"] }),
   "wrong-party": (claims) => signed({ ...claims, azp: "another-client" }),

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type JsonWebKey } from "node:crypto";
+import { generateKeyPairSync } from "node:crypto";
 import { resolve } from "node:path";
 import { unusedPort } from "../support/unused-port.ts";
 
@@ -36,7 +36,7 @@ export interface ProviderPlan extends Omit<ProviderOptions, "port"> {
   readonly clientId: string;
   readonly clientSecret: string;
   /** It signs with this one, also when it was started anew. */
-  readonly key: JsonWebKey;
+  readonly key: ReturnType<typeof exportKey>;
 }
 
 /** oidc-provider in a process of its own, which ends with its owner. */
@@ -55,22 +55,23 @@ export interface Provider extends AsyncDisposable {
 
 const program = resolve(import.meta.dir, "provider-process.ts");
 
+const exportKey = () => generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
+
 export async function startProvider({ port, ...options }: ProviderOptions): Promise<Provider> {
   const taken = port ?? (await unusedPort());
   const issuer = `${options.tls === undefined ? "http" : "https"}://localhost:${taken}`;
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const plan: ProviderPlan = {
     ...options,
     issuer,
     clientId: "berth",
     clientSecret: "secret of the client & more",
-    key: privateKey.export({ format: "jwk" }),
+    key: exportKey(),
   };
   const launch = async () => {
     const child = Bun.spawn([process.execPath, program, JSON.stringify(plan)], {
       stdin: "pipe",
       stdout: "pipe",
-      stderr: "inherit",
+      stderr: "ignore",
     });
     const { value } = await child.stdout.getReader().read();
     if (value === undefined) throw new Error("the provider did not start");

@@ -25,6 +25,24 @@ const people = {
 };
 const withGroups = { scopes: ["openid", "profile", "groups"], groups: { adminGroup: "admins" } };
 
+const signIn = async ({ browserSources }: TestAccess, name: string): Promise<BrowserSignIn> => {
+  const { url, pending } = await browserSources.begin("corp", redirectUri);
+  const back = new URL((await signInThere(openBrowser(), url, { name, stopAt: redirectUri })).url).searchParams;
+  const [code, state, issuer] = ["code", "state", "iss"].map((one) => back.get(one) ?? undefined);
+  return browserSources.finish("corp", pending, { code, state, issuer, error: undefined });
+};
+const accountOf = async (access: TestAccess, name: string) => {
+  const signedIn = await signIn(access, name);
+  if (signedIn.kind !== "account") throw new Error(`${name} is ${JSON.stringify(signedIn)}`);
+  return signedIn.account;
+};
+const teamsOf = async ({ database }: TestAccess) =>
+  database.read
+    .selectFrom("team_members")
+    .innerJoin("accounts", "accounts.id", "team_members.account_id")
+    .select("accounts.name")
+    .execute();
+
 describeEachDatabase("accounts of a provider", (_dialect, open) => {
   let provider: Provider;
   beforeAll(async () => {
@@ -40,24 +58,6 @@ describeEachDatabase("accounts of a provider", (_dialect, open) => {
   };
   const start = async (more: object = {}): Promise<TestAccess> => openOn(await open([accessMigrations]), more);
 
-  const signIn = async ({ browserSources }: TestAccess, name: string): Promise<BrowserSignIn> => {
-    const { url, pending } = await browserSources.begin("corp", redirectUri);
-    const back = new URL((await signInThere(openBrowser(), url, { name, stopAt: redirectUri })).url).searchParams;
-    const [code, state, issuer] = ["code", "state", "iss"].map((one) => back.get(one) ?? undefined);
-    return browserSources.finish("corp", pending, { code, state, issuer, error: undefined });
-  };
-  const accountOf = async (access: TestAccess, name: string) => {
-    const signedIn = await signIn(access, name);
-    if (signedIn.kind !== "account") throw new Error(`${name} is ${JSON.stringify(signedIn)}`);
-    return signedIn.account;
-  };
-  const teamsOf = async ({ database }: TestAccess) =>
-    database.read
-      .selectFrom("team_members")
-      .innerJoin("accounts", "accounts.id", "team_members.account_id")
-      .select("accounts.name")
-      .execute();
-
   test("are made at the first sign-in, and found again by issuer and sub, whatever else changes", async () => {
     const access = await start();
     const { id, name } = await accountOf(access, "ann");
@@ -65,7 +65,9 @@ describeEachDatabase("accounts of a provider", (_dialect, open) => {
     await provider.setPeople({ ann: { preferred_username: "anna", email: "other@example.org" } });
     expect(await accountOf(access, "ann")).toMatchObject({ id, name: "ann" });
     const rows = await access.database.read.selectFrom("account_identities").selectAll().execute();
-    expect(rows).toEqual([expect.objectContaining({ source: "corp", subject: `${provider.issuer}#ann`, name: "anna" })]);
+    expect(rows).toEqual([
+      expect.objectContaining({ source: "corp", subject: `${provider.issuer}#ann`, name: "anna" }),
+    ]);
     expect(access.answers).toEqual([
       ["corp", "identity"],
       ["corp", "identity"],
@@ -172,7 +174,9 @@ describeEachDatabase("accounts of a provider", (_dialect, open) => {
 
   test("are let in by a source that there is, and answers", async () => {
     const access = await start();
-    expect(await problemOf(access.browserSources.begin("other", redirectUri))).toMatchObject({ code: "OBJECT_UNKNOWN" });
+    expect(await problemOf(access.browserSources.begin("other", redirectUri))).toMatchObject({
+      code: "OBJECT_UNKNOWN",
+    });
     await provider.kill();
     try {
       expect(await problemOf(access.browserSources.begin("corp", redirectUri))).toMatchObject({ code: "UNAVAILABLE" });

@@ -45,7 +45,8 @@ export async function signInByForm(deps: SignInDeps, request: Incoming, notes: R
   } catch (error) {
     const [problem] = error instanceof RegistryError ? error.problems : [];
     if (problem?.code !== "UNAUTHORIZED" && problem?.code !== "SECOND_FACTOR_REQUIRED") throw error;
-    if (problem.code === "UNAUTHORIZED") deps.onSignIn({ source: undefined, account: undefined, remoteAddress, requestId });
+    if (problem.code === "UNAUTHORIZED")
+      deps.onSignIn({ source: undefined, account: undefined, remoteAddress, requestId });
     const { labels } = deps.browserSources;
     return signInPage({ labels, returnTo, name, wants: problem.code === "UNAUTHORIZED" ? "another-try" : "code" });
   }

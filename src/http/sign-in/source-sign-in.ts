@@ -66,7 +66,8 @@ const notBegun = "This sign-in was not begun in this browser, or too long ago.";
 
 const told: Readonly<Record<Exclude<BrowserSignIn["kind"], "account">, string>> = {
   refused: "You were not signed in there, or what was said of you cannot be used here. The registry's log says why.",
-  stranger: "You have no account here, and this registry makes none at the first sign-in. Its administrators can make one.",
+  stranger:
+    "You have no account here, and this registry makes none at the first sign-in. Its administrators can make one.",
   disabled: "Your account here is disabled.",
   "second-factor": "Your account here has a password and a second factor of its own: sign in with these.",
 };

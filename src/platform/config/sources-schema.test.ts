@@ -58,7 +58,7 @@ const provider = { name: "corp", kind: "oidc", issuer: "https://login.example.or
 
 describe("a provider of OpenID Connect in access.sources", () => {
   test("has what most need by itself", () => {
-    expect(sourcesSchema.parse([provider])).toEqual([
+    expect<readonly object[]>(sourcesSchema.parse([provider])).toEqual([
       {
         ...provider,
         enabled: true,

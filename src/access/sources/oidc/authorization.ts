@@ -36,9 +36,10 @@ export type BroughtCode =
   | { readonly kind: "code"; readonly code: string }
   | { readonly kind: "refused"; readonly why: string };
 
+const refused = (why: string): BroughtCode => ({ kind: "refused", why });
+
 /** The code of an answer that is this sign-in's, and this issuer's (RFC 9207). */
 export function codeOf(pending: PendingSignIn, brought: BroughtBack, discovery: Discovery): BroughtCode {
-  const refused = (why: string): BroughtCode => ({ kind: "refused", why });
   const { code, state, issuer, error } = brought;
   if (state === undefined || !isSame(state, pending.state)) return refused("the state is not that of this sign-in");
   const mustName = discovery.authorization_response_iss_parameter_supported === true;

@@ -49,8 +49,7 @@ function faultOf(settings: OidcSettings, claims: Claims, nonce: string): string 
   const { clientId, audiences, authorizedParties } = settings;
   if (typeof claims["nonce"] !== "string" || !isSame(claims["nonce"], nonce)) return "nonce";
   const aud = Array.isArray(claims["aud"]) ? claims["aud"] : [claims["aud"]];
-  const isTrusted = (one: unknown): boolean =>
-    one === clientId || (typeof one === "string" && audiences.includes(one));
+  const isTrusted = (one: unknown): boolean => one === clientId || (typeof one === "string" && audiences.includes(one));
   if (!aud.every(isTrusted)) return "audience";
   const party = claims["azp"];
   if (party === undefined) return undefined;

@@ -57,8 +57,9 @@ const takesBasic = (methods: readonly string[] = ["client_secret_basic"]): boole
   methods.includes("client_secret_basic") || !methods.includes("client_secret_post");
 
 /** RFC 6749, 2.3.1: both are encoded as a form's values are, before they are put together. */
+const encoded = (text: string): string => new URLSearchParams({ "": text }).toString().slice(1);
+
 function basicOf(clientId: string, secret: string): string {
-  const encoded = (text: string): string => new URLSearchParams({ "": text }).toString().slice(1);
   return `Basic ${Buffer.from(`${encoded(clientId)}:${encoded(secret)}`).toString("base64")}`;
 }
 

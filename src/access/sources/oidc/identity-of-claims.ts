@@ -60,8 +60,7 @@ const isText = (text: string, mostCharacters: number): boolean =>
   text !== "" && text.length <= mostCharacters && !text.includes("\0") && text.isWellFormed();
 
 /** The spelling of a group's name here is the provider's. */
-export const groupNameIn = (text: string): string | undefined =>
-  isText(text, mostGroupCharacters) ? text : undefined;
+export const groupNameIn = (text: string): string | undefined => (isText(text, mostGroupCharacters) ? text : undefined);
 
 /**
  * `undefined` where the provider says that they are told elsewhere, as Microsoft's does of people who are in very many: to

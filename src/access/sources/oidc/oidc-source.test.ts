@@ -41,7 +41,9 @@ async function visit(source: BrowserSource, { name = "ann", changed = {} }: Visi
   const { url, pending } = await source.begin(redirectUri);
   const back = await signInThere(openBrowser(), url, { name, stopAt: redirectUri });
   const { searchParams } = new URL(back.url);
-  const [code, state, issuer, error] = ["code", "state", "iss", "error"].map((one) => searchParams.get(one) ?? undefined);
+  const [code, state, issuer, error] = ["code", "state", "iss", "error"].map(
+    (one) => searchParams.get(one) ?? undefined,
+  );
   const brought: BroughtBack = { code, state, issuer, error, ...changed };
   return { url: new URL(url), pending, brought, finish: () => source.finish(pending, brought) };
 }
@@ -131,12 +133,20 @@ describe("a provider that does as it should", () => {
     ["another state", { state: "another" }, "the state is not that of this sign-in"],
     ["no state", { state: undefined }, "the state is not that of this sign-in"],
     ["another issuer", { issuer: "https://evil.example" }, "the answer is another issuer's, or does not say whose"],
-    ["no issuer, which this one always names", { issuer: undefined }, "the answer is another issuer's, or does not say whose"],
+    [
+      "no issuer, which this one always names",
+      { issuer: undefined },
+      "the answer is another issuer's, or does not say whose",
+    ],
     ["no code", { code: undefined }, "there is no code"],
     ["an empty code", { code: "" }, "there is no code"],
     ["another code", { code: "another" }, "the provider does not take the code, or not again"],
     ["an error", { error: "access_denied" }, "the provider answers access_denied"],
-    ["an error that is more than a word", { error: `<b>\n${"x".repeat(100)}` }, /^the provider answers <b>[^\n]{1,90}$/],
+    [
+      "an error that is more than a word",
+      { error: `<b>\n${"x".repeat(100)}` },
+      /^the provider answers <b>[^\n]{1,90}$/,
+    ],
   ] as const)("lets nobody in with %s", async (_what, changed, why) => {
     const answer = await answerOf(sourceWith(provider), { changed });
     expect(answer).toEqual({ kind: "refused", why: typeof why === "string" ? why : expect.stringMatching(why) });
@@ -194,7 +204,13 @@ describe("a provider that does as it should", () => {
     await start({ ann: { ...ann, roles: { berth: ["dev-a", "ops", "admins"] } }, bob: { preferred_username: "bob" } });
     const source = sourceWith(provider, {
       scopes: ["openid", "profile", "groups"],
-      groups: { claim: "roles.berth", filter: ["dev-*", "admins"], required: ["dev-a", "dev-b"], adminGroup: "admins", auditorGroup: "ops" },
+      groups: {
+        claim: "roles.berth",
+        filter: ["dev-*", "admins"],
+        required: ["dev-a", "dev-b"],
+        adminGroup: "admins",
+        auditorGroup: "ops",
+      },
     });
     expect(await identityOf(source)).toMatchObject({ groups: ["dev-a", "admins"], roles: ["administrator"] });
     expect(await answerOf(source, { name: "bob" })).toEqual({
@@ -244,12 +260,12 @@ describe("a provider that does as it should", () => {
   });
 });
 
-describe("other providers", () => {
-  const withProvider = async (options: Partial<ProviderOptions>, work: (provider: Provider) => Promise<void>) => {
-    await using provider = await startProvider({ people: { ann }, redirectUris: [redirectUri], ...options });
-    await work(provider);
-  };
+const withProvider = async (options: Partial<ProviderOptions>, work: (provider: Provider) => Promise<void>) => {
+  await using provider = await startProvider({ people: { ann }, redirectUris: [redirectUri], ...options });
+  await work(provider);
+};
 
+describe("other providers", () => {
   test("tell names and groups at the userinfo endpoint alone, and of the same person", () =>
     withProvider({ claimsAtUserinfo: true, people: { ann: { ...ann, groups: "devs" } } }, async (provider) => {
       const source = sourceWith(provider, { scopes: ["openid", "profile", "groups"], groups: {} });
