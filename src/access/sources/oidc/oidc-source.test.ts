@@ -45,11 +45,11 @@ async function visit(source: BrowserSource, { name = "ann", changed = {} }: Visi
     (one) => searchParams.get(one) ?? undefined,
   );
   const brought: BroughtBack = { code, state, issuer, error, ...changed };
-  return { url: new URL(url), pending, brought, finish: () => source.finish(pending, brought) };
+  return { url: new URL(url), pending, brought, complete: () => source.finish(pending, brought) };
 }
 
 const answerOf = async (source: BrowserSource, wish: Visit = {}): Promise<BrowserAnswer> =>
-  (await visit(source, wish)).finish();
+  (await visit(source, wish)).complete();
 
 async function identityOf(source: BrowserSource, name = "ann"): Promise<Identity> {
   const answer = await answerOf(source, { name });
@@ -119,9 +119,9 @@ describe("a provider that does as it should", () => {
 
   test("takes a code once, and with the verifier of its own sign-in alone", async () => {
     const source = sourceWith(provider);
-    const { pending, brought, finish } = await visit(source);
-    expect(await finish()).toMatchObject({ kind: "identity" });
-    expect(await finish()).toEqual({ kind: "refused", why: "the provider does not take the code, or not again" });
+    const { pending, brought, complete } = await visit(source);
+    expect(await complete()).toMatchObject({ kind: "identity" });
+    expect(await complete()).toEqual({ kind: "refused", why: "the provider does not take the code, or not again" });
     const stolen = await visit(source);
     const mine = await source.begin(redirectUri);
     const swapped = { ...stolen.brought, state: mine.pending.state };
@@ -309,9 +309,9 @@ describe("other providers", () => {
   test("that do not answer let nobody in, and do again when they are back", () =>
     withProvider({}, async (provider) => {
       const source = sourceWith(provider);
-      const { finish } = await visit(source);
+      const { complete } = await visit(source);
       await provider.kill();
-      expect(await failureOf(finish())).toContain("localhost");
+      expect(await failureOf(complete())).toContain("localhost");
       await provider.start();
       expect(await answerOf(source)).toMatchObject({ kind: "identity" });
     }));
