@@ -33,6 +33,7 @@ import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
+import { type OpenPullLimits, openPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
 import { type WantedSources, wantedSources } from "./wanted-sources.ts";
@@ -46,7 +47,7 @@ export interface Serving {
   readonly registry: Registry;
   readonly handle: Handle;
   readonly sources: Sources;
-  /** Writes what is still in memory of the audit log and of the use of tokens, as far as it goes in that time. */
+  /** Writes what is still in memory of the audit log, the use of tokens and pulls, as far as it goes in that time. */
   readonly flushNotes: (limitMs: number) => Promise<void>;
 }
 
@@ -74,13 +75,17 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const notes = config.audit.enabled ? openNotes(registry.database, operation) : undefined;
   const whole = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   const access = notes === undefined ? whole : audited(whole, registry.database, notes);
+  const limits = await openPullLimits(config, registry.database, operation);
   return {
     registry,
-    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes, browserSources }),
+    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes, limits, browserSources }),
     sources,
     async flushNotes(limitMs) {
       const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
-      await Promise.race([Promise.all([notes?.flush(true), uses]), sleep(limitMs, undefined, { ref: false })]);
+      await Promise.race([
+        Promise.all([notes?.flush(true), limits?.flush(), uses]),
+        sleep(limitMs, undefined, { ref: false }),
+      ]);
     },
   };
 }
@@ -191,13 +196,14 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
 interface Parts extends Checks, Pick<WantedSources, "browserSources"> {
   /** Absent where nothing is remembered. */
   readonly notes: NoteQueue | undefined;
+  readonly limits: OpenPullLimits | undefined;
   readonly registry: Registry;
   readonly access: Access;
   readonly operation: Operation;
 }
 
 function entranceOf(config: Config, parts: Parts): Handle {
-  const { registry, access, operation, notes } = parts;
+  const { registry, access, operation, notes, limits } = parts;
   const { http } = config;
   const deletesEnabled = config.delete.enabled;
   const { log, metrics, site, trustProxies, tracer } = operation;
@@ -209,7 +215,13 @@ function entranceOf(config: Config, parts: Parts): Handle {
     onRefused: notes && auditRefusals(notes),
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [
-      distribution({ registry, access, authenticate: authenticator(access), deletesEnabled }),
+      distribution({
+        registry,
+        access,
+        authenticate: authenticator(access),
+        deletesEnabled,
+        limitPulls: limits?.limitPulls,
+      }),
       tokenSite(access),
       apiSiteOf(config, parts),
       signInSiteOf(config, parts),

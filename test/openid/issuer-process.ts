@@ -89,7 +89,7 @@ function signatureOf(input: string, { algorithm, privateKey: key }: Key): Buffer
 }
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-const pemOf = ({ publicKey }: Key): string => publicKey.export({ type: "spki", format: "pem" }).toString();
+const pemOf = ({ publicKey }: Key): string => publicKey.export({ type: "spki", format: "pem" });
 
 const unpublished = makeKey("RS256");
 const first = makeKey("RS256");

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
+import { adminBasic } from "./bearer.ts";
 import { absentDigest, digestOf, pushBlob } from "./content.ts";
 import { type Answer, freshRepository, useRegistry } from "./registry-client.ts";
 
@@ -124,7 +125,9 @@ describe("If-Range", () => {
 });
 
 /** The parts of a multipart/byteranges body: what each says it is, and its bytes. */
-function partsOf(answer: Answer): readonly { readonly contentRange: string; readonly bytes: Buffer }[] {
+function partsOf(
+  answer: Pick<Answer, "bytes" | "header">,
+): readonly { readonly contentRange: string; readonly bytes: Buffer }[] {
   const [, boundary = ""] =
     /^multipart\/byteranges; ?boundary="?([^";]+)"?$/.exec(answer.header("content-type") ?? "") ?? [];
   expect(boundary).not.toBe("");
@@ -154,6 +157,28 @@ describe("several ranges", () => {
     expect(parts[0]?.bytes.equals(bytes.subarray(0, 2))).toBe(true);
     expect(parts[1]?.bytes.equals(bytes.subarray(5, 7))).toBe(true);
     expect(parts[2]?.bytes.equals(bytes.subarray(2000))).toBe(true);
+  });
+
+  test("of megabytes are whole to a reader who takes his time", async () => {
+    const large = randomBytes(24 << 20);
+    const into = freshRepository();
+    const digest = await pushBlob(registry, into, large);
+    const cut = large.length / 2;
+    const answer = await fetch(`${registry.server().url}/v2/${into}/blobs/${digest}`, {
+      headers: { authorization: adminBasic(registry), range: `bytes=0-${String(cut - 1)},${String(cut + 1)}-` },
+    });
+    const taken: Uint8Array[] = [];
+    for await (const chunk of answer.body ?? []) {
+      taken.push(chunk.slice());
+      if (taken.length % 16 === 0) await Bun.sleep(5);
+    }
+    const [first, second, ...more] = partsOf({
+      bytes: Buffer.concat(taken),
+      header: (name) => answer.headers.get(name) ?? undefined,
+    });
+    expect(more).toEqual([]);
+    expect(first?.bytes.equals(large.subarray(0, cut))).toBe(true);
+    expect(second?.bytes.equals(large.subarray(cut + 1))).toBe(true);
   });
 
   test("of which one cannot be satisfied answer the others", async () => {

@@ -1,3 +1,4 @@
+import type { Envelope } from "../../platform/events/access-event.ts";
 import type { RecordingWriter } from "../../platform/events/record-events.ts";
 import type { Changer } from "../change-access.ts";
 import type { Caller } from "../principal.ts";
@@ -11,6 +12,8 @@ export interface Call<C extends Contract> {
   readonly caller: Caller;
   /** The caller, or whoever has the data folder in hand. */
   readonly by: Changer;
+  /** Whose doing it is, for a change that is more than one transaction. */
+  readonly envelope: Envelope;
   readonly remoteAddress: string;
   readonly dryRun: boolean;
   /** The revision that a change means; `undefined`: whichever it is. */

@@ -47,17 +47,19 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   if (known !== undefined) return replyOf(contract, known.value);
   const cookies: string[] = [];
   const encode = encoder(contract);
+  const envelope = envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId);
   const value = await route.run({
     ...toInput({ params, query, body }),
     caller,
     by: caller,
+    envelope,
     remoteAddress: request.remoteAddress,
     dryRun,
     expected: expectedRevision(contract, request),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the work of this route gives is what it gets
     commit: committer({
       database: deps.database,
-      envelope: envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId),
+      envelope,
       dryRun,
       once: keyed && { answers: deps.answers, keyed, encode },
     }) as Call<Contract>["commit"],

@@ -29,6 +29,7 @@ export function callLocally({ database, routes, envelope }: LocalDeps): CallApi 
       ...parseInput(contract, asked),
       caller: anonymous,
       by: "operator",
+      envelope,
       remoteAddress: "",
       dryRun,
       expected: undefined,

@@ -15,7 +15,7 @@ async function* readFile({ path, range }: BlobBody & { readonly kind: "file" }):
     const end = range === undefined ? Infinity : range.end + 1;
     for (let position = range?.start ?? 0; position < end;) {
       const { bytesRead, buffer } = await file.read({
-        buffer: Buffer.allocUnsafe(Math.min(readBytes, end - position)),
+        buffer: Buffer.allocUnsafeSlow(Math.min(readBytes, end - position)),
         position,
       });
       if (bytesRead === 0) return;

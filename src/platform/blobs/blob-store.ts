@@ -7,6 +7,7 @@ export type BlobKey = Brand<string, "BlobKey">;
 /** What a driver has to remember of an unfinished upload; opaque to everyone else, kept in the database. */
 export type UploadState = Brand<string, "UploadState">;
 
+/** The chunks of a stream are their reader's own, and never written to again. */
 export type BlobBody =
   | { readonly kind: "file"; readonly path: string; readonly range: ByteRange | undefined } // may be sent without copying
   | { readonly kind: "stream"; readonly chunks: AsyncIterable<Uint8Array> };

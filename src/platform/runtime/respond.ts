@@ -141,7 +141,8 @@ function toStream(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array>
     async pull(controller) {
       const next = await chunks.next();
       if (next.done === true) controller.close();
-      else controller.enqueue(new Uint8Array(next.value));
+      // Not copied, and not given back: Bun reads of a chunk until the client has taken all of it, which nobody is told.
+      else controller.enqueue(next.value);
     },
     async cancel() {
       await chunks.return?.();

@@ -65,5 +65,5 @@ export function memoryBlobStore(): BlobStore {
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+  yield bytes.slice();
 }
