@@ -7,7 +7,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
-import { auditSignIns, auditTokens, auditVouched } from "../features/audit/audit-sign-ins.ts";
+import { auditBrowserSignIns, auditSignIns, auditTokens, auditVouched } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
 import { auditRefusals } from "../http/audit-refusals.ts";
@@ -16,6 +16,7 @@ import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
 import { entrance, type Site } from "../http/entrance.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
+import { signInSite } from "../http/sign-in/sign-in-site.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import type { Vouching } from "../http/vouching.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
@@ -36,7 +37,7 @@ import type { Registry } from "../registry/registry.ts";
 import { type OpenPullLimits, openPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
-import { wantedSources } from "./wanted-sources.ts";
+import { type WantedSources, wantedSources } from "./wanted-sources.ts";
 import { wantedVouching } from "./wanted-vouching.ts";
 
 const tokenSeconds = 300;
@@ -64,7 +65,12 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const registry = watched(opened, operation);
   measureRoom(registry.blobs, operation.metrics);
   const { log, metrics } = operation;
-  const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
+  const { sources, browserSources } = wantedSources(config, {
+    database: registry.database,
+    log,
+    metrics,
+    now: Date.now,
+  });
   const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
   const passwords = createPasswords(passwordLimits);
   await switchAudit(registry.database, config.audit.enabled, Date.now());
@@ -75,7 +81,17 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const limits = await openPullLimits(config, registry.database, operation);
   return {
     registry,
-    handle: entranceOf(config, { registry, access, vouching, secret, passwords, operation, notes, limits }),
+    handle: entranceOf(config, {
+      registry,
+      access,
+      vouching,
+      secret,
+      passwords,
+      operation,
+      notes,
+      limits,
+      browserSources,
+    }),
     sources,
     async flushNotes(limitMs) {
       const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
@@ -195,7 +211,7 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
   for (const { line, reason } of refused) log.warn("account not created", { file: htpasswdFile, line, reason });
 }
 
-interface Parts extends Checks {
+interface Parts extends Checks, Pick<WantedSources, "browserSources"> {
   /** Absent where nothing is remembered. */
   readonly notes: NoteQueue | undefined;
   readonly limits: OpenPullLimits | undefined;
@@ -228,10 +244,22 @@ function entranceOf(config: Config, parts: Parts): Handle {
       }),
       tokenSite(access),
       apiSiteOf(config, parts),
+      signInSiteOf(config, parts),
       site,
     ],
   });
 }
+
+const signInSiteOf = ({ http }: Config, { access, secret, operation, notes, browserSources }: Parts): Site =>
+  signInSite({
+    ...access,
+    browserSources,
+    pendingKey: deriveKey(secret, "sign-ins"),
+    publicUrl: http.publicUrl,
+    log: operation.log,
+    onSignIn: notes === undefined ? () => undefined : auditBrowserSignIns(notes),
+    now: Date.now,
+  });
 
 const apiSiteOf = (
   { http, data, access: { sources, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
