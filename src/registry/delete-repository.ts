@@ -74,9 +74,16 @@ export async function dropSomeOfRepository(
   if (doomed === undefined) return { isOver: true, blobs: 0 };
   const { id } = doomed;
   return writeEvents(database, async (tx) => {
+    // What another collector removes at this moment would look as if it were gone, and there were no more.
+    const own = await tx
+      .selectFrom("doomed_repositories")
+      .select("id")
+      .where("id", "=", id)
+      .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked())
+      .executeTakeFirst();
+    if (own === undefined) return { isOver: true, blobs: 0 };
     const blobs = await dropBlobs(registry, tx, id);
     const left = blobs ?? (await dropManifests(registry, tx, id)) ?? (await dropTags(tx, id));
-    // Another collector may have come first, and there is nothing left to say.
     if (left === undefined) await tx.deleteFrom("doomed_repositories").where("id", "=", id).execute();
     return { isOver: false, blobs: blobs ?? 0 };
   });
