@@ -69,7 +69,7 @@ export const registryMigrations: Migrations = {
       },
     },
     {
-      name: "202611290030_deleted_repositories",
+      name: "202611290130_deleted_repositories",
       async up({ schema }, { integer }) {
         await schema
           .createTable("doomed_repositories")

@@ -33,6 +33,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "access.tokens.defaultDays": "How long a personal token or robot secret is good where nobody says.",
   "access.tokens.maximumDays": "How long one may be good at the most.",
   "access.sources": "Where people are known beside the accounts of the database, in the order in which they are asked.",
+  "access.issuers": "Issuers of workloads' tokens that are not on the internet, or have an authority of their own.",
   "access.resyncSeconds": "The rest between two looks at all accounts that come from them.",
   "access.proxyIdentity.networks": "Addresses and networks of proxies that say who a request is from.",
   "access.proxyIdentity.userHeader": "The header in which they name an account.",
