@@ -1,7 +1,7 @@
 import type { Tag } from "../oci/names.ts";
 import { type Circumstances, givesPermission, type Held, holdsNow } from "./held.ts";
 import type { Permission, Subject, Verb } from "./permissions.ts";
-import type { Principal } from "./principal.ts";
+import type { Asker } from "./principal.ts";
 import type { Place, Rights } from "./rights.ts";
 import { type Required, requiredBy } from "./protections/protection.ts";
 import { lowestRoleWith, rankOf } from "./roles.ts";
@@ -55,7 +55,7 @@ export interface Question {
 }
 
 export interface Asking {
-  readonly principal: Principal;
+  readonly principal: Asker;
   readonly place: Place;
   readonly circumstances: Circumstances;
 }
@@ -67,12 +67,12 @@ export function decide(rights: Rights, asking: Asking, question: Question): Deci
   if (permission === "repository:read" && place.kind === "repository") {
     const visibility = rights.repository?.visibility ?? rights.visibilityOfNew;
     if (visibility === "public") return allow("public", "the repository is public");
-    if (visibility === "internal" && principal.kind === "account") {
+    if (visibility === "internal" && (principal.kind === "account" || principal.kind === "team")) {
       return allow("internal", "the repository is for every account to read");
     }
   }
   const giving = rights.held.filter((held) => givesPermission(held, permission, question.tag));
-  const depends = dependsOn(giving, circumstances);
+  const depends = dependsOn(deciding(giving), circumstances);
   const best = giving.filter((held) => holdsNow(held, circumstances)).toSorted(byRank)[0];
   if (best === undefined)
     return { ...deny("no-right", "nothing that is held allows it", lackOf(permission)), ...depends };
@@ -94,6 +94,13 @@ export function decide(rights: Rights, asking: Asking, question: Question): Deci
 function protectionOf({ protections }: Rights, { verb, subject, tag }: Question): Required | undefined {
   if (subject !== "repository" || verb === "read" || verb === "admin" || typeof tag === "object") return undefined;
   return tag === undefined && verb !== "delete" ? undefined : requiredBy(protections, verb, tag);
+}
+
+/** Those that may make a difference: none that is limited does so beside one that gives as much without. */
+function deciding(giving: readonly Held[]): readonly Held[] {
+  const unlimited = giving.filter(({ networks, until }) => networks === undefined && until === undefined);
+  const always = Math.max(-1, ...unlimited.map(({ role }) => role.rank));
+  return giving.filter(({ role }) => role.rank > always);
 }
 
 const byRank = (a: Held, b: Held): number => b.role.rank - a.role.rank;

@@ -7,7 +7,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
-import { auditSignIns, auditTokens } from "../features/audit/audit-sign-ins.ts";
+import { auditBrowserSignIns, auditSignIns, auditTokens, auditVouched } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
 import { type UsageCounts, usageCounts } from "../features/usage/usage-counts.ts";
@@ -18,7 +18,9 @@ import { distribution } from "../http/distribution/distribution.ts";
 import { entrance, type Site } from "../http/entrance.ts";
 import { noteUsage } from "../http/note-usage.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
+import { signInSite } from "../http/sign-in/sign-in-site.ts";
 import { tokenSite } from "../http/token/token-site.ts";
+import type { Vouching } from "../http/vouching.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
@@ -37,7 +39,9 @@ import type { Registry } from "../registry/registry.ts";
 import { type OpenPullLimits, openPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
-import { wantedSources } from "./wanted-sources.ts";
+import { type WantedSources, wantedSources } from "./wanted-sources.ts";
+import { wantedVouching } from "./wanted-vouching.ts";
+import { wantedWorkload } from "./wanted-workload.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -64,18 +68,35 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const registry = watched(opened, operation);
   measureRoom(registry.blobs, operation.metrics);
   const { log, metrics } = operation;
-  const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
+  const { sources, browserSources } = wantedSources(config, {
+    database: registry.database,
+    log,
+    metrics,
+    now: Date.now,
+  });
   const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
   const passwords = createPasswords(passwordLimits);
   await switchAudit(registry.database, config.audit.enabled, Date.now());
   const notes = config.audit.enabled ? openNotes(registry.database, operation) : undefined;
   const whole = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   const access = notes === undefined ? whole : audited(whole, registry.database, notes);
+  const vouching = await wantedVouching(config, { callerNamed: access.callerNamed, metrics, now: Date.now });
   const usage = config.usage.enabled ? openUsage(registry.database, operation) : undefined;
   const limits = await openPullLimits(config, registry.database, operation);
   return {
     registry,
-    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes, limits, usage }),
+    handle: entranceOf(config, {
+      registry,
+      access,
+      vouching,
+      secret,
+      passwords,
+      operation,
+      notes,
+      limits,
+      usage,
+      browserSources,
+    }),
     sources,
     async flushNotes(limitMs) {
       const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
@@ -105,7 +126,12 @@ function openUsage(database: Database, { log, metrics }: Operation): UsageCounts
 
 function audited(access: Access, database: Database, notes: NoteQueue): Access {
   const verifyPassword = auditSignIns(access.verifyPassword, database, notes);
-  return { ...access, verifyPassword, identify: auditTokens(access.identifyBy(verifyPassword), notes) };
+  return {
+    ...access,
+    verifyPassword,
+    identify: auditTokens(access.identifyBy(verifyPassword), notes),
+    callerNamed: auditVouched(access.callerNamed, notes),
+  };
 }
 
 /** What the server cannot do its work without. */
@@ -152,6 +178,7 @@ async function openAccessOf(
   { operation: { log, metrics }, guesses, secret, passwords, sources }: Around & Checks & Pick<Serving, "sources">,
 ): Promise<Access> {
   const now = Date.now;
+  const workload = wantedWorkload(config, { database, log, metrics, now });
   const dataFolder = config.data;
   const { idleSeconds, longestSeconds } = config.access.sessions;
   const refused = metrics.counter(
@@ -169,6 +196,7 @@ async function openAccessOf(
     guesses,
     sources,
     tokenRefused: (reason) => refused({ reason }),
+    workload,
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];
@@ -196,18 +224,19 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
   for (const { line, reason } of refused) log.warn("account not created", { file: htpasswdFile, line, reason });
 }
 
-interface Parts extends Checks {
+interface Parts extends Checks, Pick<WantedSources, "browserSources"> {
   /** Absent where nothing is remembered. */
   readonly notes: NoteQueue | undefined;
   readonly limits: OpenPullLimits | undefined;
   readonly usage: UsageCounts | undefined;
   readonly registry: Registry;
   readonly access: Access;
+  readonly vouching: Vouching | undefined;
   readonly operation: Operation;
 }
 
 function entranceOf(config: Config, parts: Parts): Handle {
-  const { registry, access, operation, notes, limits, usage } = parts;
+  const { registry, access, vouching, operation, notes, limits, usage } = parts;
   const { http } = config;
   const deletesEnabled = config.delete.enabled;
   const answered = operation.metrics.counter("berth_token_requests_total", "Requests for bearer tokens.", ["result"]);
@@ -225,22 +254,37 @@ function entranceOf(config: Config, parts: Parts): Handle {
         registry,
         access,
         authenticate: authenticator(access),
+        vouching,
         deletesEnabled,
         limitPulls: limits?.limitPulls,
       }),
       tokenSite(access, (result) => answered({ result })),
       apiSiteOf(config, parts),
+      signInSiteOf(config, parts),
       site,
     ],
   });
 }
 
+const signInSiteOf = ({ http }: Config, { access, secret, operation, notes, browserSources }: Parts): Site =>
+  signInSite({
+    ...access,
+    browserSources,
+    pendingKey: deriveKey(secret, "sign-ins"),
+    publicUrl: http.publicUrl,
+    log: operation.log,
+    onSignIn: notes === undefined ? () => undefined : auditBrowserSignIns(notes),
+    now: Date.now,
+  });
+
 const apiSiteOf = (
-  { http, data, access: { sources, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
-  { registry, access, secret, passwords }: Parts,
+  { http, data, access: { sources, issuers, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
+  { registry, access, vouching, secret, passwords }: Parts,
 ): Site =>
   apiSite({
+    vouching,
     sourceSettings: sources ?? [],
+    listedIssuers: issuers ?? [],
     ...access,
     access,
     registry,

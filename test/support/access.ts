@@ -7,7 +7,12 @@ import type { Policy } from "../../src/access/authorize.ts";
 import { type AccessChange, changeAccess, type Changer } from "../../src/access/change-access.ts";
 import type { Database } from "../../src/platform/database/database.ts";
 import type { Source } from "../../src/access/sources/source.ts";
-import { openSources, type SourceOutcome, type Sources } from "../../src/access/sources/sources.ts";
+import { type BrowserSources, openBrowserSources } from "../../src/access/sources/browser-sources.ts";
+import type { SourceOutcome } from "../../src/access/sources/guarded-source.ts";
+import { openSources, type Sources } from "../../src/access/sources/sources.ts";
+import { openIssuers } from "../../src/access/workload/issuers.ts";
+import { openWorkload } from "../../src/access/workload/workload.ts";
+import type { ListedIssuer } from "../../src/platform/config/issuer-schema.ts";
 import type { Log } from "../../src/platform/telemetry/log.ts";
 import { createPasswords, type Passwords } from "../../src/platform/passwords/passwords.ts";
 
@@ -62,6 +67,7 @@ export interface TestAccess extends Access {
   readonly passwords: CountedPasswords;
   readonly database: Database;
   readonly sources: Sources;
+  readonly browserSources: BrowserSources;
   /** Why tokens were refused. */
   readonly refusals: readonly string[];
   /** What sources have said, in its order. */
@@ -84,19 +90,22 @@ const noLog: Log = {
 interface TestAccessParts {
   readonly usedPasswords?: Passwords;
   readonly sources?: readonly Source[];
+  /** Of workloads' tokens. */
+  readonly issuers?: readonly ListedIssuer[];
 }
 
 export async function openTestAccess(
   database: Database,
   mode: Policy["mode"] = "standard",
-  { usedPasswords = cheapPasswords, sources = [] }: TestAccessParts = {},
+  { usedPasswords = cheapPasswords, sources = [], issuers: listed = [] }: TestAccessParts = {},
 ): Promise<TestAccess> {
   const clock = testClock();
   const passwords = countedPasswords(usedPasswords);
   const answers: [string, SourceOutcome][] = [];
   const refusals: string[] = [];
   const count = (source: string, outcome: SourceOutcome): void => void answers.push([source, outcome]);
-  const opened = openSources(sources, { database, log: noLog, now: clock.now, count });
+  const asking = { database, log: noLog, now: clock.now, count };
+  const opened = openSources(sources, asking);
   const access = await openAccess({
     database,
     passwords,
@@ -105,6 +114,11 @@ export async function openTestAccess(
     guesses: guessesUnderWay(),
     sources: opened,
     tokenRefused: (reason) => void refusals.push(reason),
+    workload: openWorkload({
+      database,
+      issuers: openIssuers({ listed, log: noLog, now: clock.now }),
+      now: clock.now,
+    }),
     tokenSettings,
     sessionSettings: { idleMs: 3_600_000, longestMs: 12 * 3_600_000 },
     now: clock.now,
@@ -116,6 +130,10 @@ export async function openTestAccess(
     passwords,
     database,
     sources: opened,
+    browserSources: openBrowserSources(
+      sources.filter((source) => source.kind === "browser"),
+      asking,
+    ),
     refusals,
     answers,
     async addAccount(text, password, administrator = false) {

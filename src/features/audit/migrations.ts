@@ -17,7 +17,7 @@ export const auditMigrations: Migrations = {
       },
     },
     { name: "202611282255_seals", up: createSeals },
-    { name: "202611290040_exports", up: createExports },
+    { name: "202611290141_exports", up: createExports },
   ],
 };
 

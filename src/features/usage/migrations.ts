@@ -4,7 +4,7 @@ export const usageMigrations: Migrations = {
   owner: "usage",
   steps: [
     {
-      name: "202611290035_usage",
+      name: "202611290140_usage",
       async up({ schema }, { text, integer }) {
         await schema
           .createTable("usage_days")
