@@ -39,7 +39,6 @@ export function addAudit(program: Command): void {
   withApiOptions(audit.command("export"))
     .description("print every entry, the oldest first, one JSON object a line")
     .option("--after <id>", "those behind this one")
-    .option("--json", "the same: there is no other form")
     .action(exportAll);
 }
 
