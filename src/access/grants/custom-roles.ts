@@ -6,6 +6,7 @@ import type { AccessChange } from "../change-access.ts";
 import { permissionsIn } from "../held.ts";
 import { parsePermission, type Permission } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
+import { requireHeld } from "../require-held.ts";
 import { findBuiltInRole, type Role, roleOf } from "../roles.ts";
 
 export interface StoredRole extends Role {
@@ -15,7 +16,7 @@ export interface StoredRole extends Role {
 
 const roleName = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
-/** A named set of permissions. Roles are the instance's: whoever makes one has all rights. @throws RegistryError */
+/** A named set of permissions, which gives nobody anything by itself. @throws RegistryError */
 export async function createRole(
   { tx, now }: AccessChange,
   { name, permissions }: { readonly name: string; readonly permissions: readonly string[] },
@@ -36,13 +37,15 @@ export async function createRole(
   return { ...roleOf(name, new Set(parsed)), id };
 }
 
-/** Counts for everyone who has the role. @throws RegistryError */
+/** Counts for everyone who has the role, wherever that is: nobody adds to it what they do not have. @throws RegistryError */
 export async function changeRole(
-  { tx }: AccessChange,
+  change: AccessChange,
   { name, permissions }: { readonly name: string; readonly permissions: readonly string[] },
 ): Promise<void> {
+  const { tx } = change;
   const parsed = parsePermissions(permissions);
   const before = await requireCustomRole(tx, name);
+  await requireHeld(change, new Set(parsed).difference(before.permissions), { kind: "instance" });
   await tx
     .updateTable("roles")
     .set({ permissions: JSON.stringify(parsed) })

@@ -45,8 +45,11 @@ export async function requireRobot(reader: Reader | Writer, text: string): Promi
   const lower = text.toLowerCase();
   const name = lower.startsWith(robotPrefix) ? lower : `${robotPrefix}${lower}`;
   const row = await reader.selectFrom("robots").selectAll().where("name", "=", name).executeTakeFirst();
-  return row === undefined ? refuse("unknown", `robot ${name}`) : robotOf(row);
+  return row === undefined ? failUnknownRobot(name) : robotOf(row);
 }
+
+/** @throws RegistryError */
+export const failUnknownRobot = (name: string): never => refuse("unknown", `robot ${name}`);
 
 /** By name: an organization's, or all of them. */
 export async function listRobots(

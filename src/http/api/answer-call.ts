@@ -38,13 +38,15 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const { contract } = route;
   const caller = await callerOf(deps, contract, request);
   onCaller(caller);
-  await requireNeed(deps, caller, { need: contract.need, given: match.given });
+  const needed = { need: contract.need, given: match.given };
+  await requireNeed({ authorize: deps.authorize, read: deps.database.read }, caller, needed);
   const params = readParams(contract, match.given);
   const { query, dryRun } = readQuery(contract, request);
   const { body, bytes } = await readBody(contract, request);
   const keyed = contract.creates === undefined ? undefined : keyedBy(caller, request, bytes);
   const known = keyed && (await deps.answers.find(keyed));
   if (known !== undefined) return replyOf(contract, known.value);
+  const envelope = envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId);
   const cookies: string[] = [];
   const encode = encoder(contract);
   const value = await route.run({
@@ -57,15 +59,17 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the work of this route gives is what it gets
     commit: committer({
       database: deps.database,
-      envelope: envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId),
+      envelope,
       dryRun,
       once: keyed && { answers: deps.answers, keyed, encode },
     }) as Call<Contract>["commit"],
+    envelope,
     session: {
       secret: readSessionCookie(request),
       keep: (secret) => void cookies.push(sessionCookie(request.scheme, secret, deps.longestSessionMs)),
       drop: () => void cookies.push(endedCookie(request.scheme)),
     },
+    confirm: (authorize, tx) => requireNeed({ authorize, read: tx }, caller, needed),
   });
   return replyOf(contract, encode(value), cookies.length === 0 ? {} : { "set-cookie": cookies });
 }

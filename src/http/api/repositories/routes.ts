@@ -76,10 +76,10 @@ function readingRoutes({ registry, visibleTo }: RepositoryRoutesDeps): readonly 
 
 function taggingRoutes({ registry, authorization }: RepositoryRoutesDeps): readonly Route[] {
   return [
-    route(contracts.setTag, async ({ caller, params: { repository, tag }, body }) => {
+    route(contracts.setTag, async ({ caller, params: { repository, tag }, body, envelope: by }) => {
       const source = body.from ?? repository;
       await requireReadable(authorization, caller, source);
-      const ruled = withTagRights(registry, refusalOf(await authorization.judge(caller, repository)));
+      const ruled = withTagRights({ ...registry, by }, refusalOf(await authorization.judge(caller, repository)));
       const reference = requireReference(body.reference);
       const condition = conditionOf(body.expected);
       await copyManifest(ruled, { source, reference, target: repository, tags: [tag], condition });
