@@ -176,6 +176,16 @@ const planted: readonly Planted[] = [
     "src/access/sources/a.test.ts: authenticate: tests of sources of identity talk to real ones",
   ],
   [
+    "a provider that a test plays",
+    { "src/access/sources/oidc/a.test.ts": 'const fake = { finish: async () => ({ kind: "identity" }) };' },
+    "src/access/sources/oidc/a.test.ts: finish: tests of sources of identity talk to real ones",
+  ],
+  [
+    "a provider's tokens that a test makes",
+    { "src/access/sources/oidc/a.test.ts": 'import { SignJWT } from "jose";' },
+    "src/access/sources/oidc/a.test.ts: jose: tests of sources of identity talk to real ones",
+  ],
+  [
     "a directory that a test makes of a mock",
     { "src/access/sources/a.test.ts": 'import { mock } from "bun:test";' },
     "src/access/sources/a.test.ts: mock: tests of sources of identity talk to real ones",

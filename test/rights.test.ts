@@ -3,9 +3,9 @@ import { type Account, createAccount, deleteAccount, findAccountByName, setDisab
 import { parseAccountName } from "../src/access/account-name.ts";
 import { type AccessChange, changeAccess } from "../src/access/change-access.ts";
 import type { Conditions, Grantee } from "../src/access/grants/grant.ts";
-import { createRole } from "../src/access/grants/custom-roles.ts";
+import { changeRole, createRole } from "../src/access/grants/custom-roles.ts";
 import { createGrant, deleteGrant } from "../src/access/grants/grants.ts";
-import { setMember } from "../src/access/organizations/members.ts";
+import { removeMember, setMember } from "../src/access/organizations/members.ts";
 import { changeNamespace, changeVisibility } from "../src/access/organizations/namespaces.ts";
 import { createOrganization } from "../src/access/organizations/organizations.ts";
 import { addToTeam, createTeam, removeFromTeam } from "../src/access/organizations/teams.ts";
@@ -85,6 +85,7 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
     role: string,
     { on, ...conditions }: { readonly on: string } & Conditions,
   ): Promise<string> => change((tx) => createGrant(tx, { to, role, on: scopeNamed(on), conditions }));
+  const acme = () => database.read.selectFrom("organizations").select(["id", "name"]).executeTakeFirstOrThrow();
   const asUser = (name: string): Registry => admin().as(basic(name, password));
   const admin = (): Registry => registryOf(servers[0] as TestServer);
 
@@ -118,10 +119,7 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
 
   test("of a team count for whoever is in it, for as long as they are", async () => {
     const account = await addAccount("tess");
-    const organization = await database.read
-      .selectFrom("organizations")
-      .select(["id", "name"])
-      .executeTakeFirstOrThrow();
+    const organization = await acme();
     const team = await change(async (tx) => {
       await setMember(tx, { organization, account, role: "member" });
       return createTeam(tx, { organization, name: "dev" });
@@ -132,6 +130,35 @@ describeEachDatabase("rights, on every process of a registry", (dialect) => {
     expect(await pulls(basic("tess", password))).toEqual([200]);
     await change((tx) => removeFromTeam(tx, { team, account }));
     expect(await pulls(basic("tess", password))).toEqual([403]);
+  }, 60_000);
+
+  test("of a role are what the role is now, and those of an owner end with being one", async () => {
+    const account = await addAccount("rolf");
+    const credentials = basic("rolf", password);
+    await change((tx) => createRole(tx, { name: "puller", permissions: ["repository:read"] }));
+    const id = await grantTo({ kind: "account", name: "rolf" }, "puller", { on: "namespace acme" });
+    const token = await bearerFor(asUser("rolf"), "repository:acme/app:pull");
+    expect([await pulls(credentials), await pulls(token)]).toEqual([[200], [200]]);
+    await change((tx) => changeRole(tx, { name: "puller", permissions: ["description:read"] }));
+    expect([await pulls(credentials), await pulls(token)]).toEqual([[403], [401]]);
+    await change((tx) => changeRole(tx, { name: "puller", permissions: ["repository:read"] }));
+    expect([await pulls(credentials), await pulls(token)]).toEqual([[200], [200]]);
+    await change((tx) => deleteGrant(tx, id));
+
+    const organization = await acme();
+    // The last owner stays.
+    const olga = await addAccount("olga");
+    await change((tx) => setMember(tx, { organization, account: olga, role: "owner" }));
+    for (const role of ["owner", "member"] as const) {
+      await change((tx) => setMember(tx, { organization, account, role }));
+      expect([await pulls(credentials), await pulls(token)]).toEqual(
+        role === "owner" ? [[200], [200]] : [[403], [401]],
+      );
+    }
+    await change((tx) => setMember(tx, { organization, account, role: "owner" }));
+    expect(await pulls(credentials)).toEqual([200]);
+    await change((tx) => removeMember(tx, { organization, account }));
+    expect([await pulls(credentials), await pulls(token)]).toEqual([[403], [401]]);
   }, 60_000);
 
   test("follow a repository's visibility, and private is as if it were not there", async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type AccessChange, changeAccess } from "../src/access/change-access.ts";
 import { createGrant } from "../src/access/grants/grants.ts";
 import { requireAccount } from "../src/access/require-named.ts";
-import { createRobot, deleteRobot } from "../src/access/robots/change-robots.ts";
+import { changeRobot, createRobot, deleteRobot } from "../src/access/robots/change-robots.ts";
 import { createToken, type NewToken, setTokenState } from "../src/access/tokens/change-tokens.ts";
 import { parseTokenScopes } from "../src/access/tokens/token-scopes.ts";
 import type { Database } from "../src/platform/database/database.ts";
@@ -78,6 +78,10 @@ describeEachDatabase("tokens, on every process of a registry", (dialect) => {
       expect([await pulls(credentials), await pulls(issued)]).toEqual([[200], [200]]);
     const upload = await admin().as(credentials).send("POST", "/v2/acme/app/blobs/uploads/", { body: "" });
     expect(upload.status).toBe(403);
+    await change((tx) => setTokenState(tx, { id, state: "disabled" }));
+    expect([await pulls(credentials, 1), await pulls(issued)]).toEqual([[401], [401]]);
+    await change((tx) => setTokenState(tx, { id, state: "active" }));
+    expect([await pulls(credentials), await pulls(issued)]).toEqual([[200], [200]]);
     await change((tx) => setTokenState(tx, { id, state: "revoked" }));
     expect([await pulls(credentials, few), await pulls(issued)]).toEqual([[401], [401]]);
     const [revoked, unknown] = await Promise.all(
@@ -143,6 +147,11 @@ describeEachDatabase("tokens, on every process of a registry", (dialect) => {
     expect([await pulls(credentials), await pulls(issued)]).toEqual([[200], [200]]);
     const begun = await admin().as(issued).send("POST", "/v2/acme/app/blobs/uploads/", { body: "" });
     expect(begun.status).toBe(202);
+    await change((tx) => changeRobot(tx, { name: robot.name, disabled: true }));
+    expect([await pulls(credentials, few), await pulls(issued)]).toEqual([[401], [401]]);
+    await change((tx) => changeRobot(tx, { name: robot.name, disabled: false }));
+    // What was issued before stays void.
+    expect([await pulls(credentials), await pulls(issued)]).toEqual([[200], [401]]);
     await change((tx) => deleteRobot(tx, robot.name));
     expect([await pulls(credentials, few), await pulls(issued)]).toEqual([[401], [401]]);
   }, 60_000);

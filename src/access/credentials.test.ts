@@ -34,6 +34,15 @@ describeEachDatabase("passwordVerifier", (_dialect, open) => {
     expect(await signIn(access, "not a name", right)).toBe("refused");
   });
 
+  test("every character of a long password counts", async () => {
+    const access = await start();
+    const long = "ä".repeat(80);
+    await access.addAccount("bob", `${long}a`);
+    expect(await signIn(access, "bob", `${long}b`)).toBe("refused");
+    expect(await signIn(access, "bob", long)).toBe("refused");
+    expect(await signIn(access, "bob", `${long}a`)).toBe("account");
+  });
+
   test("an empty or oversized password costs no hash and no count", async () => {
     const access = await start();
     for (let attempt = 0; attempt <= mostFailuresOfPair; attempt += 1) {

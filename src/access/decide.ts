@@ -73,7 +73,7 @@ export function decide(rights: Rights, asking: Asking, question: Question): Deci
     }
   }
   const giving = rights.held.filter((held) => givesPermission(held, permission, question.tag));
-  const depends = dependsOn(giving, circumstances);
+  const depends = dependsOn(deciding(giving), circumstances);
   const best = giving.filter((held) => holdsNow(held, circumstances)).toSorted(byRank)[0];
   if (best === undefined)
     return { ...deny("no-right", "nothing that is held allows it", lackOf(permission)), ...depends };
@@ -95,6 +95,13 @@ export function decide(rights: Rights, asking: Asking, question: Question): Deci
 function protectionOf({ protections }: Rights, { verb, subject, tag }: Question): Required | undefined {
   if (subject !== "repository" || verb === "read" || verb === "admin" || typeof tag === "object") return undefined;
   return tag === undefined && verb !== "delete" ? undefined : requiredBy(protections, verb, tag);
+}
+
+/** Those that may make a difference: none that is limited does so beside one that gives as much without. */
+function deciding(giving: readonly Held[]): readonly Held[] {
+  const unlimited = giving.filter(({ networks, until }) => networks === undefined && until === undefined);
+  const always = Math.max(-1, ...unlimited.map(({ role }) => role.rank));
+  return giving.filter(({ role }) => role.rank > always);
 }
 
 const byRank = (a: Held, b: Held): number => b.role.rank - a.role.rank;

@@ -19,15 +19,17 @@ const form = new RegExp(`^[0-9A-Za-z]{${String(idCharacters + secretCharacters +
 
 export function makeOpaqueToken(prefix: string): OpaqueToken {
   const id = randomBase62(idCharacters);
-  const body = `${prefix}_${id}${randomBase62(secretCharacters)}`;
-  return { text: body + checksum(body), id };
+  return { text: withChecksum(`${prefix}_${id}${randomBase62(secretCharacters)}`), id };
 }
+
+/** @param body all that stands before the checksum */
+export const withChecksum = (body: string): string => body + checksum(body);
 
 /** `undefined`: not one of this kind, or mistyped. */
 export function parseOpaqueToken(prefix: string, text: string): OpaqueToken | undefined {
   const start = `${prefix}_`;
   if (!text.startsWith(start) || !form.test(text.slice(start.length))) return undefined;
-  if (checksum(text.slice(0, -checksumCharacters)) !== text.slice(-checksumCharacters)) return undefined;
+  if (withChecksum(text.slice(0, -checksumCharacters)) !== text) return undefined;
   return { text, id: text.slice(start.length, start.length + idCharacters) };
 }
 

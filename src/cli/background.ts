@@ -5,6 +5,7 @@ import { auditJobs } from "../features/audit/audit-jobs.ts";
 import { tellChanges } from "../features/audit/consume.ts";
 import { consumerName, type Journal, type JournalSettings } from "../features/journal/journal.ts";
 import { journalJobs } from "../features/journal/journal-jobs.ts";
+import { pullLimitsJob } from "../features/limits/limits-job.ts";
 import { readState } from "../features/journal/journal-state.ts";
 import { segmentWriter } from "../features/journal/write-segments.ts";
 import { sweepFinished, sweepUploads } from "../features/maintenance/sweep-uploads.ts";
@@ -17,6 +18,7 @@ import type { Log } from "../platform/telemetry/log.ts";
 import type { Metrics } from "../platform/telemetry/metrics.ts";
 import { collect } from "../registry/collect.ts";
 import type { Registry } from "../registry/registry.ts";
+import { wantsPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import type { Serving } from "./serving.ts";
 
@@ -40,6 +42,7 @@ export function startBackground(
     collectJob(registry, config, log),
     ...journalJobs(journal, segments),
     ...(config.audit.enabled ? auditJobs(database, auditSettings(config)) : []),
+    ...(wantsPullLimits(config) ? [pullLimitsJob(database, config.pullLimits.windowSeconds * 1000)] : []),
     sourcesJob(sources, config),
   ];
   measureJobs(database, jobs, metrics);

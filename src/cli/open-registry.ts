@@ -4,6 +4,7 @@ import { visibilityOfNew } from "../access/rights.ts";
 import { apiMigrations } from "../http/api/migrations.ts";
 import { auditMigrations } from "../features/audit/migrations.ts";
 import { descriptionMigrations } from "../features/descriptions/migrations.ts";
+import { limitMigrations } from "../features/limits/migrations.ts";
 import { journalMigrations } from "../features/journal/migrations.ts";
 import { openFilesystemBlobStore } from "../platform/blobs/filesystem/filesystem-blob-store.ts";
 import type { Config } from "../platform/config/schema.ts";
@@ -41,6 +42,7 @@ export async function openRegistry(config: Config, process: string = crypto.rand
       registryMigrations,
       accessMigrations,
       journalMigrations,
+      limitMigrations,
       auditMigrations,
       descriptionMigrations,
       apiMigrations,

@@ -7,7 +7,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
-import { auditSignIns, auditTokens } from "../features/audit/audit-sign-ins.ts";
+import { auditBrowserSignIns, auditSignIns, auditTokens } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
 import { auditRefusals } from "../http/audit-refusals.ts";
@@ -16,6 +16,7 @@ import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
 import { entrance, type Site } from "../http/entrance.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
+import { signInSite } from "../http/sign-in/sign-in-site.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
@@ -32,9 +33,10 @@ import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
+import { type OpenPullLimits, openPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
-import { wantedSources } from "./wanted-sources.ts";
+import { type WantedSources, wantedSources } from "./wanted-sources.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -45,7 +47,7 @@ export interface Serving {
   readonly registry: Registry;
   readonly handle: Handle;
   readonly sources: Sources;
-  /** Writes what is still in memory of the audit log and of the use of tokens, as far as it goes in that time. */
+  /** Writes what is still in memory of the audit log, the use of tokens and pulls, as far as it goes in that time. */
   readonly flushNotes: (limitMs: number) => Promise<void>;
 }
 
@@ -61,20 +63,29 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const registry = watched(opened, operation);
   measureRoom(registry.blobs, operation.metrics);
   const { log, metrics } = operation;
-  const sources = wantedSources(config, { database: registry.database, log, metrics, now: Date.now });
+  const { sources, browserSources } = wantedSources(config, {
+    database: registry.database,
+    log,
+    metrics,
+    now: Date.now,
+  });
   const secret = await loadInstanceSecret({ configured: config.secret, dataFolder: config.data });
   const passwords = createPasswords(passwordLimits);
   await switchAudit(registry.database, config.audit.enabled, Date.now());
   const notes = config.audit.enabled ? openNotes(registry.database, operation) : undefined;
   const whole = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   const access = notes === undefined ? whole : audited(whole, registry.database, notes);
+  const limits = await openPullLimits(config, registry.database, operation);
   return {
     registry,
-    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes }),
+    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes, limits, browserSources }),
     sources,
     async flushNotes(limitMs) {
       const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
-      await Promise.race([Promise.all([notes?.flush(true), uses]), sleep(limitMs, undefined, { ref: false })]);
+      await Promise.race([
+        Promise.all([notes?.flush(true), limits?.flush(), uses]),
+        sleep(limitMs, undefined, { ref: false }),
+      ]);
     },
   };
 }
@@ -182,16 +193,17 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
   for (const { line, reason } of refused) log.warn("account not created", { file: htpasswdFile, line, reason });
 }
 
-interface Parts extends Checks {
+interface Parts extends Checks, Pick<WantedSources, "browserSources"> {
   /** Absent where nothing is remembered. */
   readonly notes: NoteQueue | undefined;
+  readonly limits: OpenPullLimits | undefined;
   readonly registry: Registry;
   readonly access: Access;
   readonly operation: Operation;
 }
 
 function entranceOf(config: Config, parts: Parts): Handle {
-  const { registry, access, operation, notes } = parts;
+  const { registry, access, operation, notes, limits } = parts;
   const { http } = config;
   const deletesEnabled = config.delete.enabled;
   const { log, metrics, site, trustProxies, tracer } = operation;
@@ -203,13 +215,31 @@ function entranceOf(config: Config, parts: Parts): Handle {
     onRefused: notes && auditRefusals(notes),
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [
-      distribution({ registry, access, authenticate: authenticator(access), deletesEnabled }),
+      distribution({
+        registry,
+        access,
+        authenticate: authenticator(access),
+        deletesEnabled,
+        limitPulls: limits?.limitPulls,
+      }),
       tokenSite(access),
       apiSiteOf(config, parts),
+      signInSiteOf(config, parts),
       site,
     ],
   });
 }
+
+const signInSiteOf = ({ http }: Config, { access, secret, operation, notes, browserSources }: Parts): Site =>
+  signInSite({
+    ...access,
+    browserSources,
+    pendingKey: deriveKey(secret, "sign-ins"),
+    publicUrl: http.publicUrl,
+    log: operation.log,
+    onSignIn: notes === undefined ? () => undefined : auditBrowserSignIns(notes),
+    now: Date.now,
+  });
 
 const apiSiteOf = (
   { http, data, access: { sources, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,

@@ -17,8 +17,10 @@ export function addSource(program: Command): void {
     .description("list the sources in the order in which they are asked")
     .option("--json", "one JSON object a line")
     .action((options: ListOptions) => {
-      for (const { name, kind, enabled, urls } of readSettings(options).config.access.sources ?? []) {
+      for (const settings of readSettings(options).config.access.sources ?? []) {
+        const { name, kind, enabled } = settings;
         const state = enabled ? "enabled" : "disabled";
+        const urls = settings.kind === "oidc" ? [settings.issuer] : settings.urls;
         const line = options.json
           ? JSON.stringify({ name, kind, enabled, urls })
           : [name, kind, state, ...urls].join("  ");

@@ -7,6 +7,7 @@ import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
 interface SetOptions extends ApiOptions {
   readonly from?: string;
+  readonly dryRun?: true;
 }
 
 interface DeleteOptions extends ApiOptions {
@@ -38,9 +39,10 @@ export function addTag(program: Command): void {
       "have a tag name a manifest; of another repository it is copied with all that it names, and no byte is",
     )
     .option("--from <repository>", "the repository that has it")
-    .action((...[repository, name, reference, { from, ...options }]: [string, string, string, SetOptions]) =>
+    .option("--dry-run", "only tell what would be copied, and what stands against it")
+    .action((...[repository, name, reference, { from, dryRun, ...options }]: [string, string, string, SetOptions]) =>
       withApi(options, async (call) => {
-        const asked = { params: { repository, tag: name }, body: { from, reference } };
+        const asked = { params: { repository, tag: name }, body: { from, reference }, dryRun: dryRun === true };
         printOne(await call(repositories.setTag, asked), options.json === true);
       }),
     );

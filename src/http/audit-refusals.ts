@@ -28,6 +28,9 @@ export const auditRefusals =
       const { repository, handler } = notes;
       const detail = { method, ...told(problem.denial), ...(repository === undefined && { path: request.path }) };
       note({ action: "denied", repository, detail }, method, handler ?? "", repository ?? "", problem.denial.rule);
+    } else if (problem.code === "PULL_LIMIT_REACHED") {
+      const { limit, windowSeconds, source } = problem.standing;
+      note({ action: "pull-limited", repository: notes.repository, target: source, detail: { limit, windowSeconds } });
     } else if (problem.code === "UNAUTHORIZED" && problem.error === "invalid_token") {
       note({ action: "token-refused" });
     }

@@ -27,7 +27,7 @@ export type Challenger = (origin: RequestOrigin, challenge: Challenge) => string
 export const challenger =
   ({ service, publicUrl }: ChallengeSettings): Challenger =>
   (origin, { scopes, error }) => {
-    const base = publicUrl === undefined ? originOf(origin) : new URL(publicUrl).origin;
+    const base = ownOrigin(publicUrl, origin);
     if (base === undefined) return undefined;
     const parameters = [
       `realm=${quoted(`${base}/token`)}`,
@@ -43,6 +43,10 @@ export const basicChallenge = (realm: string): string => `Basic realm=${quoted(r
 
 /** Whatever a quoted string cannot hold as it is (RFC 6750, 3) is left out; no value of ours has any. */
 const quoted = (text: string): string => `"${text.replace(/[^\x20\x21\x23-\x5b\x5d-\x7e]/g, "")}"`;
+
+/** Where this server is for others; `undefined` where nobody has said it, and the request named no host that can be answered. */
+export const ownOrigin = (publicUrl: string | undefined, asked: RequestOrigin): string | undefined =>
+  publicUrl === undefined ? originOf(asked) : new URL(publicUrl).origin;
 
 function originOf({ scheme, host }: RequestOrigin): string | undefined {
   const valid = parseHost(host ?? "");

@@ -36,6 +36,18 @@ const samples: { readonly [C in Problem["code"]]: Extract<Problem, { readonly co
   OBJECT_UNKNOWN: { code: "OBJECT_UNKNOWN", what: "account" },
   PAGINATION_NUMBER_INVALID: { code: "PAGINATION_NUMBER_INVALID", given: "x" },
   PRECONDITION_FAILED: { code: "PRECONDITION_FAILED", current: digest },
+  PULL_LIMIT_REACHED: {
+    code: "PULL_LIMIT_REACHED",
+    retryAfterSeconds: 1.5,
+    standing: {
+      kind: "anonymous",
+      limit: 100,
+      remaining: 0,
+      windowSeconds: 86_400,
+      source: "192.0.2.1",
+      isMoreSignedIn: true,
+    },
+  },
   RANGE_UNSATISFIABLE: { code: "RANGE_UNSATISFIABLE", sizeBytes: 10 },
   REVISION_REQUIRED: { code: "REVISION_REQUIRED" },
   REVISION_STALE: { code: "REVISION_STALE", current: 7 },
@@ -99,6 +111,7 @@ const statuses: Readonly<Record<Problem["code"], number>> = {
   OBJECT_UNKNOWN: 404,
   PAGINATION_NUMBER_INVALID: 400,
   PRECONDITION_FAILED: 412,
+  PULL_LIMIT_REACHED: 429,
   RANGE_UNSATISFIABLE: 416,
   REVISION_REQUIRED: 428,
   REVISION_STALE: 412,
@@ -155,6 +168,12 @@ test("what headers they bring", () => {
   expect(headersOf(samples.METHOD_UNSUPPORTED)).toEqual({ allow: "GET, HEAD" });
   expect(headersOf(samples.PRECONDITION_FAILED)).toEqual({ etag: `"${digest}"` });
   expect(headersOf({ code: "PRECONDITION_FAILED", current: undefined })).toEqual({});
+  expect(headersOf(samples.PULL_LIMIT_REACHED)).toEqual({
+    "retry-after": 2,
+    "ratelimit-limit": "100;w=86400",
+    "ratelimit-remaining": "0;w=86400",
+    "docker-ratelimit-source": "192.0.2.1",
+  });
   expect(headersOf(samples.RANGE_UNSATISFIABLE)).toEqual({ "content-range": "bytes */10" });
   expect(headersOf(samples.TOO_MANY_REQUESTS)).toEqual({ "retry-after": 2 });
   expect(headersOf(samples.UNAVAILABLE)).toEqual({ "retry-after": 1 });

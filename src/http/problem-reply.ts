@@ -2,6 +2,7 @@ import type { JsonValue } from "../oci/json.ts";
 import type { Problem } from "../oci/problem.ts";
 import type { Reply, ReplyHeaders } from "../platform/runtime/http.ts";
 import type { Challenge } from "./challenge.ts";
+import { rateHeaders, spell } from "./distribution/rate-headers.ts";
 import { uploadLocation } from "./distribution/upload-replies.ts";
 
 /** What the protocol says of a problem. A code without a row does not compile; what may be told is chosen row by row. */
@@ -119,6 +120,13 @@ const rows: Rows = {
     code: "DENIED",
     message: "the tag is not, or no longer, as the request's condition wants it",
     headers: ({ current }) => (current === undefined ? {} : { etag: `"${current}"` }),
+  },
+  PULL_LIMIT_REACHED: {
+    status: 429,
+    code: "TOOMANYREQUESTS",
+    message: ({ standing: { limit, windowSeconds, isMoreSignedIn } }) =>
+      `you have reached the limit of ${limit} pulls in ${spell(windowSeconds)}${isMoreSignedIn ? "; sign in to pull more" : ""}`,
+    headers: ({ standing, ...problem }) => ({ ...retryAfter(problem), ...rateHeaders(standing) }),
   },
   RANGE_UNSATISFIABLE: {
     status: 416,

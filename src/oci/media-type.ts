@@ -22,3 +22,6 @@ export const dockerManifestList = "application/vnd.docker.distribution.manifest.
 export const isNonDistributable = (type: string): boolean =>
   type.startsWith("application/vnd.oci.image.layer.nondistributable.v1.") ||
   type === "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+
+/** Of what names manifests for several platforms. */
+export const isIndexType = (type: string): boolean => type === ociIndex || type === dockerManifestList;

@@ -19,6 +19,18 @@ export interface Denial {
   readonly missing?: string;
 }
 
+/** Who has pulled as often as they may. */
+export interface PullStanding {
+  readonly kind: "anonymous" | "account" | "robot";
+  readonly limit: number;
+  readonly remaining: number;
+  readonly windowSeconds: number;
+  /** What the limit counts for: a network, or a name. */
+  readonly source: string;
+  /** Whether it would be more, or none, after signing in. */
+  readonly isMoreSignedIn: boolean;
+}
+
 /** What is wrong with a request of the administration API, and where in it. */
 export interface Fault {
   readonly at: string;
@@ -60,6 +72,7 @@ export type Problem =
   | { readonly code: "OBJECT_UNKNOWN"; readonly what: string }
   | { readonly code: "PAGINATION_NUMBER_INVALID"; readonly given: string }
   | { readonly code: "PRECONDITION_FAILED"; readonly current: Digest | undefined }
+  | { readonly code: "PULL_LIMIT_REACHED"; readonly standing: PullStanding; readonly retryAfterSeconds: number }
   | { readonly code: "RANGE_UNSATISFIABLE"; readonly sizeBytes: number }
   | { readonly code: "REVISION_REQUIRED" }
   | { readonly code: "REVISION_STALE"; readonly current: number }

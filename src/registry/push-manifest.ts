@@ -70,6 +70,17 @@ interface InRepository {
   readonly repositoryId: number;
 }
 
+/**
+ * Gives a manifest that is stored its place and its tags, whatever of its content is there: in a transaction that is undone,
+ * to learn what stands against it.
+ * @throws RegistryError PRECONDITION_FAILED, DENIED, or a write rule's problem
+ */
+export async function rehearsePush(registry: Registry, tx: RecordingWriter, push: ManifestPush): Promise<void> {
+  const repositoryId = await ensureRepository(registry, tx, push.repository);
+  await addToRepository(within(tx, registry.database), memberOf(push, repositoryId));
+  await moveTags(registry, tx, { push, repositoryId });
+}
+
 /** What the manifest needs is in the repository, and stays; of the rest, what is not. */
 async function checkContent(
   { settings }: Registry,

@@ -25,6 +25,7 @@ import {
   listManifestSummaries,
   listRepositorySummaries,
   listTagSummaries,
+  presentBlobs,
   presentManifests,
 } from "./summaries.ts";
 import { listTags } from "./tags.ts";
@@ -80,8 +81,9 @@ describeEachDatabase("what a large registry is asked", (dialect, open) => {
       "summaries of repositories": () => listRepositorySummaries(registry, publicOnes, { ...page, prefix: "library/" }),
       "summaries of tags": () => listTagSummaries(registry, app, { after: "a", limit: 100 }),
       "tags of a manifest": () => listTagSummaries(registry, app, { after: "a", limit: 100, digest: image.digest }),
-      "a tag": () => findTagSummary(registry, app, "latest"),
+      "a tag": () => findTagSummary(registry.database.read, app, "latest"),
       "summaries of manifests": () => listManifestSummaries(registry, app, { after: "sha256:1", limit: 100 }),
+      "blobs that are there": () => presentBlobs(registry, app, [image.digest]),
       "manifests that are there": () => presentManifests(registry, app, [image.digest, referrer.digest]),
       "a manifest by tag": () => findManifest(registry, app, { kind: "tag", tag: tagName("latest") }),
       "a manifest by digest": () => findManifest(registry, app, { kind: "digest", digest: image.digest }),

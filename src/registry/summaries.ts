@@ -88,11 +88,11 @@ export async function listTagSummaries(
 }
 
 export async function findTagSummary(
-  { database }: Registry,
+  read: Reader,
   repository: RepositoryName,
   tag: string,
 ): Promise<TagSummary | undefined> {
-  const row = await selectTags(database.read, repository).where("tags.name", "=", tag).executeTakeFirst();
+  const row = await selectTags(read, repository).where("tags.name", "=", tag).executeTakeFirst();
   return row && toTagSummary(row);
 }
 
@@ -171,22 +171,46 @@ export async function listManifestSummaries(
 }
 
 /** Which of the digests the repository has as manifests. */
-export async function presentManifests(
+export const presentManifests = (
   { database }: Registry,
   repository: RepositoryName,
   digests: readonly string[],
-): Promise<ReadonlySet<string>> {
-  const present = new Set<string>();
-  for (const some of inChunks(digests)) {
-    const rows = await database.read
+): Promise<ReadonlySet<string>> =>
+  present(digests, (some) =>
+    database.read
       .selectFrom("repository_manifests")
       .select("digest")
       .where("repository_id", "=", (expression) =>
         expression.selectFrom("repositories").select("id").where("repositories.name", "=", repository),
       )
       .where("digest", "in", some)
-      .execute();
-    for (const { digest } of rows) present.add(digest);
-  }
-  return present;
+      .execute(),
+  );
+
+/** Which of the digests the repository has as blobs that are whole, as far as anybody knows. */
+export const presentBlobs = (
+  { database }: Registry,
+  repository: RepositoryName,
+  digests: readonly string[],
+): Promise<ReadonlySet<string>> =>
+  present(digests, (some) =>
+    database.read
+      .selectFrom("repository_blobs")
+      .innerJoin("blobs", "blobs.digest", "repository_blobs.digest")
+      .select("repository_blobs.digest")
+      .where("repository_blobs.repository_id", "=", (expression) =>
+        expression.selectFrom("repositories").select("id").where("repositories.name", "=", repository),
+      )
+      .where("repository_blobs.digest", "in", some)
+      .where("blobs.damaged_at", "is", null)
+      .execute(),
+  );
+
+async function present(
+  digests: readonly string[],
+  find: (some: readonly string[]) => Promise<readonly { readonly digest: string }[]>,
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (const some of inChunks(digests)) for (const { digest } of await find(some)) found.add(digest);
+  return found;
 }

@@ -1,5 +1,6 @@
 import { expect, it } from "bun:test";
 import { describeEachDatabase } from "../support/databases.ts";
+import { until } from "../support/workers.ts";
 import {
   absentDigest,
   describeBytes,
@@ -192,6 +193,57 @@ describeEachDatabase("repositories over the API", (dialect) => {
     expect((await api.ask("PUT", `/repositories/${name}/copy/tags/v2`, copy)).json()).toMatchObject({
       digest: own.digest,
     });
+  });
+
+  it("tell what a copy would bring and what stands against it, and keep nothing of that", async () => {
+    const source = freshRepository("asked");
+    const target = freshRepository("untouched");
+    const one = await pushImage(api.registry, source, { tag: "one" });
+    const two = await pushImage(api.registry, source, { layers: one.layers });
+    await pushIndex(api.registry, source, { tag: "all", manifests: [one.descriptor, two.descriptor] });
+    const set = (query: string, tag: string, json: object) =>
+      api.ask("PUT", `/repositories/${target}/tags/${tag}${query}`, { json: { from: source, ...json } });
+    const told = async (query: string, reference: string) => {
+      const {
+        createdAt: _,
+        updatedAt: __,
+        ...rest
+      } = (await set(query, "v1", { reference })).json() as Readonly<Record<string, unknown>>;
+      return rest;
+    };
+    const preview = await told("?dryRun=true", "all");
+    expect(preview).toMatchObject({ name: "v1", copied: { manifests: 3, blobs: 3 } });
+    expectRefused(await api.ask("GET", `/repositories/${target}`), 404, "NAME_UNKNOWN");
+    expect((await api.registry.send("GET", `/v2/${target}/manifests/v1`)).status).toBe(404);
+    expect(await told("", "one")).toMatchObject({ digest: one.digest, copied: { manifests: 1, blobs: 2 } });
+    const again = await told("?dryRun=true", "all");
+    expect(again).toEqual({ ...preview, previous: one.digest, copied: { manifests: 2, blobs: 1 } });
+    const expected = { reference: "all", expected: two.digest };
+    expectRefused(await set("?dryRun=true", "v1", expected), 412, "PRECONDITION_FAILED");
+    expect((await api.ask("GET", `/repositories/${target}/tags/v1`)).json()).toMatchObject({ digest: one.digest });
+    expect(await told("", "all")).toEqual(again);
+    expect(await told("", "all")).toMatchObject({ copied: { manifests: 0, blobs: 0 }, previous: again["digest"] });
+    for (const query of ["?dryRun=true", ""]) {
+      expectRefused(await set(query, "v1", expected), 412, "PRECONDITION_FAILED");
+      expectRefused(await set(query, "v1", { reference: "none" }), 404, "MANIFEST_UNKNOWN");
+    }
+  });
+
+  it("have a copy told in the audit log with who made it", async () => {
+    const source = freshRepository("told");
+    const { digest } = await pushImage(api.registry, source, { tag: "v1" });
+    const target = freshRepository("copied");
+    await api.ask("PUT", `/repositories/${target}/tags/v1`, { json: { from: source, reference: "v1" } });
+    const entries = async () =>
+      (await api.ask("GET", `/audit?repository=${encodeURIComponent(target)}`)).json() as {
+        readonly items: readonly { readonly action: string; readonly actor: object; readonly requestId?: string }[];
+      };
+    await until("the tag is told", async () => (await entries()).items.some(({ action }) => action === "tag-created"));
+    const { items } = await entries();
+    expect(items.map(({ action }) => action)).toContain("manifest-pushed");
+    for (const { actor } of items) expect(actor).toMatchObject({ kind: "account", name: "admin" });
+    expect(items.find(({ action }) => action === "tag-created")).toMatchObject({ detail: { digest } });
+    expect(new Set(items.map(({ requestId }) => requestId)).size).toBe(1);
   });
 
   it("lose what is deleted, one or many at once, as the preview has told", async () => {

@@ -91,8 +91,20 @@ export const realThings = {
   /** Names of a test's own doubles and servers. */
   names: ["mock", "spyOn", "jest", "vi", "createServer", "directorySession"],
   /** What a source or a conversation with one would have to have. */
-  members: ["authenticate", "confirm", "bind", "search"],
-  packages: ["ldapjs", "nock", "msw", "sinon", "node:net", "node:tls", "node:http", "node:https"],
+  members: ["authenticate", "confirm", "bind", "search", "begin", "finish", "discover", "endUrl"],
+  packages: [
+    "ldapjs",
+    "oidc-provider",
+    "openid-client",
+    "jose",
+    "nock",
+    "msw",
+    "sinon",
+    "node:net",
+    "node:tls",
+    "node:http",
+    "node:https",
+  ],
 } as const;
 
 /** A name that says nothing about what is inside. */

@@ -7,6 +7,7 @@ import { makeBusyboxImage, makeDebianImage, makeForeignImage, makeLargeImage } f
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
 import { makeRobot } from "./robot.ts";
 import { attempt, type Outcome, run, type RunOptions, runRefused } from "./run.ts";
+import { startServer } from "../support/server.ts";
 import { describeClient } from "./tools.ts";
 
 // The engine names itself and, in brackets, the command line that spoke to it.
@@ -154,6 +155,20 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
     expect(await digestOf(fixture.server, "robots/busybox", "1")).toBeString();
     expect(await refused([...own, "push", `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
     await docker([...own, "logout", host]);
+  });
+
+  test("tells whoever has pulled as often as they may", async () => {
+    await using limited = await startServer({ env: { BERTH_PULL_LIMITS_ANONYMOUS: "1" } });
+    const { admin, host: other } = limited;
+    await docker(["login", "--username", admin.username, "--password-stdin", other], { input: admin.password });
+    await docker(["tag", "berth.test/busybox:1", `${other}/library/busybox:1`]);
+    await docker(["push", `${other}/library/busybox:1`]);
+    await docker(["logout", other]);
+    const manifest = new URL("/v2/library/busybox/manifests/1", limited.url);
+    expect((await fetch(manifest)).status).toBe(200);
+    await docker(["image", "rm", `${other}/library/busybox:1`]);
+    const said = await refused(["pull", `${other}/library/busybox:1`]);
+    expect(said).toContain("toomanyrequests: you have reached the limit of 1 pulls in 6 hours");
   });
 
   test("logs out: the public namespace stays readable, all else is refused", async () => {

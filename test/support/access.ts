@@ -7,7 +7,9 @@ import type { Policy } from "../../src/access/authorize.ts";
 import { type AccessChange, changeAccess, type Changer } from "../../src/access/change-access.ts";
 import type { Database } from "../../src/platform/database/database.ts";
 import type { Source } from "../../src/access/sources/source.ts";
-import { openSources, type SourceOutcome, type Sources } from "../../src/access/sources/sources.ts";
+import { type BrowserSources, openBrowserSources } from "../../src/access/sources/browser-sources.ts";
+import type { SourceOutcome } from "../../src/access/sources/guarded-source.ts";
+import { openSources, type Sources } from "../../src/access/sources/sources.ts";
 import type { Log } from "../../src/platform/telemetry/log.ts";
 import { createPasswords, type Passwords } from "../../src/platform/passwords/passwords.ts";
 
@@ -62,6 +64,7 @@ export interface TestAccess extends Access {
   readonly passwords: CountedPasswords;
   readonly database: Database;
   readonly sources: Sources;
+  readonly browserSources: BrowserSources;
   /** Why tokens were refused. */
   readonly refusals: readonly string[];
   /** What sources have said, in its order. */
@@ -96,7 +99,8 @@ export async function openTestAccess(
   const answers: [string, SourceOutcome][] = [];
   const refusals: string[] = [];
   const count = (source: string, outcome: SourceOutcome): void => void answers.push([source, outcome]);
-  const opened = openSources(sources, { database, log: noLog, now: clock.now, count });
+  const asking = { database, log: noLog, now: clock.now, count };
+  const opened = openSources(sources, asking);
   const access = await openAccess({
     database,
     passwords,
@@ -116,6 +120,10 @@ export async function openTestAccess(
     passwords,
     database,
     sources: opened,
+    browserSources: openBrowserSources(
+      sources.filter((source) => source.kind === "browser"),
+      asking,
+    ),
     refusals,
     answers,
     async addAccount(text, password, administrator = false) {

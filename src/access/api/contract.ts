@@ -44,7 +44,7 @@ export interface Contract {
   readonly creates?: `/${string}`;
   /** The output has a `revision`, which is its ETag; a change says by `If-Match` which one it means. */
   readonly versioned?: true;
-  /** `?dryRun=true` answers the same, and nothing happens. */
+  /** Of what cannot be taken back: `?dryRun=true` answers the same, and nothing happens. */
   readonly destroys?: true;
 }
 

@@ -13,6 +13,8 @@ export interface Call<C extends Contract> {
   readonly caller: Caller;
   /** The caller, or whoever has the data folder in hand. */
   readonly by: Changer;
+  /** Whose doing it is, for a change that is more than one transaction. */
+  readonly envelope: Envelope;
   readonly remoteAddress: string;
   readonly dryRun: boolean;
   /** The revision that a change means; `undefined`: whichever it is. */
@@ -22,8 +24,6 @@ export interface Call<C extends Contract> {
    * once more is made of; a dry run leaves nothing of it.
    */
   readonly commit: (work: (tx: RecordingWriter) => Promise<Value<C>>) => Promise<Value<C>>;
-  /** Whose doing it is, for what changes something without `commit`. */
-  readonly envelope: Envelope;
   readonly session: KeptSession;
   /**
    * Asks for the route's need once more, in the transaction of its change: who has lost a right meanwhile gives it to

@@ -288,6 +288,24 @@ describeEachDatabase("a grant", (_dialect, open) => {
     expect(await mayRead(access, callerOf(bob), "other/app")).toBe(false);
   });
 
+  it("that is limited takes nothing from one beside it that is not", async () => {
+    const { access, ann, bob } = await start();
+    await grant(access, "maintainer", { to: ann, on: "organization acme" });
+    await grant(access, "guest", { to: { kind: "signed-in" }, on: "instance", networks: ["192.0.2.0/24"] });
+    const app = { kind: "repository", name: repositoryName("acme/app") } as const;
+    expect(await access.authorize(callerOf(ann), "read", app)).not.toHaveProperty("dependsOn");
+    expect(await access.authorize(callerOf(bob), "read", app)).toMatchObject({ dependsOn: { address: true } });
+    // One that gives more makes a difference: tags may be protected from the other.
+    await grant(access, "project-admin", { to: ann, on: "organization acme", until: access.clock.now() + 60_000 });
+    expect(await access.authorize(callerOf(ann), "create", app)).toHaveProperty("dependsOn.until");
+    const boss = await access.addAccount("boss", "password", true);
+    const given = access.change(
+      (tx) => createGrant(tx, { role: "auditor", to: { kind: "account", name: "bob" }, on: { kind: "instance" } }),
+      callerOf(boss),
+    );
+    expect(await outcomeOf(given)).toBe("done");
+  });
+
   it("holds in its networks, until its end, and for its tags alone", async () => {
     const { access, ann } = await start();
     const caller = callerOf(ann);

@@ -1,12 +1,9 @@
-import { fail } from "../../oci/problem.ts";
-import type { Database } from "../../platform/database/database.ts";
-import type { Log } from "../../platform/telemetry/log.ts";
 import { loggable } from "../../platform/telemetry/loggable.ts";
 import type { Account } from "../accounts.ts";
-import { type CircuitBreaker, circuitBreaker } from "./circuit-breaker.ts";
-import { accountOfIdentity, sourceOfAccount } from "./identities.ts";
+import { admit, askGuarded, type Guarded, guard, type SourcesDeps } from "./guarded-source.ts";
+import { sourceOfAccount } from "./identities.ts";
 import { type Confirm, hasIdentities, markStale, resyncSource, suspendOthers } from "./resync.ts";
-import { type Identity, type Source, type SourceAnswer, SourceUnavailable } from "./source.ts";
+import { type PasswordSource, type Source, SourceUnavailable } from "./source.ts";
 
 /** An account whose password a source has just confirmed, and for how long its word counts. */
 export interface SignedIn {
@@ -28,55 +25,24 @@ export interface Sources {
   resync(signal: AbortSignal): Promise<string>;
 }
 
-export type SourceOutcome = SourceAnswer["kind"] | "unavailable";
-
-export interface SourcesDeps {
-  readonly database: Database;
-  readonly log: Log;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
-  readonly count: (source: string, outcome: SourceOutcome) => void;
-}
-
-interface Guarded {
-  readonly source: Source;
-  readonly breaker: CircuitBreaker;
-}
-
-const retryAfterSeconds = 5;
 const longestNameCharacters = 64;
 
 export function openSources(sources: readonly Source[], deps: SourcesDeps): Sources {
   const names = sources.map(({ name }) => name);
-  const guarded = sources.map((source) => ({ source, breaker: breakerOf(source, deps) }));
-  const ask = async ({ source, breaker }: Guarded, name: string, password: string | undefined) => {
-    try {
-      const answer = await breaker.run(() => source.authenticate(name, password));
-      deps.count(source.name, answer.kind);
-      return answer;
-    } catch (error) {
-      if (!(error instanceof SourceUnavailable)) throw error;
-      deps.count(source.name, "unavailable");
-      // Which one it is, and why, is for the log.
-      return fail({ code: "UNAVAILABLE", reason: "sign-in is not available now", retryAfterSeconds });
-    }
-  };
-  const admit = async (source: Source, identity: Identity): Promise<SignedIn | undefined> => {
-    const linking = { source: source.name, onboards: source.onboards, identity, now: deps.now() };
-    const linked = await accountOfIdentity(deps.database, linking);
-    if (linked === undefined) return undefined;
-    const { account, isNew } = linked;
-    if (isNew) deps.log.info("account created", { account: account.name, source: source.name });
-    return { account, rememberMs: source.rememberMs };
+  const guarded = sources.flatMap((source) => (source.kind === "password" ? [guard(source, deps)] : []));
+  const admitted = async (source: PasswordSource, identity: Parameters<typeof admit>[2]) => {
+    const account = await admit(source, deps, identity);
+    return account && { account, rememberMs: source.rememberMs };
   };
   return {
     async signIn(name, password) {
       if (name === "") return undefined;
       const first = await sourceOfAccount(deps.database, name);
       for (const one of guarded.toSorted((a, b) => Number(b.source.name === first) - Number(a.source.name === first))) {
-        const answer = await ask(one, name, password);
+        const answer = await askGuarded(one, deps, () => one.source.authenticate(name, password));
+        deps.count(one.source.name, answer.kind);
         if (answer.kind === "unknown") continue;
-        if (answer.kind === "identity") return admit(one.source, answer.identity);
+        if (answer.kind === "identity") return admitted(one.source, answer.identity);
         if (answer.kind === "unclear") {
           const fields = { source: one.source.name, name: loggable(name, longestNameCharacters), reason: answer.why };
           deps.log.warn("sign-in is not clear", fields);
@@ -86,15 +52,23 @@ export function openSources(sources: readonly Source[], deps: SourcesDeps): Sour
       return undefined;
     },
     hasAccounts: () => hasIdentities(deps.database, names),
-    resync: (signal) => resyncAll(guarded, deps, signal),
+    resync: (signal) => resyncAll({ sources, guarded }, deps, signal),
   };
 }
 
-async function resyncAll(guarded: readonly Guarded[], deps: SourcesDeps, signal: AbortSignal): Promise<string> {
+interface Looked {
+  readonly sources: readonly Source[];
+  readonly guarded: readonly Guarded<PasswordSource>[];
+}
+
+async function resyncAll({ sources, guarded }: Looked, deps: SourcesDeps, signal: AbortSignal): Promise<string> {
   const { database, log, now } = deps;
-  const names = guarded.map(({ source }) => source.name);
   const words: string[] = [];
-  const others = await suspendOthers(database, names, now());
+  const others = await suspendOthers(
+    database,
+    sources.map(({ name }) => name),
+    now(),
+  );
   if (others > 0) log.warn("accounts suspended", { accounts: others, reason: "their source is not enabled" });
   for (const { source, breaker } of guarded) {
     const { name } = source;
@@ -106,17 +80,21 @@ async function resyncAll(guarded: readonly Guarded[], deps: SourcesDeps, signal:
     } catch (error) {
       if (!(error instanceof SourceUnavailable)) throw error;
       deps.count(name, "unavailable");
-      const stale = await markStale(database, name, { before: now() - source.staleMs, now: now() });
-      if (stale > 0) log.warn("accounts may only read", { accounts: stale, source: name });
+      await markOld(source, deps);
       words.push(`${name} does not answer`);
     }
+  }
+  for (const source of sources) {
+    if (source.kind !== "browser") continue;
+    // It cannot be asked about anyone who is not there.
+    words.push(`${source.name}: ${await markOld(source, deps)} not there for too long`);
   }
   return words.join("; ");
 }
 
-const breakerOf = ({ name }: Source, { log, now }: SourcesDeps): CircuitBreaker =>
-  circuitBreaker({
-    now,
-    onOpen: (error) => log.warn("source does not answer", { source: name, reason: error.message }),
-    onClose: () => log.info("source answers again", { source: name }),
-  });
+/** Whom a source has not confirmed for too long may only read. @returns how many more that are */
+async function markOld({ name, staleMs }: Source, { database, log, now }: SourcesDeps): Promise<number> {
+  const stale = await markStale(database, name, { before: now() - staleMs, now: now() });
+  if (stale > 0) log.warn("accounts may only read", { accounts: stale, source: name });
+  return stale;
+}

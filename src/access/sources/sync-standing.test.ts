@@ -10,6 +10,7 @@ import {
 } from "../../../test/directory/slapd.ts";
 import { openTestAccess, type TestAccess } from "../../../test/support/access.ts";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
+import { directoryOf } from "../../../test/directory/directory-of.ts";
 import { requirement } from "../../../test/support/requirement.ts";
 import { sourcesSchema } from "../../platform/config/sources-schema.ts";
 import { changeAccess } from "../change-access.ts";
@@ -190,9 +191,7 @@ requirement("teams of groups", missingSlapd, () => {
       const access = await start();
       await map(access, "acme/devs", "devs");
       await signIn(access, "ann");
-      const [settings] = sourcesSchema.parse([settingsOf(slapd)]);
-      if (settings === undefined) throw new Error("no source");
-      const corp = sourceOf(settings);
+      const corp = directoryOf(settingsOf(slapd));
       const overtaken: Confirm = async (subjects) => {
         const known = await corp.confirm(subjects);
         await slapd.change(member("delete", "ann"));

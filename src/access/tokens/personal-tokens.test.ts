@@ -9,6 +9,7 @@ import { type Account, deleteAccount, setDisabled } from "../accounts.ts";
 import { grantable } from "../grantable.ts";
 import { accessMigrations } from "../migrations.ts";
 import type { Caller } from "../principal.ts";
+import { withChecksum } from "../opaque-token.ts";
 import { mostFailuresOfPair } from "../sign-in-failures.ts";
 import { createToken, type MadeToken, type NewToken, rotateToken, setTokenState } from "./change-tokens.ts";
 import { listTokens } from "./list-tokens.ts";
@@ -197,6 +198,27 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     expect(await problemOf(signIn(access, ["ann", "password"]))).toMatchObject({ code: "TOO_MANY_REQUESTS" });
     // Whoever shares an address with a program that has an old one goes on.
     expect(await signIn(access, ["ann", right.text])).toBeDefined();
+  });
+
+  it("of which much is right is refused no later than one of which nothing is", async () => {
+    const { access, ann } = await start();
+    const { text } = await make(access, ann);
+    const [whole, idEnds] = [text.length - 6, "berth_pat_".length + 16];
+    const from = (end: number): string =>
+      withChecksum(text.slice(0, end) + text.slice(end, whole).replaceAll(/./g, (one) => (one === "A" ? "B" : "A")));
+    const guesses = { nothing: from("berth_pat_".length), id: from(idEnds), most: from(whole - 1) };
+    const kinds = ["nothing", "id", "most"] as const;
+    const times = { nothing: [] as number[], id: [] as number[], most: [] as number[] };
+    for (let round = 0; round < 100; round += 1) {
+      for (const kind of [...kinds.slice(round % 3), ...kinds.slice(0, round % 3)]) {
+        const began = performance.now();
+        expect(await signIn(access, ["ann", guesses[kind]], `192.0.2.${String(round)}`)).toBeUndefined();
+        times[kind].push(performance.now() - began);
+      }
+    }
+    // Of a busy machine the quickest of many counts.
+    const quickest = kinds.map((kind) => Math.min(...times[kind]));
+    expect(Math.max(...quickest) / Math.min(...quickest)).toBeLessThan(2.5);
   });
 
   it("is rotated with an overlap, in which both are good", async () => {

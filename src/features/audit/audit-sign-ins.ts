@@ -1,5 +1,5 @@
 import { parseAccountName } from "../../access/account-name.ts";
-import { findAccountByName } from "../../access/accounts.ts";
+import { type Account, findAccountByName, principalOf } from "../../access/accounts.ts";
 import type { Credentials, VerifyPassword } from "../../access/credentials.ts";
 import { envelopeOf } from "../../access/envelope.ts";
 import type { Identify } from "../../access/identify.ts";
@@ -60,6 +60,31 @@ export const auditTokens =
       queue.add({ action: "token-refused", outcome: "refused", by, source, windowMs: refusedWindowMs });
     }
     return identified;
+  };
+
+/** A sign-in with a browser, as it ended. */
+export interface BrowserSignInNote {
+  /** `undefined`: by a password of the database, or of a source that is shown passwords. */
+  readonly source: string | undefined;
+  /** `undefined`: nobody was let in. */
+  readonly account: Account | undefined;
+  readonly remoteAddress: string;
+  readonly requestId: string;
+}
+
+/** Has it remembered who has begun a session with a browser, and by which source. */
+export const auditBrowserSignIns =
+  (queue: Pick<NoteQueue, "add">) =>
+  ({ source, account, remoteAddress, requestId }: BrowserSignInNote): void => {
+    const who = account === undefined ? anonymous : { principal: principalOf(account) };
+    queue.add({
+      action: "sign-in",
+      outcome: account === undefined ? "refused" : "done",
+      by: envelopeOf({ ...who, remoteAddress }, requestId),
+      detail: { by: "browser", ...(source !== undefined && { source }) },
+      source: `sign-in browser ${source ?? ""} ${account?.id ?? ""} ${remoteAddress}`,
+      windowMs: account === undefined ? refusedWindowMs : acceptedWindowMs,
+    });
   };
 
 /** What people type into the name field by mistake is often their password: a name is kept where somebody has it. */

@@ -1,13 +1,11 @@
 import { expect, it } from "bun:test";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
+import { quietLog } from "../../../test/support/quiet-log.ts";
 import type { Database } from "../../platform/database/database.ts";
-import type { Log } from "../../platform/telemetry/log.ts";
 import { findEntries, shownEntry } from "./find-entries.ts";
 import { auditMigrations } from "./migrations.ts";
 import { noteQueue } from "./note-queue.ts";
 import type { Note } from "./note-sources.ts";
-
-const nothing = (): void => undefined;
 
 function noted(requestId: string, parts: Partial<Note> = {}): Note {
   const actor = { kind: "account", id: "1", name: "ann" } as const;
@@ -21,16 +19,7 @@ const found = async ({ read }: Database, requestId?: string) =>
 describeEachDatabase("what is noted beside changes", (_dialect, open) => {
   async function start(parts: { readonly mostSources?: number; readonly mostOfClient?: number } = {}) {
     const database = await open([auditMigrations]);
-    const errors: string[] = [];
-    const log: Log = {
-      debug: nothing,
-      info: nothing,
-      warn: nothing,
-      error: (event) => void errors.push(event),
-      flush: nothing,
-      drain: async () => undefined,
-      flushSync: nothing,
-    };
+    const { log, errors } = quietLog();
     const time = { now: 1_000_000 };
     const queueOf = (on: Database) => noteQueue({ database: on, log, now: () => time.now, ...parts });
     return { database, queue: queueOf(database), queueOf, time, errors };

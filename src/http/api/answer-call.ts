@@ -53,6 +53,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
     ...toInput({ params, query, body }),
     caller,
     by: caller,
+    envelope,
     remoteAddress: request.remoteAddress,
     dryRun,
     expected: expectedRevision(contract, request),
@@ -63,7 +64,6 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
       dryRun,
       once: keyed && { answers: deps.answers, keyed, encode },
     }) as Call<Contract>["commit"],
-    envelope,
     session: {
       secret: readSessionCookie(request),
       keep: (secret) => void cookies.push(sessionCookie(request.scheme, secret, deps.longestSessionMs)),

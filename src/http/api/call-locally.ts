@@ -29,12 +29,12 @@ export function callLocally({ database, routes, envelope }: LocalDeps): CallApi 
       ...parseInput(contract, asked),
       caller: anonymous,
       by: "operator",
+      envelope,
       remoteAddress: "",
       dryRun,
       expected: undefined,
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the work of this route gives is what it gets
       commit: committer({ database, envelope, dryRun, once: undefined }) as Call<Contract>["commit"],
-      envelope,
       session: { secret: undefined, keep: () => {}, drop: () => {} },
       confirm: async () => undefined,
     });

@@ -17,7 +17,7 @@ export function readParams({ params }: Contract, given: Readonly<Record<string, 
   return parsed.success ? parsed.data : fail({ code: "OBJECT_UNKNOWN", what: "object" });
 }
 
-const dryRun = { dryRun: flag().optional().describe("whether to only look at what would be removed") };
+const dryRun = { dryRun: flag().optional().describe("whether to only look at what would happen") };
 const noQuery = z.strictObject({});
 
 /** The query of a route, with what all of its kind take. */

@@ -1,26 +1,16 @@
 import { fail } from "../../oci/problem.ts";
 import type { Incoming } from "../../platform/runtime/http.ts";
 import { parseHost } from "../challenge.ts";
+import { type Cookie, cookieText, endedCookieText, readCookie } from "../cookies.ts";
 
-/** Under https the browser keeps others from setting it: it comes from this host alone, and for all of it. */
-const nameOf = (scheme: Incoming["scheme"]): string => (scheme === "https" ? "__Host-berth" : "berth_session");
+const session: Cookie = { secureName: "__Host-berth", plainName: "berth_session", sameSite: "Strict" };
 
-/** `undefined` where there is none, or more than one of them. */
-export function readSessionCookie({ headers, scheme }: Incoming): string | undefined {
-  const start = `${nameOf(scheme)}=`;
-  const pairs = (headers.get("cookie") ?? "").split(";").map((pair) => pair.trim());
-  const [value, another] = pairs.filter((pair) => pair.startsWith(start)).map((pair) => pair.slice(start.length));
-  return another === undefined && value !== "" ? value : undefined;
-}
+export const readSessionCookie = (request: Incoming): string | undefined => readCookie(request, session);
 
 export const sessionCookie = (scheme: Incoming["scheme"], secret: string, longestMs: number): string =>
-  `${nameOf(scheme)}=${secret}; ${attributes(scheme)}; Max-Age=${Math.floor(longestMs / 1000)}`;
+  cookieText(session, scheme, { value: secret, maxAgeSeconds: Math.floor(longestMs / 1000) });
 
-export const endedCookie = (scheme: Incoming["scheme"]): string =>
-  `${nameOf(scheme)}=; ${attributes(scheme)}; Max-Age=0`;
-
-const attributes = (scheme: Incoming["scheme"]): string =>
-  `Path=/; HttpOnly; SameSite=Strict${scheme === "https" ? "; Secure" : ""}`;
+export const endedCookie = (scheme: Incoming["scheme"]): string => endedCookieText(session, scheme);
 
 /**
  * A browser sends a cookie whoever has made it ask. Before one may change anything, the browser has to say that a page of

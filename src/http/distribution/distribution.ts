@@ -17,6 +17,7 @@ import { getManifest } from "./get-manifest.ts";
 import { getReferrers } from "./get-referrers.ts";
 import { getTags } from "./get-tags.ts";
 import { getUpload } from "./get-upload.ts";
+import type { LimitPulls } from "./limit-pulls.ts";
 import { patchUpload } from "./patch-upload.ts";
 import { postUpload } from "./post-upload.ts";
 import { putManifest } from "./put-manifest.ts";
@@ -30,6 +31,8 @@ export interface DistributionDeps {
   readonly access: Access;
   readonly authenticate: Authenticate;
   readonly deletesEnabled: boolean;
+  /** Absent where everyone may pull as often as they like. */
+  readonly limitPulls?: LimitPulls | undefined;
 }
 
 type Methods = Readonly<Record<string, Endpoint>>;
@@ -80,6 +83,7 @@ export function distribution(deps: DistributionDeps) {
   const methodsOf = endpoints(deps);
   const catalog = getCatalog(deps.registry);
   const remembered = rememberAnswers(deps.registry);
+  const limited = limiter(deps.limitPulls);
   const answerAnew = async (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> => {
     const moment = remembered.moment();
     const route = parseRoute(request.path);
@@ -113,7 +117,7 @@ export function distribution(deps: DistributionDeps) {
         if (endpoint === undefined) return failMethod(request, methodsOf[route.endpoint]);
         const { repository, target } = route;
         const reply = await endpoint.run({ request, caller, repository, target });
-        return kept(reply, repository, decision?.dependsOn);
+        return limited(request, caller, { handler, reply: kept(reply, repository, decision?.dependsOn) });
       }
       default:
         return route satisfies never;
@@ -124,9 +128,22 @@ export function distribution(deps: DistributionDeps) {
     if (known === undefined) return answerAnew(request, notes);
     notes.handler = known.handler;
     notes.caller = known.caller;
-    return known.reply;
+    return limited(request, known.caller, known);
   };
 }
+
+interface Found {
+  readonly handler: string;
+  readonly reply: Reply;
+}
+
+/** Manifests that are read pass by the limits, whether from memory or not. */
+const limiter =
+  (limitPulls: LimitPulls | undefined) =>
+  (request: Incoming, caller: Caller, { handler, reply }: Found): Promise<Reply> | Reply =>
+    limitPulls === undefined || handler !== "manifest" || !reading.includes(request.method)
+      ? reply
+      : limitPulls(request, caller, reply);
 
 /** A mount reads one repository and writes another: one token for both. */
 function mountScope({ method, query }: Incoming): readonly string[] {

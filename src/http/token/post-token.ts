@@ -1,5 +1,6 @@
 import type { Access } from "../../access/open-access.ts";
 import type { Handle, Incoming } from "../../platform/runtime/http.ts";
+import { readForm } from "../read-form.ts";
 import { answerTokenRequest } from "./answer-token-request.ts";
 import { tokenReply } from "./token-reply.ts";
 import { type ParsedTokenRequest, parseTokenForm, type TokenRefusal } from "./token-request.ts";
@@ -17,23 +18,9 @@ export const postToken =
   };
 
 async function parse(request: Incoming, service: string): Promise<ParsedTokenRequest> {
-  const [mediaType = ""] = (request.headers.get("content-type") ?? "").split(";", 1);
-  if (mediaType.trim().toLowerCase() !== "application/x-www-form-urlencoded") return notAForm;
-  const text = await readText(request);
-  return text === undefined ? tooLong : parseTokenForm(new URLSearchParams(text), service);
-}
-
-/** `undefined` for more than a form of ours can hold: no more of it is read. */
-async function readText({ body, bodyBytes }: Incoming): Promise<string | undefined> {
-  if (bodyBytes !== undefined && bodyBytes > longestFormBytes) return undefined;
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of body) {
-    length += chunk.byteLength;
-    if (length > longestFormBytes) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
+  const read = await readForm(request, longestFormBytes);
+  if (read.kind === "form") return parseTokenForm(read.form, service);
+  return read.kind === "too-long" ? tooLong : notAForm;
 }
 
 const refused = (reason: string): TokenRefusal => ({ kind: "refused", status: 400, error: "invalid_request", reason });

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
+import { pullLimitsSchema } from "./pull-limits-schema.ts";
 import { sourcesSchema } from "./sources-schema.ts";
 import { tlsSchema } from "./tls-schema.ts";
 import { tracingSchema } from "./tracing-schema.ts";
@@ -175,6 +176,7 @@ export const configSchema = z
         keepDays: z.number().int().min(1).max(36_500).optional(),
       })
       .prefault({}),
+    pullLimits: pullLimitsSchema,
     tracing: tracingSchema,
     metrics: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
     shutdown: z

@@ -53,3 +53,51 @@ describe("access.sources", () => {
     expect(problemsOf({ ...corp, surprise: true })).toHaveLength(1);
   });
 });
+
+const provider = { name: "corp", kind: "oidc", issuer: "https://login.example.org", clientId: "berth" };
+
+describe("a provider of OpenID Connect in access.sources", () => {
+  test("has what most need by itself", () => {
+    expect<readonly object[]>(sourcesSchema.parse([provider])).toEqual([
+      {
+        ...provider,
+        enabled: true,
+        scopes: ["openid", "profile", "email"],
+        nameClaim: "preferred_username",
+        displayNameClaim: "name",
+        emailClaim: "email",
+        audiences: [],
+        authorizedParties: [],
+        hosts: [],
+        staleSeconds: 2_592_000,
+        onboard: true,
+        signOut: false,
+      },
+    ]);
+  });
+
+  test.each(["https://login.example.org/realms/a", "http://localhost:8080", "http://127.0.0.1:8080/"])(
+    "takes the issuer %s",
+    (issuer) => expect(problemsOf({ ...provider, issuer })).toEqual([]),
+  );
+
+  test.each([
+    "http://login.example.org",
+    "login.example.org",
+    "https://user:password@login.example.org",
+    "https://login.example.org?a=b",
+    "https://login.example.org#a",
+    "",
+  ])("refuses the issuer %p", (issuer) => expect(problemsOf({ ...provider, issuer })).toHaveLength(1));
+
+  test("always asks for openid, has one secret at most, and knows no setting that leaves certificates unverified", () => {
+    expect(problemsOf({ ...provider, scopes: ["profile"] })).toEqual(["0.scopes: must have openid among them"]);
+    expect(problemsOf({ ...provider, scopes: ["openid profile"] }).length).toBeGreaterThan(0);
+    const both = { clientSecret: "a", clientSecretFile: "/a" };
+    expect(problemsOf({ ...provider, ...both })).toEqual([
+      "0.clientSecretFile: is given beside clientSecret: one of them has to go",
+    ]);
+    expect(problemsOf({ ...provider, verifyCertificate: false })).toHaveLength(1);
+    expect(problemsOf(provider, corp)).toEqual([": corp is the name of two sources"]);
+  });
+});

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { oidcSource } from "./oidc-source-schema.ts";
+import { sourceName } from "./source-name.ts";
 
 const text = (most: number) => z.string().min(1).max(most);
 const dn = text(1024);
@@ -64,10 +66,6 @@ const ldapGroups = z.strictObject({
   auditorGroup: groupDn.optional(),
 });
 
-const sourceName = z
-  .string()
-  .regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, "must be up to 32 of a-z, 0-9 and - between them");
-
 const ldapSource = z
   .strictObject({
     /** Accounts are linked by it: under another name it is another source. */
@@ -103,7 +101,7 @@ const ldapSource = z
     if (bindDn === undefined && passwords > 0) needs("bindPassword", "needs bindDn too");
   });
 
-const sourceSchema = z.discriminatedUnion("kind", [ldapSource]);
+const sourceSchema = z.discriminatedUnion("kind", [ldapSource, oidcSource]);
 
 const mostSources = 16;
 

@@ -8,9 +8,8 @@ import {
   type Slapd,
   startSlapd,
 } from "../../../../test/directory/slapd.ts";
+import { directoryOf } from "../../../../test/directory/directory-of.ts";
 import { requirement } from "../../../../test/support/requirement.ts";
-import { sourcesSchema } from "../../../platform/config/sources-schema.ts";
-import { sourceOf } from "../source-of.ts";
 
 setDefaultTimeout(60_000);
 
@@ -53,20 +52,17 @@ requirement("groups of a directory", missingSlapd, () => {
   afterAll(() => slapd[Symbol.asyncDispose]());
 
   const groupsOf = async (name: string, groups: object = {}): Promise<readonly string[]> => {
-    const [settings] = sourcesSchema.parse([
-      {
-        name: "corp",
-        kind: "ldap",
-        urls: [slapd.ldapsUrl],
-        bindDn: readerDn,
-        bindPassword: readerPassword,
-        caFile: slapd.caFile,
-        user: { baseDn, filter: "(objectClass=inetOrgPerson)" },
-        groups: { baseDn: groupsDn, ...groups },
-      },
-    ]);
-    if (settings === undefined) throw new Error("no source");
-    const answer = await sourceOf(settings).authenticate(name, right);
+    const corp = directoryOf({
+      name: "corp",
+      kind: "ldap",
+      urls: [slapd.ldapsUrl],
+      bindDn: readerDn,
+      bindPassword: readerPassword,
+      caFile: slapd.caFile,
+      user: { baseDn, filter: "(objectClass=inetOrgPerson)" },
+      groups: { baseDn: groupsDn, ...groups },
+    });
+    const answer = await corp.authenticate(name, right);
     if (answer.kind !== "identity") throw new Error(`${name} is ${answer.kind}`);
     return answer.identity.groups.map((dn) => dn.slice(3, dn.indexOf(","))).toSorted();
   };

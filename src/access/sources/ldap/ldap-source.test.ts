@@ -8,12 +8,11 @@ import {
   type Slapd,
   startSlapd,
 } from "../../../../test/directory/slapd.ts";
+import { directoryOf } from "../../../../test/directory/directory-of.ts";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { requirement } from "../../../../test/support/requirement.ts";
-import { sourcesSchema } from "../../../platform/config/sources-schema.ts";
-import type { Source, SourceAnswer } from "../source.ts";
-import { sourceOf } from "../source-of.ts";
+import type { PasswordSource, SourceAnswer } from "../source.ts";
 
 /** A directory starts in its own process. */
 setDefaultTimeout(60_000);
@@ -57,7 +56,7 @@ interface Wish {
   readonly [setting: string]: unknown;
 }
 
-function source(slapd: Slapd, { url, user = {}, ...more }: Wish): Source {
+function source(slapd: Slapd, { url, user = {}, ...more }: Wish): PasswordSource {
   const settings = {
     name: "corp",
     kind: "ldap",
@@ -70,9 +69,7 @@ function source(slapd: Slapd, { url, user = {}, ...more }: Wish): Source {
     user: { baseDn, filter: "(objectClass=inetOrgPerson)", ...(user as object) },
     ...more,
   };
-  const [parsed] = sourcesSchema.parse([settings]);
-  if (parsed === undefined) throw new Error("no source");
-  return sourceOf(parsed);
+  return directoryOf(settings);
 }
 
 const kindOf = async (answer: Promise<SourceAnswer>): Promise<string> =>
@@ -81,7 +78,7 @@ const kindOf = async (answer: Promise<SourceAnswer>): Promise<string> =>
     (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : "?"),
   );
 
-const subjectOf = async (corp: Source, name: string): Promise<string> => {
+const subjectOf = async (corp: PasswordSource, name: string): Promise<string> => {
   const answer = await corp.authenticate(name, right);
   if (answer.kind !== "identity") throw new Error(`${name} is ${answer.kind}`);
   return answer.identity.subject;
@@ -95,7 +92,8 @@ requirement("an LDAP source", missingSlapd, () => {
   afterAll(() => slapd[Symbol.asyncDispose]());
 
   describe.each(["ldapsUrl", "ldapUrl"] as const)("over %s", (url) => {
-    const open = (more: Readonly<Record<string, unknown>> = {}): Source => source(slapd, { url: slapd[url], ...more });
+    const open = (more: Readonly<Record<string, unknown>> = {}): PasswordSource =>
+      source(slapd, { url: slapd[url], ...more });
 
     test("tells the right password from all others", async () => {
       const corp = open();
@@ -123,7 +121,7 @@ requirement("an LDAP source", missingSlapd, () => {
     });
   });
 
-  const open = (more: Readonly<Record<string, unknown>> = {}): Source =>
+  const open = (more: Readonly<Record<string, unknown>> = {}): PasswordSource =>
     source(slapd, { url: slapd.ldapsUrl, ...more });
 
   test.each(hostileNames)("takes %j for a name that nobody has", async (name) => {

@@ -4,7 +4,7 @@ import { DirectoryError } from "../../../platform/net/directory/directory-error.
 import type { DirectorySession } from "../../../platform/net/directory/directory-session.ts";
 import { takeTurns } from "../../../platform/turns/take-turns.ts";
 import { canonicalName } from "../../account-name.ts";
-import { type Identity, type Source, SourceUnavailable } from "../source.ts";
+import { type Identity, type PasswordSource, SourceUnavailable } from "../source.ts";
 import { canonicalDn } from "./canonical-dn.ts";
 import { findPerson, findSubjects, withGroups } from "./find-people.ts";
 import { bindToLook, directoryOpener } from "./open-directory.ts";
@@ -18,7 +18,7 @@ const longestNameBytes = 256;
  * LDAP or Active Directory. Each sign-in has a connection of its own: encrypted, bound as the one who looks people up,
  * then as who signs in, then closed.
  */
-export function ldapSource(settings: LdapSettings): Source {
+export function ldapSource(settings: LdapSettings): PasswordSource {
   const open = directoryOpener(settings);
   const inTurn = takeTurns(turns, "too many sign-ins at once");
   const converse = <T>(work: (session: DirectorySession) => Promise<T>): Promise<T> =>
@@ -38,6 +38,7 @@ export function ldapSource(settings: LdapSettings): Source {
     });
 
   return {
+    kind: "password",
     name: settings.name,
     onboards: settings.onboard,
     rememberMs: settings.cacheSeconds * 1000,

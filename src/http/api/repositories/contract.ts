@@ -93,7 +93,13 @@ export const setTag = contract({
     reference: z.string().max(255).describe("a tag or a digest"),
     expected: digest.nullable().optional().describe("what the tag has to name before; null: it must not be there"),
   }),
-  output: tagged,
+  output: tagged.extend({
+    previous: z.string().optional().describe("the digest that the tag named before"),
+    copied: z
+      .object({ manifests: z.int(), blobs: z.int() })
+      .describe("how much of it the repository did not have; memberships, no bytes"),
+  }),
+  destroys: true,
 });
 
 export const deleteTag = contract({

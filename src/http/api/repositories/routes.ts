@@ -8,8 +8,9 @@ import type { Digest } from "../../../oci/digest.ts";
 import type { RepositoryName, Tag } from "../../../oci/names.ts";
 import { fail } from "../../../oci/problem.ts";
 import { parseReference, type Reference } from "../../../oci/reference.ts";
+import type { Reader } from "../../../platform/database/database.ts";
 import type { RecordingWriter } from "../../../platform/events/record-events.ts";
-import { copyManifest } from "../../../registry/copy-manifest.ts";
+import { copyManifest, planCopy, rehearseCopy } from "../../../registry/copy-manifest.ts";
 import { removeManifest, removeTag } from "../../../registry/delete-manifest.ts";
 import type { PushCondition } from "../../../registry/push-manifest.ts";
 import { type Registry, withTagRights } from "../../../registry/registry.ts";
@@ -54,13 +55,13 @@ function readingRoutes({ registry, visibleTo }: RepositoryRoutesDeps): readonly 
       return found === undefined ? fail({ code: "NAME_UNKNOWN", name: repository }) : shownRepository(found);
     }),
     route(contracts.listTags, async ({ params: { repository }, query: { digest, after, limit = usualItems } }) => {
-      await requireRepository(registry, repository);
+      await requireRepository(registry.database.read, repository);
       const page = await listTagSummaries(registry, repository, { digest, after, limit });
       return pageAs(page, shownTag, ({ name }) => name);
     }),
-    route(contracts.showTag, ({ params: { repository, tag } }) => requireTag(registry, repository, tag)),
+    route(contracts.showTag, ({ params: { repository, tag } }) => requireTag(registry.database.read, repository, tag)),
     route(contracts.listManifests, async ({ params: { repository }, query: { after, limit = usualItems } }) => {
-      await requireRepository(registry, repository);
+      await requireRepository(registry.database.read, repository);
       const page = await listManifestSummaries(registry, repository, { after, limit });
       return pageAs(
         page,
@@ -76,14 +77,29 @@ function readingRoutes({ registry, visibleTo }: RepositoryRoutesDeps): readonly 
 
 function taggingRoutes({ registry, authorization }: RepositoryRoutesDeps): readonly Route[] {
   return [
-    route(contracts.setTag, async ({ caller, params: { repository, tag }, body, envelope: by }) => {
+    route(contracts.setTag, async ({ caller, params: { repository, tag }, body, envelope, dryRun, commit }) => {
       const source = body.from ?? repository;
       await requireReadable(authorization, caller, source);
-      const ruled = withTagRights({ ...registry, by }, refusalOf(await authorization.judge(caller, repository)));
+      const refuses = refusalOf(await authorization.judge(caller, repository));
+      const ruled = withTagRights({ ...registry, by: envelope }, refuses);
       const reference = requireReference(body.reference);
       const condition = conditionOf(body.expected);
-      await copyManifest(ruled, { source, reference, target: repository, tags: [tag], condition });
-      return requireTag(registry, repository, tag);
+      const plan = await planCopy(ruled, { source, reference, target: repository, tags: [tag], condition });
+      const { read } = registry.database;
+      const previous = (await findTagSummary(read, repository, tag))?.digest;
+      const result = async (reader: Reader) => ({
+        ...(await requireTag(reader, repository, tag)),
+        previous,
+        copied: { manifests: plan.newManifests, blobs: plan.newBlobs },
+      });
+      if (dryRun) {
+        return commit(async (tx) => {
+          await rehearseCopy(ruled, tx, plan);
+          return result(tx);
+        });
+      }
+      await copyManifest(ruled, plan);
+      return result(read);
     }),
   ];
 }
@@ -167,15 +183,15 @@ export function pageAs<T, U>({ items, isLast }: Page<T>, shown: (item: T) => U, 
   return { items: items.map(shown), ...(!isLast && last !== undefined && { next: key(last) }) };
 }
 
-async function requireRepository({ database }: Registry, name: RepositoryName): Promise<void> {
-  const found = await summarizeRepositories(database.read, [name]);
+async function requireRepository(read: Reader, name: RepositoryName): Promise<void> {
+  const found = await summarizeRepositories(read, [name]);
   if (found.length === 0) fail({ code: "NAME_UNKNOWN", name });
 }
 
-async function requireTag(registry: Registry, repository: RepositoryName, tag: Tag) {
-  const found = await findTagSummary(registry, repository, tag);
+async function requireTag(read: Reader, repository: RepositoryName, tag: Tag) {
+  const found = await findTagSummary(read, repository, tag);
   if (found !== undefined) return shownTag(found);
-  await requireRepository(registry, repository);
+  await requireRepository(read, repository);
   return fail({ code: "MANIFEST_UNKNOWN", reference: tag });
 }
 
