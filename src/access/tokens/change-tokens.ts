@@ -205,9 +205,10 @@ export async function rotateToken(
   const limited = limitsIn(row);
   const isItself = change.by !== "operator" && change.by.tokenId === id;
   const livesMs = Math.min(row.expires_at - row.created_at, limits.maximumDays * dayMs);
-  const expiresAt = isItself && owner.kind === "account" ? Math.min(row.expires_at, now + livesMs) : now + livesMs;
+  // A robot renews its own secret, as nobody else may be there to do so.
+  const shown = isItself && owner.kind === "robot" ? undefined : await shownToken(change);
+  const expiresAt = Math.min(now + livesMs, shown?.expiresAt ?? Infinity);
   if (!isItself) {
-    const shown = await shownToken(change);
     if (shown !== undefined) requireNotWider(shown, { owner, ...limited, expiresAt });
     await requireActingAs(change, owner);
   }
