@@ -7,6 +7,7 @@ import { profilesMigration } from "./accounts/migration.ts";
 import { secondFactorMigration } from "./second-factor/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
 import { replacedTokensMigration, tokensMigration } from "./tokens/migration.ts";
+import { workloadMigration } from "./workload/migration.ts";
 
 export const accessMigrations: Migrations = {
   owner: "access",
@@ -35,6 +36,7 @@ export const accessMigrations: Migrations = {
     protectionsMigration,
     { name: "202611282230_groups", up: createGroups },
     tokensMigration,
+    workloadMigration,
     replacedTokensMigration,
   ],
 };

@@ -15,7 +15,14 @@ import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
 import { visibilities, type Visibilities } from "./visible-to.ts";
 import { type TokenUses, tokenUses } from "./tokens/token-uses.ts";
-import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
+import type { Workload } from "./workload/workload.ts";
+import {
+  clockToleranceSeconds,
+  createTokens,
+  longestExchangedSeconds,
+  type Tokens,
+  type TokenSettings,
+} from "./tokens.ts";
 
 export interface AccessDeps {
   readonly database: Database;
@@ -29,6 +36,8 @@ export interface AccessDeps {
   readonly sources: Sources;
   /** Told of each personal token and robot secret that was not good. */
   readonly tokenRefused: (reason: TokenRefusalReason) => void;
+  /** Whose tokens of other issuers are. */
+  readonly workload: Workload;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -52,24 +61,25 @@ export interface Access extends Authorization, Visibilities {
   readonly refreshTokens: RefreshTokens;
   readonly sessions: Sessions;
   readonly signingKeys: SigningKeys;
+  readonly workload: Workload;
 }
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
   const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings } = deps;
-  const { guesses, sources, tokenRefused, now } = deps;
+  const { guesses, sources, tokenRefused, workload, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
     now,
-    tokenLifetimeMs: (settings.ttlSeconds + clockToleranceSeconds) * 1000,
+    tokenLifetimeMs: (longestExchangedSeconds + clockToleranceSeconds) * 1000,
   });
   const uses = tokenUses({ database, now });
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
   const checkPassword = passwordVerifier({ database, passwords, failures, guesses, sources, now });
   const verifyPassword = alone(checkPassword);
   const identifyBy: Access["identifyBy"] = (verify) =>
-    identifier({ database, verifyPassword: verify, failures, uses, tokenRefused, now });
+    identifier({ database, verifyPassword: verify, failures, uses, tokenRefused, workload, now });
   const deciding = { database, revision: revisionWatch(database), policy, now };
   return {
     ...authorizer(deciding),
@@ -86,6 +96,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
     sessions: createSessions({ database, settings: sessionSettings, now }),
     signingKeys,
+    workload,
   };
 }
 

@@ -21,6 +21,8 @@ export interface Caller {
   /** Of a personal token or a robot's secret. */
   readonly tokenScope?: readonly TokenScope[];
   readonly tokenId?: string;
+  /** The rule by which another issuer's token is the robot's. */
+  readonly ruleId?: string;
   /** A right that holds in some networks alone does not hold where nobody knows the address. */
   readonly remoteAddress?: string;
   /** Until when the same credentials need no other look, while the database is the same (ms since 1970). */

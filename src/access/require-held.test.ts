@@ -14,6 +14,7 @@ import { createProtection, deleteProtection } from "./protections/protections.ts
 import { requireAsMuchAs } from "./require-held.ts";
 import { requireTeam } from "./require-named.ts";
 import { createRobot } from "./robots/change-robots.ts";
+import { createRule } from "./workload/rules.ts";
 import { createToken, rotateToken } from "./tokens/change-tokens.ts";
 
 setDefaultTimeout(30_000);
@@ -127,6 +128,13 @@ describeEachDatabase("whoever may make some change only", (_dialect, open) => {
     const rotate = (by: Account) =>
       outcome(access, by, (change) => rotateToken(change, limits, { id: made.id, overlapMs: 0 }));
     expect([await secret(clerk), await rotate(clerk)]).toEqual(["DENIED", "DENIED"]);
+    const conditions = [{ claim: "sub", is: "main" }];
+    const trust = { issuer: "https://issuer.example", audience: "berth", conditions };
+    const trusting = (by: Account) =>
+      outcome(access, by, (change) =>
+        createRule(change, { robot: { id, name, organizationId: acme.id }, trust, listed: [] }),
+      );
+    expect([await trusting(clerk), await trusting(owner)]).toEqual(["DENIED", "done"]);
     // What an administrator has given it elsewhere, its organization was given.
     await addOrganization(access, "other");
     await grant(access, "guest", { to, on: "namespace other" });

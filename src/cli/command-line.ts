@@ -30,6 +30,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   token: async () => (await import("./token.ts")).addToken,
   user: async () => (await import("./user.ts")).addUser,
   version: async () => (await import("./version.ts")).addVersion,
+  workload: async () => (await import("./workload.ts")).addWorkload,
   worker: async () => (await import("./worker.ts")).addWorker,
 };
 

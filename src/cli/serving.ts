@@ -37,6 +37,7 @@ import { type OpenPullLimits, openPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
 import { type WantedSources, wantedSources } from "./wanted-sources.ts";
+import { wantedWorkload } from "./wanted-workload.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -149,6 +150,7 @@ async function openAccessOf(
   { operation: { log, metrics }, guesses, secret, passwords, sources }: Around & Checks & Pick<Serving, "sources">,
 ): Promise<Access> {
   const now = Date.now;
+  const workload = wantedWorkload(config, { database, log, metrics, now });
   const dataFolder = config.data;
   const { idleSeconds, longestSeconds } = config.access.sessions;
   const refused = metrics.counter(
@@ -166,6 +168,7 @@ async function openAccessOf(
     guesses,
     sources,
     tokenRefused: (reason) => refused({ reason }),
+    workload,
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];
@@ -242,11 +245,12 @@ const signInSiteOf = ({ http }: Config, { access, secret, operation, notes, brow
   });
 
 const apiSiteOf = (
-  { http, data, access: { sources, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
+  { http, data, access: { sources, issuers, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
   { registry, access, secret, passwords }: Parts,
 ): Site =>
   apiSite({
     sourceSettings: sources ?? [],
+    listedIssuers: issuers ?? [],
     ...access,
     access,
     registry,

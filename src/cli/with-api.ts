@@ -14,6 +14,7 @@ import { remoteApi, serverOf } from "./remote-api.ts";
 import { readSavedSessions } from "./saved-sessions.ts";
 import { type CommonOptions, withCommonOptions } from "./settings.ts";
 import { StartError } from "./start-error.ts";
+import { loadedLater } from "./wanted-workload.ts";
 import { withRegistry } from "./with-registry.ts";
 
 export interface ServerOptions {
@@ -62,6 +63,8 @@ async function signedIn(name: string, caFile: string | undefined): Promise<CallA
   return remoteApi(server, saved.cookie);
 }
 
+/** What is to be told, the command tells. */
+const silent = { info: () => undefined, warn: () => undefined };
 const oneAtATime = { concurrent: 1, waiting: 0 };
 
 const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<void>): Promise<void> =>
@@ -80,6 +83,8 @@ const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<v
       now: Date.now,
       tokenLimits: policy.tokens,
       sourceSettings: policy.sources ?? [],
+      listedIssuers: policy.issuers ?? [],
+      workload: loadedLater(policy, { database, log: silent, now: Date.now }),
     };
     const routes = administrationRoutes(deps);
     await work(callLocally({ database, routes, envelope: operator() }));

@@ -1,6 +1,7 @@
 import type { Reader, Writer } from "../../platform/database/database.ts";
 import { prepared, type Reading } from "../../platform/database/prepared.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
+import type { Principal } from "../principal.ts";
 import { refuse } from "../refusal.ts";
 import type { Named } from "../require-named.ts";
 
@@ -20,6 +21,13 @@ export interface Robot extends NamedRobot {
   readonly expiresAt?: number;
 }
 
+export const principalOfRobot = ({ id, name, organizationId }: NamedRobot): Principal => ({
+  kind: "robot",
+  id,
+  name,
+  ...(organizationId !== undefined && { organizationId }),
+});
+
 const byId = prepared((read, given: { readonly id: string }) =>
   read.selectFrom("robots").selectAll().where("id", "=", given.id),
 );
@@ -29,7 +37,7 @@ export async function findRobotById(database: Reading, id: string): Promise<Robo
   return row && robotOf(row);
 }
 
-const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
+export const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
   id: row.id,
   name: row.name,
   ...(row.organization_id !== null && { organizationId: row.organization_id }),

@@ -86,10 +86,11 @@ interface ShownToken {
 }
 
 async function shownToken({ tx, by }: AccessChange): Promise<ShownToken | undefined> {
-  if (by === "operator" || by.tokenId === undefined) return undefined;
-  const row = await tx.selectFrom("tokens").selectAll().where("id", "=", by.tokenId).executeTakeFirst();
+  const id = by === "operator" ? undefined : (by.tokenId ?? by.ruleId);
+  if (id === undefined) return undefined;
+  const row = await tx.selectFrom("tokens").selectAll().where("id", "=", id).executeTakeFirst();
   return row === undefined
-    ? { scopes: [], networks: [], expiresAt: 0 }
+    ? { scopes: [], networks: [], expiresAt: Infinity }
     : { ...limitsIn(row), expiresAt: row.expires_at };
 }
 
@@ -100,7 +101,7 @@ const limitsIn = ({ scopes, networks }: Pick<TokenRow, "scopes" | "networks">) =
 
 /**
  * What a leaked token has made would outlive it: a personal token makes no other, and what it makes of robots' can no more
- * than it can itself, from no further away and for no longer.
+ * than it can itself, from no further away and for no longer. Another issuer's token makes none.
  * @throws RegistryError
  */
 function requireNotWider(shown: ShownToken, wanted: Omit<Stored, "name">): void {

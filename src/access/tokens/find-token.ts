@@ -119,7 +119,7 @@ export function faultOf(token: StoredToken, { remoteAddress, now }: Showing): To
 }
 
 /** Its use is to be seen within about a minute, and so it is looked at again. */
-const lookAgainAfterMs = 60_000;
+export const lookAgainAfterMs = 60_000;
 
 /** Who asks with it. */
 export function callerWith(token: StoredToken, owner: TokenOwner, { remoteAddress, now }: Showing): Caller {

@@ -33,6 +33,7 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "access.tokens.defaultDays": "How long a personal token or robot secret is good where nobody says.",
   "access.tokens.maximumDays": "How long one may be good at the most.",
   "access.sources": "Where people are known beside the accounts of the database, in the order in which they are asked.",
+  "access.issuers": "Issuers of workloads' tokens that are not on the internet, or have an authority of their own.",
   "access.resyncSeconds": "The rest between two looks at all accounts that come from them.",
   "manifests.sparseIndexes": "Whether an index may name manifests that are not in the repository.",
   "manifests.sparseImages": "Whether an image may name layers that are not in the repository. A pull of it may fail.",
