@@ -128,7 +128,7 @@ describeEachDatabase("whoever may make some change only", (_dialect, open) => {
     const rotate = (by: Account) =>
       outcome(access, by, (change) => rotateToken(change, limits, { id: made.id, overlapMs: 0 }));
     expect([await secret(clerk), await rotate(clerk)]).toEqual(["DENIED", "DENIED"]);
-    const conditions = [{ claim: "sub", is: "main" }];
+    const conditions = [{ claim: "sub", pattern: "main" }];
     const trust = { issuer: "https://issuer.example", audience: "berth", conditions };
     const trusting = (by: Account) =>
       outcome(access, by, (change) =>
