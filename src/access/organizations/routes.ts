@@ -73,9 +73,8 @@ function aboutOrganizations(deps: ModelRoutesDeps): readonly Route[] {
       return call.commit(async (tx) => {
         const change = await changing(deps, call)(tx);
         const { id, name } = await requireOrganization(tx, call.params.organization);
-        const renamed = { id, name, displayName: call.body.displayName };
-        await organizations.renameForDisplay(change, renamed);
-        return renamed;
+        const renamed = { id, name, displayName: call.body.displayName, expected: call.expected };
+        return organizations.renameForDisplay(change, renamed);
       });
     }),
     route(contracts.deleteOrganization, async (call) => {
@@ -198,7 +197,8 @@ function aboutNamespaces(deps: ModelRoutesDeps): readonly Route[] {
     route(contracts.changeNamespace, async (call) => {
       const name = namespaces.namespaceNamed(call.params.namespace);
       return call.commit(async (tx) => {
-        await namespaces.changeNamespace(await changing(deps, call)(tx), { name, ...rulesOf(call.body) });
+        const wanted = { name, expected: call.expected, ...rulesOf(call.body) };
+        await namespaces.changeNamespace(await changing(deps, call)(tx), wanted);
         return shownNamespace(tx, call.params.namespace);
       });
     }),

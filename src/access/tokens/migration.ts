@@ -11,7 +11,7 @@ export const tokensMigration: Migration = {
 
 /** Those that were rotated before are known by nothing, and end with their overlap. */
 export const replacedTokensMigration: Migration = {
-  name: "202611290050_replaced_tokens",
+  name: "202611290140_replaced_tokens",
   async up({ schema }, { text }) {
     await schema.alterTable("tokens").addColumn("replaced_by", text).execute();
   },

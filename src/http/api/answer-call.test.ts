@@ -34,7 +34,10 @@ async function sendSlowly(
   const request = incoming({
     method,
     path: target,
-    headers: new Map([["content-type", "application/json"]]),
+    headers: new Map([
+      ["content-type", "application/json"],
+      ["if-match", "*"],
+    ]),
     bodyBytes: bytes.byteLength,
     body: (async function* () {
       await meanwhile();
