@@ -22,7 +22,7 @@ export const authorizeIn = ({ tx, database, now }: AccessChange): Authorize =>
   }).authorize;
 
 /** What of the permissions whoever makes the change lacks in a place, or has by a right alone that is limited itself. */
-export async function lackedOf(
+async function lackedOf(
   change: AccessChange,
   permissions: ReadonlySet<Permission>,
   place: HeldPlace,
