@@ -37,6 +37,17 @@ export const accessMigrations: Migrations = {
     { name: "202611282230_groups", up: createGroups },
     tokensMigration,
     workloadMigration,
+    {
+      name: "202611290130_revisions",
+      async up({ schema }, { integer }) {
+        for (const table of ["organizations", "namespaces", "roles"] as const) {
+          await schema
+            .alterTable(table)
+            .addColumn("revision", integer, (column) => column.notNull().defaultTo(1))
+            .execute();
+        }
+      },
+    },
   ],
 };
 

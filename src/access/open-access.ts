@@ -14,6 +14,7 @@ import { createSessions, type Sessions, type SessionSettings } from "./sessions/
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
 import { visibilities, type Visibilities } from "./visible-to.ts";
+import { type CallerNamed, vouchedCallers } from "./vouched-callers.ts";
 import { type TokenUses, tokenUses } from "./tokens/token-uses.ts";
 import type { Workload } from "./workload/workload.ts";
 import {
@@ -56,6 +57,8 @@ export interface Access extends Authorization, Visibilities {
   readonly identify: Identify;
   /** The same with another way to look at passwords. */
   readonly identifyBy: (verifyPassword: VerifyPassword) => Identify;
+  /** Who shows nothing, and is vouched for. */
+  readonly callerNamed: CallerNamed;
   readonly tokens: Tokens;
   readonly tokenUses: TokenUses;
   readonly refreshTokens: RefreshTokens;
@@ -81,8 +84,9 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
   const identifyBy: Access["identifyBy"] = (verify) =>
     identifier({ database, verifyPassword: verify, failures, uses, tokenRefused, workload, now });
   const deciding = { database, revision: revisionWatch(database), policy, now };
+  const authorization = authorizer(deciding);
   return {
-    ...authorizer(deciding),
+    ...authorization,
     ...visibilities(deciding),
     service: settings.service,
     policy,
@@ -90,6 +94,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     verifyPassword,
     identify: identifyBy(verifyPassword),
     identifyBy,
+    callerNamed: vouchedCallers({ database, authorize: authorization.authorize, now }),
     secondFactors: createSecondFactors({ database, key: deriveKey(secret, "second factors"), failures, guesses, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, uses, now }),
     tokenUses: uses,

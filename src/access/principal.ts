@@ -7,6 +7,9 @@ export type Principal =
   | { readonly kind: "account"; readonly id: string; readonly name: string }
   | { readonly kind: "robot"; readonly id: string; readonly name: string; readonly organizationId?: string };
 
+/** Who is asked about: somebody who asks, or somebody who is in a team and has nothing else, who never does. */
+export type Asker = Principal | { readonly kind: "team"; readonly id: string; readonly name: string };
+
 /** What a personal token or a robot's secret is limited to: permissions in what a pattern names. */
 export interface TokenScope {
   readonly pattern: string;

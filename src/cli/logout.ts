@@ -21,7 +21,7 @@ async function logOut(options: LogoutOptions): Promise<void> {
   const { [server.origin]: saved, ...others } = await readSavedSessions();
   // First of all here: a server that is away must not keep anyone from forgetting it.
   await saveSessions(others);
-  if (saved !== undefined) await (await remoteApi(server, saved.cookie))(signOut, {});
+  if (saved !== undefined) await (await remoteApi(server, saved))(signOut, {});
   const line = options.json ? JSON.stringify({ server: server.origin }) : `signed out of ${server.origin}`;
   process.stdout.write(`${line}\n`);
 }

@@ -39,8 +39,11 @@ export interface Sender {
   readonly cookie: () => string | undefined;
 }
 
+/** What a command shows a server: the cookie of a session, or a personal token or robot's secret. */
+export type Credentials = { readonly cookie: string } | { readonly token: string };
+
 /** Asks a server, which may be on this machine or in the same house: the operator has named it. */
-export async function senderTo({ origin, caFile }: Server, cookie: string | undefined): Promise<Sender> {
+export async function senderTo({ origin, caFile }: Server, shown: Credentials | undefined): Promise<Sender> {
   const ca = caFile === undefined ? undefined : await readFile(caFile, "utf8");
   const { hostname } = new URL(origin);
   const ask = guardedFetch({ allow: [hostname], maxBodyBytes: mostAnswerBytes, ...(ca !== undefined && { ca }) });
@@ -51,8 +54,7 @@ export async function senderTo({ origin, caFile }: Server, cookie: string | unde
       const reply = await ask({
         url: `${origin}/api/v1${path}`,
         method,
-        // As a page of the server does: a cookie counts from there alone.
-        headers: { ...headers, ...(cookie !== undefined && { cookie, origin }) },
+        headers: { ...headers, ...(shown && headersOf(shown, origin)) },
         ...(body !== undefined && { body }),
       });
       set = cookieOf(reply) ?? set;
@@ -61,9 +63,13 @@ export async function senderTo({ origin, caFile }: Server, cookie: string | unde
   };
 }
 
+/** As a page of the server does: a cookie counts from there alone. */
+const headersOf = (shown: Credentials, origin: string) =>
+  "token" in shown ? { authorization: `Bearer ${shown.token}` } : { cookie: shown.cookie, origin };
+
 /** Name and value of the one cookie that the API sets. */
 const cookieOf = ({ headers }: OutboundReply): string | undefined => headers.get("set-cookie")?.split(";", 1)[0];
 
-export async function remoteApi(server: Server, cookie: string): Promise<CallApi> {
-  return apiClient((await senderTo(server, cookie)).send);
+export async function remoteApi(server: Server, shown: Credentials): Promise<CallApi> {
+  return apiClient((await senderTo(server, shown)).send);
 }

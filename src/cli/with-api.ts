@@ -28,7 +28,7 @@ export interface ApiOptions extends CommonOptions, ServerOptions {
 
 export const withServerOptions = (command: Command): Command =>
   command
-    .option("--server <url>", "ask this server, where `berth login` has signed in (default BERTH_SERVER)")
+    .option("--server <url>", "ask this server, with BERTH_TOKEN or what `berth login` keeps (default BERTH_SERVER)")
     .option("--ca-file <file>", "authorities in PEM that the server is trusted by, beside the usual ones");
 
 /** The options of every command that asks a running server, or works on the data folder. */
@@ -58,9 +58,18 @@ export async function withStartErrors(work: () => Promise<void>): Promise<void> 
 
 async function signedIn(name: string, caFile: string | undefined): Promise<CallApi> {
   const server = serverOf(name, caFile);
+  const token = process.env["BERTH_TOKEN"];
+  if (token !== undefined && token !== "") return remoteApi(server, { token: requireToken(token) });
   const saved = (await readSavedSessions())[server.origin];
   if (saved === undefined) throw new StartError(`nobody has signed in to ${server.origin}; berth login does`);
-  return remoteApi(server, saved.cookie);
+  return remoteApi(server, saved);
+}
+
+/** Anything else would be somebody's password, or break the header. */
+function requireToken(text: string): string {
+  const token = text.trim();
+  if (!/^berth_[A-Za-z0-9_-]+$/.test(token)) throw new StartError("BERTH_TOKEN is no token of Berth's");
+  return token;
 }
 
 /** What is to be told, the command tells. */

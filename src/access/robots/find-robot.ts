@@ -37,6 +37,21 @@ export async function findRobotById(database: Reading, id: string): Promise<Robo
   return row && robotOf(row);
 }
 
+const byName = prepared((read, given: { readonly name: string }) =>
+  read.selectFrom("robots").selectAll().where("name", "=", given.name),
+);
+
+/** As it signs in, `robot$acme+ci`, or without what all robots begin with. */
+export async function findRobotByName(database: Reading, text: string): Promise<Robot | undefined> {
+  const [row] = await byName(database, { name: robotNameOf(text) });
+  return row && robotOf(row);
+}
+
+function robotNameOf(text: string): string {
+  const lower = text.toLowerCase();
+  return lower.startsWith(robotPrefix) ? lower : `${robotPrefix}${lower}`;
+}
+
 export const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
   id: row.id,
   name: row.name,
@@ -50,8 +65,7 @@ export const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot =>
 
 /** As it signs in, `robot$acme+ci`, or without what all robots begin with. @throws RegistryError */
 export async function requireRobot(reader: Reader | Writer, text: string): Promise<Robot> {
-  const lower = text.toLowerCase();
-  const name = lower.startsWith(robotPrefix) ? lower : `${robotPrefix}${lower}`;
+  const name = robotNameOf(text);
   const row = await reader.selectFrom("robots").selectAll().where("name", "=", name).executeTakeFirst();
   return row === undefined ? refuse("unknown", `robot ${name}`) : robotOf(row);
 }

@@ -4,6 +4,7 @@ import type { Credentials, VerifyPassword } from "../../access/credentials.ts";
 import { envelopeOf } from "../../access/envelope.ts";
 import { type Identify, isWorkload } from "../../access/identify.ts";
 import { anonymous } from "../../access/principal.ts";
+import type { CallerNamed } from "../../access/vouched-callers.ts";
 import { tokenPrefixOf } from "../../access/tokens/token-prefixes.ts";
 import type { Database } from "../../platform/database/database.ts";
 import type { NoteQueue } from "./note-queue.ts";
@@ -63,6 +64,22 @@ export const auditTokens =
       queue.add({ ...refused, ...(why !== undefined && { detail: { why } }) });
     }
     return identified;
+  };
+
+/** The same of those whom a proxy vouches for. */
+export const auditVouched =
+  (callerNamed: CallerNamed, queue: Pick<NoteQueue, "add">): CallerNamed =>
+  async (named, remoteAddress) => {
+    const caller = await callerNamed(named, remoteAddress);
+    const by = envelopeOf(caller ?? { ...anonymous, remoteAddress });
+    queue.add({
+      action: "sign-in",
+      outcome: caller === undefined ? "refused" : "done",
+      by,
+      source: `vouched ${caller === undefined ? "refused" : by.actor.id} ${remoteAddress}`,
+      windowMs: caller === undefined ? refusedWindowMs : acceptedWindowMs,
+    });
+    return caller;
   };
 
 /** A sign-in with a browser, as it ended. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
 import { issuersSchema } from "./issuer-schema.ts";
+import { proxyIdentitySchema } from "./proxy-identity-schema.ts";
 import { pullLimitsSchema } from "./pull-limits-schema.ts";
 import { sourcesSchema } from "./sources-schema.ts";
 import { tlsSchema } from "./tls-schema.ts";
@@ -130,6 +131,7 @@ export const configSchema = z
         issuers: issuersSchema.optional(),
         /** The rest between two looks at all accounts that come from them. */
         resyncSeconds: z.number().int().min(10).max(daySeconds).default(1800),
+        proxyIdentity: proxyIdentitySchema(networks).prefault({}),
       })
       .prefault({}),
     manifests: z

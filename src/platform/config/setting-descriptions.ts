@@ -35,6 +35,13 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "access.sources": "Where people are known beside the accounts of the database, in the order in which they are asked.",
   "access.issuers": "Issuers of workloads' tokens that are not on the internet, or have an authority of their own.",
   "access.resyncSeconds": "The rest between two looks at all accounts that come from them.",
+  "access.proxyIdentity.networks": "Addresses and networks of proxies that say who a request is from.",
+  "access.proxyIdentity.userHeader": "The header in which they name an account.",
+  "access.proxyIdentity.certificateHeader": "The header in which they pass on a client's certificate.",
+  "access.proxyIdentity.certificateCaFile": "Authorities in PEM, one of which has signed each client's certificate.",
+  "access.proxyIdentity.certificateRules":
+    "Which account or robot a certificate is of; the first rule that fits counts.",
+  "access.proxyIdentity.certificateAccount": "Where no rule fits: which name in a certificate is an account's.",
   "manifests.sparseIndexes": "Whether an index may name manifests that are not in the repository.",
   "manifests.sparseImages": "Whether an image may name layers that are not in the repository. A pull of it may fail.",
   "delete.enabled": "Whether tags, manifests and blobs can be deleted.",
