@@ -87,11 +87,7 @@ export function usageCounts({ database, log, now = Date.now, most = 20_000 }: Us
         dropped += 1;
         return;
       }
-      const name = principal.kind === "anonymous" ? "anonymous" : principal.name;
-      const who = { principal_kind: principal.kind, principal_id: id, principal_name: name, token_id: tokenId };
-      const row: Gathered = { day, repository, ...who, pulls: 0, pulled_bytes: 0, pushes: 0, pushed_bytes: 0 };
-      addMoved(row, moved);
-      gathered.set(key, row);
+      gathered.set(key, rowOf(caller, { day, repository }, moved));
       timer ??= setTimeout(() => void flush(), writtenAfterMs).unref();
       if (gathered.size === most / 2) void flush();
     },
@@ -102,6 +98,16 @@ export function usageCounts({ database, log, now = Date.now, most = 20_000 }: Us
     },
     dropped: () => dropped,
   };
+}
+
+function rowOf(
+  { principal, tokenId = "" }: Caller,
+  at: Pick<Gathered, "day" | "repository">,
+  { pulls, pulledBytes, pushes, pushedBytes }: Moved,
+): Gathered {
+  const { id, name } = principal.kind === "anonymous" ? { id: "", name: "anonymous" } : principal;
+  const who = { principal_kind: principal.kind, principal_id: id, principal_name: name, token_id: tokenId };
+  return { ...at, ...who, pulls, pulled_bytes: pulledBytes, pushes, pushed_bytes: pushedBytes };
 }
 
 interface Latest {
