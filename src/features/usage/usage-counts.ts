@@ -67,29 +67,25 @@ export function usageCounts({ database, log, now = Date.now, most = 20_000 }: Us
   };
   const flush = (): Promise<void> => (writing ??= write().finally(() => (writing = undefined)));
 
+  const find = (caller: Caller, at: Place): Latest | undefined => {
+    const key = keyOf(caller, at);
+    const known = gathered.get(key);
+    if (known !== undefined) return { caller, row: known };
+    if (gathered.size >= most) return undefined;
+    const row = rowOf(caller, at);
+    gathered.set(key, row);
+    timer ??= setTimeout(() => void flush(), writtenAfterMs).unref();
+    return { caller, row };
+  };
+
   return {
     add(caller, repository, moved) {
       const day = today(now());
-      if (latest?.caller === caller && latest.row.repository === repository && latest.row.day === day) {
-        addMoved(latest.row, moved);
-        return;
+      if (latest?.caller !== caller || latest.row.repository !== repository || latest.row.day !== day) {
+        latest = find(caller, { day, repository });
       }
-      const { principal, tokenId = "" } = caller;
-      const id = principal.kind === "anonymous" ? "" : principal.id;
-      const key = `${day} ${repository} ${id} ${tokenId}`;
-      const known = gathered.get(key);
-      if (known !== undefined) {
-        latest = { caller, row: known };
-        addMoved(known, moved);
-        return;
-      }
-      if (gathered.size >= most) {
-        dropped += 1;
-        return;
-      }
-      gathered.set(key, rowOf(caller, { day, repository }, moved));
-      timer ??= setTimeout(() => void flush(), writtenAfterMs).unref();
-      if (gathered.size === most / 2) void flush();
+      if (latest === undefined) dropped += 1;
+      else addMoved(latest.row, moved);
     },
     async flush() {
       // What is being written was taken out before; what came since is written behind it.
@@ -100,14 +96,16 @@ export function usageCounts({ database, log, now = Date.now, most = 20_000 }: Us
   };
 }
 
-function rowOf(
-  { principal, tokenId = "" }: Caller,
-  at: Pick<Gathered, "day" | "repository">,
-  { pulls, pulledBytes, pushes, pushedBytes }: Moved,
-): Gathered {
+type Place = Pick<Gathered, "day" | "repository">;
+
+function keyOf({ principal, tokenId = "" }: Caller, { day, repository }: Place): string {
+  return `${day} ${repository} ${principal.kind === "anonymous" ? "" : principal.id} ${tokenId}`;
+}
+
+function rowOf({ principal, tokenId = "" }: Caller, at: Place): Gathered {
   const { id, name } = principal.kind === "anonymous" ? { id: "", name: "anonymous" } : principal;
   const who = { principal_kind: principal.kind, principal_id: id, principal_name: name, token_id: tokenId };
-  return { ...at, ...who, pulls, pulled_bytes: pulledBytes, pushes, pushed_bytes: pushedBytes };
+  return { ...at, ...who, pulls: 0, pulled_bytes: 0, pushes: 0, pushed_bytes: 0 };
 }
 
 interface Latest {
