@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { type ApiAnswer, apiClient, type ApiRequest, type CallApi } from "../access/api/client.ts";
-import { guardedFetch } from "../platform/net/guarded-fetch.ts";
+import { type GuardedFetch, guardedFetch } from "../platform/net/guarded-fetch.ts";
 import type { OutboundReply } from "../platform/net/outbound.ts";
 import { StartError } from "./start-error.ts";
 
@@ -39,11 +39,19 @@ export interface Sender {
   readonly cookie: () => string | undefined;
 }
 
-/** Asks a server, which may be on this machine or in the same house: the operator has named it. */
-export async function senderTo({ origin, caFile }: Server, cookie: string | undefined): Promise<Sender> {
+/** What a command shows a server: the cookie of a session, or a personal token or robot's secret. */
+export type Credentials = { readonly cookie: string } | { readonly token: string };
+
+/** The way to a server, which may be on this machine or in the same house: the operator has named it. */
+export async function wayTo({ origin, caFile }: Server): Promise<GuardedFetch> {
   const ca = caFile === undefined ? undefined : await readFile(caFile, "utf8");
   const { hostname } = new URL(origin);
-  const ask = guardedFetch({ allow: [hostname], maxBodyBytes: mostAnswerBytes, ...(ca !== undefined && { ca }) });
+  return guardedFetch({ allow: [hostname], maxBodyBytes: mostAnswerBytes, ...(ca !== undefined && { ca }) });
+}
+
+export async function senderTo(server: Server, shown: Credentials | undefined): Promise<Sender> {
+  const { origin } = server;
+  const ask = await wayTo(server);
   let set: string | undefined;
   return {
     cookie: () => set,
@@ -51,8 +59,7 @@ export async function senderTo({ origin, caFile }: Server, cookie: string | unde
       const reply = await ask({
         url: `${origin}/api/v1${path}`,
         method,
-        // As a page of the server does: a cookie counts from there alone.
-        headers: { ...headers, ...(cookie !== undefined && { cookie, origin }) },
+        headers: { ...headers, ...(shown && headersOf(shown, origin)) },
         ...(body !== undefined && { body }),
       });
       set = cookieOf(reply) ?? set;
@@ -61,9 +68,13 @@ export async function senderTo({ origin, caFile }: Server, cookie: string | unde
   };
 }
 
+/** As a page of the server does: a cookie counts from there alone. */
+const headersOf = (shown: Credentials, origin: string) =>
+  "token" in shown ? { authorization: `Bearer ${shown.token}` } : { cookie: shown.cookie, origin };
+
 /** Name and value of the one cookie that the API sets. */
 const cookieOf = ({ headers }: OutboundReply): string | undefined => headers.get("set-cookie")?.split(";", 1)[0];
 
-export async function remoteApi(server: Server, cookie: string): Promise<CallApi> {
-  return apiClient((await senderTo(server, cookie)).send);
+export async function remoteApi(server: Server, shown: Credentials): Promise<CallApi> {
+  return apiClient((await senderTo(server, shown)).send);
 }

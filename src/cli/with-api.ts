@@ -59,7 +59,7 @@ async function signedIn(name: string, caFile: string | undefined): Promise<CallA
   const server = serverOf(name, caFile);
   const saved = (await readSavedSessions())[server.origin];
   if (saved === undefined) throw new StartError(`nobody has signed in to ${server.origin}; berth login does`);
-  return remoteApi(server, saved.cookie);
+  return remoteApi(server, saved);
 }
 
 const oneAtATime = { concurrent: 1, waiting: 0 };
