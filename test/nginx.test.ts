@@ -7,12 +7,14 @@ import { join, resolve } from "node:path";
 import { connect } from "node:tls";
 import { selfSignedCertificate } from "../src/platform/certificates/self-signed-certificate.ts";
 import { digestOf } from "./protocol/content.ts";
+import { asClientCert, openAuthority } from "./support/authority.ts";
 import { requirement } from "./support/requirement.ts";
 import { startServer, type TestServer } from "./support/server.ts";
 
 const program = Bun.which("nginx") ?? ["/usr/sbin/nginx"].find((path) => Bun.which(path) !== null);
 const page = await Bun.file(resolve(import.meta.dir, "../docs/operators/proxy.md")).text();
-const [, documented = ""] = /```nginx\n([\s\S]*?)```/.exec(page) ?? [];
+const [, documented = ""] = /```nginx\n(server[\s\S]*?)```/.exec(page) ?? [];
+const [, withCertificates = ""] = /```nginx\n(ssl_client[\s\S]*?)```/.exec(page) ?? [];
 
 /** A port that nobody has at this moment. */
 async function freePort(): Promise<number> {
@@ -156,6 +158,47 @@ requirement("nginx in front", program === undefined ? "nginx is not installed" :
       }
     } finally {
       await other.stop();
+    }
+  }, 60_000);
+
+  test("a client's certificate that nginx has seen is who it is, and nothing else that the client says", async () => {
+    await using authority = await openAuthority("Clients");
+    const { certFile, keyFile } = await authority.issue("ann", { subject: "/CN=ann", use: "clientAuth" });
+    await using other = await startServer({
+      env: {
+        BERTH_ACCESS_PROXY_IDENTITY_NETWORKS: "127.0.0.1",
+        BERTH_ACCESS_PROXY_IDENTITY_CERTIFICATE_HEADER: "Client-Cert",
+        BERTH_ACCESS_PROXY_IDENTITY_CERTIFICATE_CA_FILE: authority.certFile,
+        BERTH_ACCESS_PROXY_IDENTITY_CERTIFICATE_ACCOUNT: "commonName",
+      },
+    });
+    const made = await fetch(new URL("/api/v1/accounts", other.url), {
+      method: "POST",
+      headers: {
+        authorization: `Basic ${btoa(`${other.admin.username}:${other.admin.password}`)}`,
+        "content-type": "application/json",
+      },
+      body: JSON.stringify({ name: "ann", password: "a-long-enough-password" }),
+    });
+    expect(made.status).toBe(201);
+    const [first = "", second = "", passed = ""] = withCertificates.trim().split("\n");
+    const front = await startNginx(other, (server) =>
+      server
+        .replace("client_max", `${first.replace("/etc/ssl/clients.pem", authority.certFile)}\n${second}\nclient_max`)
+        .replace("proxy_set_header Connection", `${passed}\nproxy_set_header Connection`),
+    );
+    try {
+      const shown = { cert: await Bun.file(certFile).text(), key: await Bun.file(keyFile).text() };
+      const clientCert = asClientCert(shown.cert);
+      const status = async (tls: object, headers: Record<string, string> = {}) => {
+        const url = `https://127.0.0.1:${front.port}/v2/`;
+        return (await fetch(url, { headers, tls: { ca: certificate.certPem, ...tls } })).status;
+      };
+      expect(await status(shown)).toBe(200);
+      expect(await status({})).toBe(401);
+      expect(await status({}, { "client-cert": clientCert })).toBe(401);
+    } finally {
+      await front.stop();
     }
   }, 60_000);
 

@@ -45,11 +45,15 @@ export async function findAccountById(database: Reading, id: string): Promise<Ac
   return row && accountOf(row);
 }
 
+/** By an administrator, or by its source: whichever it is, the account is out. Nothing else looks at the two. */
+export const isOut = (row: { readonly disabled: number | null; readonly suspended: number | null }): boolean =>
+  row.disabled === 1 || row.suspended === 1;
+
 export const accountOf = (row: AccountRow): Account => ({
   id: row.id,
   name: row.name,
   passwordHash: row.password_hash,
-  disabled: row.disabled === 1 || row.suspended === 1,
+  disabled: isOut(row),
   epoch: row.epoch,
   secondFactor: row.second_factor === 1,
 });

@@ -4,7 +4,7 @@ import { untilRightsChange } from "./access-revision.ts";
 import { type Asking, allow, type Decision, decide, deny, type Question } from "./decide.ts";
 import type { Permission, Subject, Verb } from "./permissions.ts";
 import { matchesName, parseNamePattern } from "./pattern.ts";
-import type { Caller, Principal, TokenScope } from "./principal.ts";
+import type { Asker, Caller, TokenScope } from "./principal.ts";
 import { loadRights, type Place, type Rights } from "./rights.ts";
 import type { Grant, WireAction } from "./scope.ts";
 
@@ -26,7 +26,10 @@ export interface Policy {
   readonly mode: "standard" | "open";
 }
 
-export type Authorize = (caller: Caller, verb: Verb, resource: Resource) => Promise<Decision>;
+/** A caller, or somebody who is only asked about. */
+export type AskedAbout = Omit<Caller, "principal"> & { readonly principal: Asker };
+
+export type Authorize = (caller: AskedAbout, verb: Verb, resource: Resource) => Promise<Decision>;
 
 /** What was found out of a caller on a repository once, to be asked about many tags. */
 export type Judge = (verb: Verb, tag: Tag) => Decision;
@@ -49,7 +52,7 @@ export interface AuthorizeDeps {
 export function authorizer(deps: AuthorizeDeps): Authorization {
   const { policy, now } = deps;
   const rightsOf = rememberedRights(deps);
-  const asking = ({ principal, remoteAddress }: Caller, place: Place): Asking => ({
+  const asking = ({ principal, remoteAddress }: AskedAbout, place: Place): Asking => ({
     principal,
     place,
     circumstances: { remoteAddress, now: now() },
@@ -84,7 +87,7 @@ interface Asked {
 }
 
 /** What needs no look at any right. */
-function ruleOf({ mode }: Policy, principal: Principal, { verb, resource }: Asked): Decision | undefined {
+function ruleOf({ mode }: Policy, principal: Asker, { verb, resource }: Asked): Decision | undefined {
   if (resource.kind === "catalog") {
     if (verb !== "read") return deny("catalog", "the catalog can only be read");
     if (mode === "open") return allow("open", "access is open to everyone");
@@ -131,7 +134,7 @@ function placeOf(resource: Resource): Place {
  * What there is nothing to see of is not remembered: a repository that does not exist may be made without any right
  * being changed, and it must not be told from one that does by the time that the answer takes.
  */
-function rememberedRights({ database, revision }: AuthorizeDeps): (asking: Principal, place: Place) => Promise<Rights> {
+function rememberedRights({ database, revision }: AuthorizeDeps): (asking: Asker, place: Place) => Promise<Rights> {
   const remember = untilRightsChange<Rights>(revision, { max: 10_000, maxSize: 100_000 });
   return (principal, place) =>
     remember(keyOf(principal, place), async () => {
@@ -142,14 +145,14 @@ function rememberedRights({ database, revision }: AuthorizeDeps): (asking: Princ
     });
 }
 
-function keyOf(principal: Principal, place: Place): string {
+function keyOf(principal: Asker, place: Place): string {
   const who = principal.kind === "anonymous" ? "" : `${principal.kind} ${principal.id}`;
   const where = place.kind === "instance" ? "" : place.kind === "organization" ? place.id : place.name;
   return `${who}\n${place.kind} ${where}`;
 }
 
 /** A right counts as far as every token that was shown says so too. */
-function within(right: Decision, { caller, verb, resource }: Asked & { readonly caller: Caller }): Decision {
+function within(right: Decision, { caller, verb, resource }: Asked & { readonly caller: AskedAbout }): Decision {
   if (!right.allowed) return right;
   const { scope, tokenScope } = caller;
   if (tokenScope !== undefined && !coversByPattern(tokenScope, verb, resource)) {

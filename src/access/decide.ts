@@ -1,7 +1,7 @@
 import type { Tag } from "../oci/names.ts";
 import { type Circumstances, givesPermission, type Held, holdsNow } from "./held.ts";
 import type { Permission, Subject, Verb } from "./permissions.ts";
-import type { Principal } from "./principal.ts";
+import type { Asker } from "./principal.ts";
 import type { Place, Rights } from "./rights.ts";
 import { type Required, requiredBy } from "./protections/protection.ts";
 import { lowestRoleWith, rankOf } from "./roles.ts";
@@ -55,7 +55,7 @@ export interface Question {
 }
 
 export interface Asking {
-  readonly principal: Principal;
+  readonly principal: Asker;
   readonly place: Place;
   readonly circumstances: Circumstances;
 }
@@ -67,7 +67,7 @@ export function decide(rights: Rights, asking: Asking, question: Question): Deci
   if (permission === "repository:read" && place.kind === "repository") {
     const visibility = rights.repository?.visibility ?? rights.visibilityOfNew;
     if (visibility === "public") return allow("public", "the repository is public");
-    if (visibility === "internal" && principal.kind === "account") {
+    if (visibility === "internal" && (principal.kind === "account" || principal.kind === "team")) {
       return allow("internal", "the repository is for every account to read");
     }
   }

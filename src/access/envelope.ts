@@ -8,7 +8,7 @@ export const envelopeOf = (caller: Caller, requestId?: string): Envelope => ({
   ...(requestId !== undefined && { requestId }),
 });
 
-function actorOf({ principal, tokenId }: Caller): Actor {
+function actorOf({ principal, ruleId, tokenId = ruleId }: Caller): Actor {
   if (principal.kind === "anonymous") return { kind: "anonymous", id: "", name: "anonymous" };
   const { kind, id, name } = principal;
   return { kind, id, name, ...(tokenId !== undefined && { tokenId }) };

@@ -3,15 +3,17 @@ import type { Reader } from "../platform/database/database.ts";
 import type { Authorize, Resource } from "./authorize.ts";
 import type { Decision } from "./decide.ts";
 import { parsePermission, type Verb } from "./permissions.ts";
-import type { Principal } from "./principal.ts";
+import type { Asker } from "./principal.ts";
 import { refuse } from "./refusal.ts";
-import { requireAccount } from "./require-named.ts";
+import { requireAccount, requireTeam } from "./require-named.ts";
 import { requireRobot, robotPrefix } from "./robots/find-robot.ts";
 
 /** A question as people ask it. */
 export interface AccessQuestion {
   /** The name of an account or robot; absent for somebody who is not signed in. */
   readonly account?: string;
+  /** `organization/team`: somebody who is in it and has nothing else. */
+  readonly team?: string;
   /** A verb, or `subject:verb` for other things than images. */
   readonly doing: string;
   readonly repository: string;
@@ -20,7 +22,7 @@ export interface AccessQuestion {
 }
 
 export interface Explanation {
-  readonly principal: Principal;
+  readonly principal: Asker;
   readonly verb: Verb;
   readonly resource: Resource;
   readonly decision: Decision;
@@ -38,7 +40,7 @@ export async function explain({ read, authorize }: ExplainDeps, question: Access
     parseRepositoryName(question.repository) ?? refuse("invalid", `${question.repository} is no name of a repository`);
   const tag = question.tag === undefined ? undefined : parseTag(question.tag);
   if (question.tag !== undefined && tag === undefined) refuse("invalid", `${question.tag} is no tag`);
-  const principal = await principalNamed(read, question.account);
+  const principal = await askerNamed(read, question);
   const resource: Resource = { kind: "repository", name, subject, tag: tag ?? { some: true } };
   const caller = { principal, ...(question.address !== undefined && { remoteAddress: question.address }) };
   return { principal, verb, resource, decision: await authorize(caller, verb, resource) };
@@ -55,7 +57,12 @@ function permissionIn(text: string) {
   };
 }
 
-async function principalNamed(reader: Reader, account: string | undefined): Promise<Principal> {
+async function askerNamed(reader: Reader, { account, team }: AccessQuestion): Promise<Asker> {
+  if (team !== undefined) {
+    if (account !== undefined) refuse("invalid", "ask about an account or a team, and not both");
+    const { id } = await requireTeam(reader, team);
+    return { kind: "team", id, name: team };
+  }
   if (account === undefined) return { kind: "anonymous" };
   if (!account.startsWith(robotPrefix)) return { kind: "account", ...(await requireAccount(reader, account)) };
   const { id, name, organizationId } = await requireRobot(reader, account);

@@ -8,6 +8,7 @@ import { profilesMigration } from "./accounts/migration.ts";
 import { secondFactorMigration } from "./second-factor/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
 import { tokensMigration } from "./tokens/migration.ts";
+import { workloadMigration } from "./workload/migration.ts";
 
 export const accessMigrations: Migrations = {
   owner: "access",
@@ -36,6 +37,18 @@ export const accessMigrations: Migrations = {
     protectionsMigration,
     { name: "202611282230_groups", up: createGroups },
     tokensMigration,
+    workloadMigration,
+    {
+      name: "202611290130_revisions",
+      async up({ schema }, { integer }) {
+        for (const table of ["organizations", "namespaces", "roles"] as const) {
+          await schema
+            .alterTable(table)
+            .addColumn("revision", integer, (column) => column.notNull().defaultTo(1))
+            .execute();
+        }
+      },
+    },
     deviceMigration,
   ],
 };

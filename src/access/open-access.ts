@@ -14,8 +14,16 @@ import { createSessions, type Sessions, type SessionSettings } from "./sessions/
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
 import type { Sources } from "./sources/sources.ts";
 import { visibilities, type Visibilities } from "./visible-to.ts";
+import { type CallerNamed, vouchedCallers } from "./vouched-callers.ts";
 import { type TokenUses, tokenUses } from "./tokens/token-uses.ts";
-import { clockToleranceSeconds, createTokens, type Tokens, type TokenSettings } from "./tokens.ts";
+import type { Workload } from "./workload/workload.ts";
+import {
+  clockToleranceSeconds,
+  createTokens,
+  longestExchangedSeconds,
+  type Tokens,
+  type TokenSettings,
+} from "./tokens.ts";
 
 export interface AccessDeps {
   readonly database: Database;
@@ -29,6 +37,8 @@ export interface AccessDeps {
   readonly sources: Sources;
   /** Told of each personal token and robot secret that was not good. */
   readonly tokenRefused: (reason: TokenRefusalReason) => void;
+  /** Whose tokens of other issuers are. */
+  readonly workload: Workload;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -47,6 +57,8 @@ export interface Access extends Authorization, Visibilities {
   readonly identify: Identify;
   /** The same with another way to look at passwords. */
   readonly identifyBy: (verifyPassword: VerifyPassword) => Identify;
+  /** Who shows nothing, and is vouched for. */
+  readonly callerNamed: CallerNamed;
   readonly tokens: Tokens;
   readonly tokenUses: TokenUses;
   readonly refreshTokens: RefreshTokens;
@@ -54,27 +66,29 @@ export interface Access extends Authorization, Visibilities {
   /** Wrong passwords, and all else that is guessed. */
   readonly failures: SignInFailures;
   readonly signingKeys: SigningKeys;
+  readonly workload: Workload;
 }
 
 /** @throws ConfigError when the database's keys were encrypted with another secret */
 export async function openAccess(deps: AccessDeps): Promise<Access> {
   const { database, passwords, secret, policy, tokenSettings: settings, sessionSettings } = deps;
-  const { guesses, sources, tokenRefused, now } = deps;
+  const { guesses, sources, tokenRefused, workload, now } = deps;
   const signingKeys = await openSigningKeys({
     database,
     key: deriveKey(secret, "signing keys"),
     now,
-    tokenLifetimeMs: (settings.ttlSeconds + clockToleranceSeconds) * 1000,
+    tokenLifetimeMs: (longestExchangedSeconds + clockToleranceSeconds) * 1000,
   });
   const uses = tokenUses({ database, now });
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
   const checkPassword = passwordVerifier({ database, passwords, failures, guesses, sources, now });
   const verifyPassword = alone(checkPassword);
   const identifyBy: Access["identifyBy"] = (verify) =>
-    identifier({ database, verifyPassword: verify, failures, uses, tokenRefused, now });
+    identifier({ database, verifyPassword: verify, failures, uses, tokenRefused, workload, now });
   const deciding = { database, revision: revisionWatch(database), policy, now };
+  const authorization = authorizer(deciding);
   return {
-    ...authorizer(deciding),
+    ...authorization,
     ...visibilities(deciding),
     service: settings.service,
     policy,
@@ -82,6 +96,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     verifyPassword,
     identify: identifyBy(verifyPassword),
     identifyBy,
+    callerNamed: vouchedCallers({ database, authorize: authorization.authorize, now }),
     secondFactors: createSecondFactors({ database, key: deriveKey(secret, "second factors"), failures, guesses, now }),
     tokens: createTokens({ database, keys: signingKeys, settings, uses, now }),
     tokenUses: uses,
@@ -89,6 +104,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     sessions: createSessions({ database, settings: sessionSettings, now }),
     failures,
     signingKeys,
+    workload,
   };
 }
 

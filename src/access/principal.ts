@@ -7,6 +7,9 @@ export type Principal =
   | { readonly kind: "account"; readonly id: string; readonly name: string }
   | { readonly kind: "robot"; readonly id: string; readonly name: string; readonly organizationId?: string };
 
+/** Who is asked about: somebody who asks, or somebody who is in a team and has nothing else, who never does. */
+export type Asker = Principal | { readonly kind: "team"; readonly id: string; readonly name: string };
+
 /** What a personal token or a robot's secret is limited to: permissions in what a pattern names. */
 export interface TokenScope {
   readonly pattern: string;
@@ -21,6 +24,8 @@ export interface Caller {
   /** Of a personal token or a robot's secret. */
   readonly tokenScope?: readonly TokenScope[];
   readonly tokenId?: string;
+  /** The rule by which another issuer's token is the robot's. */
+  readonly ruleId?: string;
   /** A right that holds in some networks alone does not hold where nobody knows the address. */
   readonly remoteAddress?: string;
   /** Until when the same credentials need no other look, while the database is the same (ms since 1970). */

@@ -1,3 +1,4 @@
+import { fail, type Problem } from "../oci/problem.ts";
 import type { Reader, Writer } from "../platform/database/database.ts";
 import { parseAccountName } from "./account-name.ts";
 import { refuse } from "./refusal.ts";
@@ -31,6 +32,12 @@ export interface NamedTeam extends Named {
   readonly organization: Named;
 }
 
+/** What is answered to who may not know of a team, too. */
+export const unknownTeam = (text: string): Problem => ({
+  code: "OBJECT_UNKNOWN",
+  what: `team ${text}; a team is named organization/team`,
+});
+
 /** `organization/team`. @throws RegistryError */
 export async function requireTeam(reader: Reader | Writer, text: string): Promise<NamedTeam> {
   const slash = text.indexOf("/");
@@ -46,7 +53,7 @@ export async function requireTeam(reader: Reader | Writer, text: string): Promis
     .where("organizations.name", "=", text.slice(0, Math.max(0, slash)))
     .where("teams.name", "=", text.slice(slash + 1))
     .executeTakeFirst();
-  if (row === undefined) return refuse("unknown", `team ${text}; a team is named organization/team`);
+  if (row === undefined) return fail(unknownTeam(text));
   const { id, name, organization_id, organization_name } = row;
   return { id, name, organization: { id: organization_id, name: organization_name } };
 }

@@ -4,7 +4,7 @@ import type { Visibility } from "../oci/visibility.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
 import { asMember, asOwner, asOwnNamespace, forReading, type GrantRow, type Held, heldBy } from "./held.ts";
 import { matchesName, parseNamePattern } from "./pattern.ts";
-import type { Principal } from "./principal.ts";
+import type { Asker } from "./principal.ts";
 import type { RankedRole } from "./roles.ts";
 import type { Protection } from "./protections/protection.ts";
 import type { CreateOnPush, NamespaceOwnerKind, OrganizationRole } from "./tables.ts";
@@ -71,7 +71,7 @@ type Row =
 /** Who is meant where somebody asks: they themselves, their teams, everyone signed in, everyone. */
 export const askingSql = (kind: string, id: string) => sql`
   select 'anonymous' as kind, '' as id, cast(null as text) as team
-  union all select 'signed-in', '', null where ${kind} = 'account'
+  union all select 'signed-in', '', null where ${kind} in ('account', 'team')
   union all select ${kind}, ${id}, null where ${kind} <> 'anonymous'
   union all select 'team', teams.id, organizations.name || '/' || teams.name
     from team_members join teams on teams.id = team_members.team_id
@@ -118,6 +118,11 @@ const load = prepared((read, given: Asked & Record<string, string>, dialect) => 
     from organization_members where ${given.kind} = 'account' and account_id = ${given.id}
       and (organization_id = ${given.organization}
         or organization_id in (select owner_id from spaces where owner_kind = 'organization'))
+    union all select 'member', organization_id, 'member', null, null, null, null, null, null, null, null, null, null,
+      null, null, null, null, null, null, null, null
+    from teams where ${given.kind} = 'team' and id = ${given.id}
+      and (organization_id = ${given.organization}
+        or organization_id in (select owner_id from spaces where owner_kind = 'organization'))
     union all select 'stale', account_id, null, null, null, null, null, null, null, null, null, null, null,
       null, null, null, null, null, null, null, null
     from account_identities where ${given.kind} = 'account' and account_id = ${given.id} and stale = 1
@@ -131,7 +136,7 @@ const load = prepared((read, given: Asked & Record<string, string>, dialect) => 
   return read.selectFrom(rows.as("rights")).selectAll().$castTo<Row>();
 });
 
-export async function loadRights(database: Reading, principal: Principal, place: Place): Promise<Rights> {
+export async function loadRights(database: Reading, principal: Asker, place: Place): Promise<Rights> {
   const rows = await load(database, {
     kind: principal.kind,
     id: principal.kind === "anonymous" ? "" : principal.id,
@@ -157,7 +162,7 @@ function namespacesAt(place: Place): readonly string[] {
   return place.name.includes("/") ? [...namespacesOf(place.name), place.name] : [place.name];
 }
 
-const heldByPlace = (principal: Principal, namespaces: readonly NamespaceFacts[]): readonly Held[] =>
+const heldByPlace = (principal: Asker, namespaces: readonly NamespaceFacts[]): readonly Held[] =>
   principal.kind === "account" &&
   namespaces.some((one) => one.owner_kind === "account" && one.owner_id === principal.id)
     ? [asOwnNamespace]

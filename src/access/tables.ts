@@ -85,6 +85,8 @@ interface OrganizationsTable {
   readonly name: string;
   readonly display_name: string;
   readonly created_at: number;
+  /** Counts up with every change, as those below do. */
+  readonly revision: Generated<number>;
 }
 
 interface OrganizationMembersTable {
@@ -119,6 +121,7 @@ interface NamespacesTable {
   readonly visibility: Visibility | null;
   readonly create_on_push: CreateOnPush | null;
   readonly created_at: number;
+  readonly revision: Generated<number>;
 }
 
 /** Roles beside the built-in ones. */
@@ -128,6 +131,7 @@ interface RolesTable {
   /** JSON: a list of `subject:verb`. */
   readonly permissions: string;
   readonly created_at: number;
+  readonly revision: Generated<number>;
 }
 
 interface GrantsTable {

@@ -5,11 +5,12 @@ import { z } from "zod";
 import type { Reading } from "../platform/database/prepared.ts";
 import { findAccountById, principalOf } from "./accounts.ts";
 import { anonymous, type Caller } from "./principal.ts";
-import { findRobotById } from "./robots/find-robot.ts";
+import { findRobotById, principalOfRobot } from "./robots/find-robot.ts";
 import type { Grant } from "./scope.ts";
 import { signingAlgorithm, type SigningKeys } from "./signing-keys.ts";
 import { callerWith, faultOf, findToken } from "./tokens/find-token.ts";
 import type { TokenUses } from "./tokens/token-uses.ts";
+import { robotOfRule } from "./workload/rules.ts";
 
 export interface TokenSettings {
   readonly issuer: string;
@@ -32,12 +33,21 @@ export interface TokenHolder {
   readonly robot?: true;
   /** Of the personal token or robot secret that was shown: what is issued for it is void when it is. */
   readonly tokenId?: string;
+  /** The rule by which another issuer's token was good: the same. */
+  readonly ruleId?: string;
+}
+
+/** How long a token lives, where that is not as usual. */
+export interface TokenLife {
+  readonly mostSeconds?: number;
+  /** The end of what was shown for it, in milliseconds since 1970. */
+  readonly until?: number | undefined;
 }
 
 /** Bearer tokens of the registry protocol: short-lived, signed, and worth no more than their holder is today. */
 export interface Tokens {
   /** Without a holder it is a token for anonymous access. */
-  issue(holder: TokenHolder | undefined, access: readonly Grant[]): Promise<IssuedToken>;
+  issue(holder: TokenHolder | undefined, access: readonly Grant[], life?: TokenLife): Promise<IssuedToken>;
   /** `undefined`: not one of ours, run out, void since, or not good from that address. */
   verify(token: string, remoteAddress?: string): Promise<Caller | undefined>;
 }
@@ -52,6 +62,10 @@ export interface TokensDeps {
 
 /** How far the clocks of two replicas may differ. */
 export const clockToleranceSeconds = 60;
+/** Of one that another issuer's token was exchanged for, which may be used up by that. */
+export const longestExchangedSeconds = 3600;
+/** Clients take less for a minute, which is no more than clocks may differ. */
+const leastSeconds = 60;
 const longestTokenCharacters = 16 * 1024;
 const mostRememberedCharacters = 8 * 1024 * 1024;
 const requiredClaims = ["sub", "exp", "nbf", "iat", "jti", "access"];
@@ -62,13 +76,13 @@ const access = z.array(
 );
 /**
  * `account` or `robot`, and `epoch`, are ours: whose it is, not by the name that another may have tomorrow, and since when.
- * `token` is the personal token or robot secret that it was issued for.
+ * `token` is the personal token or robot secret that it was issued for, `rule` the one by which another issuer's was good.
  */
-const common = z.object({ aud: z.string(), exp: z.number(), access });
+const common = z.object({ aud: z.string(), iat: z.number(), exp: z.number(), access });
 const held = common.extend({ sub: z.string().min(1), epoch: z.number(), token: z.string().optional() });
 const claims = z.union([
   held.extend({ account: z.string(), robot: z.undefined().optional() }),
-  held.extend({ robot: z.string(), account: z.undefined().optional() }),
+  held.extend({ robot: z.string(), account: z.undefined().optional(), rule: z.string().optional() }),
   common.extend({
     sub: z.literal(""),
     account: z.undefined().optional(),
@@ -101,9 +115,11 @@ export function createTokens(deps: TokensDeps): Tokens {
   };
 
   return {
-    async issue(holder, grants) {
+    async issue(holder, grants, { mostSeconds = settings.ttlSeconds, until = Infinity } = {}) {
       const { kid, privateKey } = await keys.current();
       const issuedAtSeconds = Math.floor(now() / 1000);
+      const left = Math.floor(until / 1000) - issuedAtSeconds;
+      const seconds = Math.max(leastSeconds, Math.min(left, mostSeconds));
       const token = await new SignJWT({
         ...(holder && ownClaims(holder)),
         access: grants.map(({ type, name, actions }) => ({ type, name, actions })),
@@ -114,10 +130,10 @@ export function createTokens(deps: TokensDeps): Tokens {
         .setAudience(settings.service)
         .setIssuedAt(issuedAtSeconds)
         .setNotBefore(issuedAtSeconds)
-        .setExpirationTime(issuedAtSeconds + settings.ttlSeconds)
+        .setExpirationTime(issuedAtSeconds + seconds)
         .setJti(randomUUID())
         .sign(privateKey);
-      return { token, expiresInSeconds: settings.ttlSeconds, issuedAt: new Date(issuedAtSeconds * 1000) };
+      return { token, expiresInSeconds: seconds, issuedAt: new Date(issuedAtSeconds * 1000) };
     },
     async verify(token, remoteAddress) {
       if (token.length > longestTokenCharacters) return undefined;
@@ -127,10 +143,11 @@ export function createTokens(deps: TokensDeps): Tokens {
   };
 }
 
-const ownClaims = ({ id, epoch, robot, tokenId }: TokenHolder) => ({
+const ownClaims = ({ id, epoch, robot, tokenId, ruleId }: TokenHolder) => ({
   ...(robot === true ? { robot: id } : { account: id }),
   epoch,
   ...(tokenId !== undefined && { token: tokenId }),
+  ...(ruleId !== undefined && { rule: ruleId }),
 });
 
 type About = Trusted["claims"];
@@ -150,21 +167,19 @@ function callerFinder({ database, uses, now }: TokensDeps) {
     uses.note(found, remoteAddress);
     return callerWith(found, owner, showing);
   };
-  const byHolder = async ({ account, robot, epoch }: About): Promise<Caller | undefined> => {
+  const byHolder = async ({ account, robot, epoch, ...about }: About): Promise<Caller | undefined> => {
     if (account !== undefined) {
       const found = await findAccountById(database, account);
       const isSame = found !== undefined && !found.disabled && found.epoch === epoch;
       return isSame ? { principal: principalOf(found) } : undefined;
     }
     if (robot === undefined) return anonymous;
-    const found = await findRobotById(database, robot);
-    if (found === undefined || found.disabled || found.epoch !== epoch) return undefined;
-    const { id, name, organizationId, expiresAt = Infinity } = found;
+    const ruleId = "rule" in about ? about.rule : undefined;
+    const found = await (ruleId === undefined ? findRobotById(database, robot) : robotOfRule(database, ruleId));
+    if (found?.id !== robot || found.disabled || found.epoch !== epoch) return undefined;
+    const { expiresAt = Infinity } = found;
     if (expiresAt <= now()) return undefined;
-    return {
-      principal: { kind: "robot", id, name, ...(organizationId !== undefined && { organizationId }) },
-      goodUntil: expiresAt,
-    };
+    return { principal: principalOfRobot(found), goodUntil: expiresAt, ...(ruleId !== undefined && { ruleId }) };
   };
   return async (about: About, remoteAddress: string | undefined): Promise<Caller | undefined> => {
     const token = "token" in about ? about.token : undefined;
@@ -189,17 +204,22 @@ const checker =
         issuer: settings.issuer,
         audience: settings.service,
         requiredClaims,
-        maxTokenAge: settings.ttlSeconds,
+        maxTokenAge: longestExchangedSeconds,
         clockTolerance: clockToleranceSeconds,
         currentDate: new Date(now()),
       });
       const parsed = claims.safeParse(payload);
-      return parsed.success ? { kid, claims: parsed.data } : undefined;
+      return parsed.success && isShortEnough(parsed.data, settings) ? { kid, claims: parsed.data } : undefined;
     } catch (error) {
       if (error instanceof errors.JOSEError) return undefined;
       throw error;
     }
   };
+
+const isShortEnough = (about: About, { ttlSeconds }: TokenSettings): boolean => {
+  const isExchanged = "rule" in about && about.rule !== undefined;
+  return about.exp - about.iat <= (isExchanged ? longestExchangedSeconds : ttlSeconds);
+};
 
 const ourHeader = new Set(["alg", "typ", "kid"]);
 

@@ -45,6 +45,7 @@ export function addAudit(program: Command): void {
   withCommonOptions(audit.command("export"))
     .description("print every entry in the data folder's database, the oldest first, one JSON object a line")
     .option("--after <id>", "those behind this one")
+    .option("--json", "the same: there is no other form")
     .action(exportAll);
 }
 

@@ -31,20 +31,32 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   token: async () => (await import("./token.ts")).addToken,
   user: async () => (await import("./user.ts")).addUser,
   version: async () => (await import("./version.ts")).addVersion,
+  workload: async () => (await import("./workload.ts")).addWorkload,
   worker: async () => (await import("./worker.ts")).addWorker,
 };
+
+/** The program with the command that is named, or with all of them where none is. */
+export async function commandLine(name: string | undefined): Promise<Command> {
+  const program = new Command("berth").description("a container registry in one process");
+  for (const load of wanted(name)) (await load())(program);
+  return program;
+}
+
+/** They end when they are told to, whoever reads what they say. */
+const servers: ReadonlySet<string | undefined> = new Set(["serve", "worker"]);
 
 /** Does what the command line says, and is what an error of it looks like. */
 export async function runCommandLine(): Promise<void> {
   // The data folder holds password hashes and private images: files that Berth makes are not everyone's to read.
   process.umask(0o027);
 
-  const program = new Command("berth").description("a container registry in one process");
-  for (const load of wanted(process.argv[2])) (await load())(program);
-
+  const [, , name] = process.argv;
+  if (!servers.has(name)) endWithReader();
+  const program = await commandLine(name);
   try {
     await program.parseAsync();
   } catch (error) {
+    if (isReaderGone(error)) process.exit();
     // What the operator can set right is told in a line each; anything else is a bug and shows where.
     const isTheirs = error instanceof ConfigError || error instanceof StartError;
     const lines =
@@ -54,6 +66,16 @@ export async function runCommandLine(): Promise<void> {
     process.exit(isTheirs ? 2 : 1);
   }
 }
+
+/** `berth audit list | head` has said all that somebody wants to read when head ends. */
+function endWithReader(): void {
+  process.stdout.on("error", (error) => {
+    if (isReaderGone(error)) process.exit();
+    throw error;
+  });
+}
+
+const isReaderGone = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EPIPE";
 
 /** The command that is named, or all of them for what tells of them. */
 function wanted(name = ""): readonly (() => Promise<AddCommand>)[] {

@@ -20,7 +20,8 @@ export function addConfig(program: Command): void {
   const config = program.command("config").description("the configuration");
   withServerOptions(config.command("check"))
     .description("tell every problem, with exit code 2 if there is one")
-    .action((options: ServerOptions) => check(inspectSettings(options, { "http.addr": options.addr })));
+    .option("--json", "one JSON object, with problems and warnings")
+    .action((options: PrintOptions) => check(inspectSettings(options, { "http.addr": options.addr }), options.json));
   withServerOptions(config.command("print"))
     .description("print every setting and where it comes from; secrets are hidden")
     .option("--json", "one JSON object, by the path of the setting")
@@ -28,15 +29,23 @@ export function addConfig(program: Command): void {
   config
     .command("schema")
     .description("print the JSON Schema of the configuration file, for editors")
-    .action(() => void process.stdout.write(`${JSON.stringify(configJsonSchema(), undefined, 2)}\n`));
+    .option("--json", "the same on one line")
+    .action(({ json }: { readonly json?: true }) => {
+      process.stdout.write(`${JSON.stringify(configJsonSchema(), undefined, json ? 0 : 2)}\n`);
+    });
 }
 
 const withServerOptions = (command: Command): Command =>
   withCommonOptions(command).option("--addr <host:port>", "where to listen (default 127.0.0.1:5000)");
 
-function check({ problems, warnings, given }: ConfigReport): void {
-  for (const warning of warnings) process.stderr.write(`berth: warning: ${warning}\n`);
+function check({ problems, warnings, given }: ConfigReport, json: true | undefined): void {
   const all = [...problems, ...secretProblems(valueAt(given, ["secret"]))];
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ ok: all.length === 0, problems: all, warnings })}\n`);
+    if (all.length > 0) process.exitCode = 2;
+    return;
+  }
+  for (const warning of warnings) process.stderr.write(`berth: warning: ${warning}\n`);
   if (all.length > 0) throw new ConfigError(all);
   process.stdout.write("ok\n");
 }

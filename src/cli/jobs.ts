@@ -4,7 +4,7 @@ import { type CommonOptions, withCommonOptions } from "./settings.ts";
 import { StartError } from "./start-error.ts";
 import { withRegistry } from "./with-registry.ts";
 
-interface ListOptions extends CommonOptions {
+interface JsonOptions extends CommonOptions {
   readonly json?: true;
 }
 
@@ -14,7 +14,7 @@ export function addJobs(program: Command): void {
   withCommonOptions(jobs.command("list"))
     .description("list every job, when it runs next and how it went last")
     .option("--json", "one JSON object a line")
-    .action((options: ListOptions) =>
+    .action((options: JsonOptions) =>
       withRegistry(options, async ({ database }) => {
         for (const job of await listJobs(database)) {
           process.stdout.write(`${options.json ? JSON.stringify(shown(job)) : line(job)}\n`);
@@ -23,11 +23,12 @@ export function addJobs(program: Command): void {
     );
   withCommonOptions(jobs.command("run <name>"))
     .description("have the running server do a job now")
-    .action((name: string, options: CommonOptions) =>
+    .option("--json", "one JSON object")
+    .action((name: string, options: JsonOptions) =>
       withRegistry(options, async ({ database }) => {
         const isKnown = await database.write((tx) => requestJob(tx, database, name));
         if (!isKnown) throw new StartError(`there is no job ${name}`);
-        process.stdout.write(`${name} is next\n`);
+        process.stdout.write(options.json ? `${JSON.stringify({ name, state: "next" })}\n` : `${name} is next\n`);
       }),
     );
 }

@@ -37,7 +37,7 @@ export function addNamespace(program: Command): void {
     .description("change what holds for repositories that are made from now on")
     .action((label: string, { visibility, createOnPush, ...options }: RuleOptions) =>
       withApi(options, async (call) => {
-        const asked = { params: { namespace: label }, body: { visibility, createOnPush } };
+        const asked = { params: { namespace: label }, body: { visibility, createOnPush }, ifMatch: "*" };
         printOne(await call(contracts.changeNamespace, asked), options.json === true);
       }),
     );

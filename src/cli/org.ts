@@ -33,7 +33,7 @@ export function addOrg(program: Command): void {
     .description("call an organization something else where people read it; its name stays")
     .action((organization: string, displayName: string, options: ApiOptions) =>
       withApi(options, async (call) => {
-        const asked = { params: { organization }, body: { displayName } };
+        const asked = { params: { organization }, body: { displayName }, ifMatch: "*" };
         printOne(await call(contracts.renameOrganization, asked), options.json === true);
       }),
     );

@@ -6,11 +6,16 @@ import * as repositories from "../http/api/repositories/contract.ts";
 import { parseVisibility, visibilities, type Visibility } from "../oci/visibility.ts";
 import { allPages } from "./all-pages.ts";
 import { printOne, printRow } from "./print.ts";
+import { printRemoval } from "./print-removal.ts";
 import { StartError } from "./start-error.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
 interface CreateOptions extends ApiOptions {
   readonly visibility?: Visibility;
+}
+
+interface DeleteOptions extends ApiOptions {
+  readonly dryRun?: true;
 }
 
 interface ListOptions extends ApiOptions {
@@ -22,6 +27,7 @@ export function addRepo(program: Command): void {
   const repo = program.command("repo").description("repositories");
   addReading(repo);
   addDescribing(repo);
+  addDeleting(repo);
   withApiOptions(repo.command("create <name>"))
     .description("make an empty repository, as visible as its namespace says unless another visibility is given")
     .addOption(new Option("--visibility <who>", "who may pull without a grant").choices(visibilities))
@@ -71,6 +77,18 @@ function addDescribing(repo: Command): void {
         const written = await call(setDescription, { params: { repository }, body, ifMatch: "*" });
         if (options.json) printOne(written, true);
         else process.stdout.write(`${repository} is described\n`);
+      }),
+    );
+}
+
+function addDeleting(repo: Command): void {
+  withApiOptions(repo.command("delete <name>"))
+    .description("delete a repository with all that is in it and what was granted on it")
+    .option("--dry-run", "only tell what would be removed")
+    .action((repository: string, { dryRun, ...options }: DeleteOptions) =>
+      withApi(options, async (call) => {
+        const asked = { params: { repository }, dryRun: dryRun === true };
+        printRemoval(await call(repositories.deleteRepository, asked), options.json);
       }),
     );
 }

@@ -30,7 +30,7 @@ export function addRole(program: Command): void {
     .description("give a role these permissions in the place of its own, for everyone who has it")
     .action((name: string, permissions: string[], options: ApiOptions) =>
       withApi(options, async (call) => {
-        const asked = { params: { role: name }, body: { permissions } };
+        const asked = { params: { role: name }, body: { permissions }, ifMatch: "*" };
         printOne(await call(contracts.changeRole, asked), options.json === true);
       }),
     );

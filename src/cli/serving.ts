@@ -7,7 +7,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
-import { auditSignIns, auditTokens } from "../features/audit/audit-sign-ins.ts";
+import { auditSignIns, auditTokens, auditVouched } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
 import { auditRefusals } from "../http/audit-refusals.ts";
@@ -17,6 +17,7 @@ import { distribution } from "../http/distribution/distribution.ts";
 import { entrance, type Site } from "../http/entrance.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
 import { tokenSite } from "../http/token/token-site.ts";
+import type { Vouching } from "../http/vouching.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
@@ -37,6 +38,8 @@ import { type OpenPullLimits, openPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
 import { type WantedSources, wantedSources } from "./wanted-sources.ts";
+import { wantedVouching } from "./wanted-vouching.ts";
+import { wantedWorkload } from "./wanted-workload.ts";
 
 const tokenSeconds = 300;
 /** Argon2id takes 19 MiB and 25 ms of a core each. */
@@ -75,10 +78,21 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const notes = config.audit.enabled ? openNotes(registry.database, operation) : undefined;
   const whole = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   const access = notes === undefined ? whole : audited(whole, registry.database, notes);
+  const vouching = await wantedVouching(config, { callerNamed: access.callerNamed, metrics, now: Date.now });
   const limits = await openPullLimits(config, registry.database, operation);
   return {
     registry,
-    handle: entranceOf(config, { registry, access, secret, passwords, operation, notes, limits, browserSources }),
+    handle: entranceOf(config, {
+      registry,
+      access,
+      vouching,
+      secret,
+      passwords,
+      operation,
+      notes,
+      limits,
+      browserSources,
+    }),
     sources,
     async flushNotes(limitMs) {
       const uses = access.tokenUses.flush().catch((error: unknown) => log.error("use of tokens not written", error));
@@ -102,7 +116,12 @@ function openNotes(database: Database, { log, metrics }: Operation): NoteQueue {
 
 function audited(access: Access, database: Database, notes: NoteQueue): Access {
   const verifyPassword = auditSignIns(access.verifyPassword, database, notes);
-  return { ...access, verifyPassword, identify: auditTokens(access.identifyBy(verifyPassword), notes) };
+  return {
+    ...access,
+    verifyPassword,
+    identify: auditTokens(access.identifyBy(verifyPassword), notes),
+    callerNamed: auditVouched(access.callerNamed, notes),
+  };
 }
 
 /** What the server cannot do its work without. */
@@ -149,6 +168,7 @@ async function openAccessOf(
   { operation: { log, metrics }, guesses, secret, passwords, sources }: Around & Checks & Pick<Serving, "sources">,
 ): Promise<Access> {
   const now = Date.now;
+  const workload = wantedWorkload(config, { database, log, metrics, now });
   const dataFolder = config.data;
   const { idleSeconds, longestSeconds } = config.access.sessions;
   const refused = metrics.counter(
@@ -166,6 +186,7 @@ async function openAccessOf(
     guesses,
     sources,
     tokenRefused: (reason) => refused({ reason }),
+    workload,
     now,
   });
   const configured = process.env["BERTH_ADMIN_PASSWORD"];
@@ -199,11 +220,12 @@ interface Parts extends Checks, Pick<WantedSources, "browserSources"> {
   readonly limits: OpenPullLimits | undefined;
   readonly registry: Registry;
   readonly access: Access;
+  readonly vouching: Vouching | undefined;
   readonly operation: Operation;
 }
 
 function entranceOf(config: Config, parts: Parts): Handle {
-  const { registry, access, operation, notes, limits } = parts;
+  const { registry, access, vouching, operation, notes, limits } = parts;
   const { http } = config;
   const deletesEnabled = config.delete.enabled;
   const { log, metrics, site, trustProxies, tracer } = operation;
@@ -219,6 +241,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
         registry,
         access,
         authenticate: authenticator(access),
+        vouching,
         deletesEnabled,
         limitPulls: limits?.limitPulls,
       }),
@@ -231,11 +254,13 @@ function entranceOf(config: Config, parts: Parts): Handle {
 }
 
 const apiSiteOf = (
-  { http, data, access: { sources, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
-  { registry, access, secret, passwords }: Parts,
+  { http, data, access: { sources, issuers, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
+  { registry, access, vouching, secret, passwords }: Parts,
 ): Site =>
   apiSite({
+    vouching,
     sourceSettings: sources ?? [],
+    listedIssuers: issuers ?? [],
     ...access,
     access,
     registry,

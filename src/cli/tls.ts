@@ -17,6 +17,7 @@ interface Options {
   readonly days: number;
   readonly out: string;
   readonly force?: true;
+  readonly json?: true;
 }
 
 /** `berth tls self-signed`: TLS for a network that has no certificate authority; and `berth tls status`. */
@@ -31,6 +32,7 @@ export function addTls(program: Command): void {
     .option("--days <days>", "how long it is good", wholeNumber(mostDays), mostDays)
     .option("--out <folder>", "where the two files go", "./tls")
     .option("--force", "replace what is there: clients must then trust the new one")
+    .option("--json", "one JSON object, without the steps for clients")
     .action((options: Options) => startStep(`--out ${options.out}`, () => writePair(options)));
 }
 
@@ -51,7 +53,7 @@ const wholeNumber =
     return value;
   };
 
-async function writePair({ host: hosts, port, days, out, force }: Options): Promise<void> {
+async function writePair({ host: hosts, port, days, out, force, json }: Options): Promise<void> {
   const folder = resolve(out);
   const [certFile, keyFile] = [join(folder, "berth.crt"), join(folder, "berth.key")];
   await mkdir(folder, { recursive: true, mode: 0o755 });
@@ -59,16 +61,18 @@ async function writePair({ host: hosts, port, days, out, force }: Options): Prom
     if (force !== true && (await isThere(file))) throw new StartError(`${file} is there already; --force replaces it`);
   }
   const now = Date.now();
+  const until = new Date(now + (days - 1) * dayMs);
   const { certPem, keyPem } = selfSignedCertificate({
     hosts,
     // Clocks differ a little.
     from: new Date(now - dayMs),
-    until: new Date(now + (days - 1) * dayMs),
+    until,
   });
   // A new file, for the mode of one that is there would stay; the key first, for a server looks for both.
   await rm(keyFile, { force: true });
   await writeFile(keyFile, keyPem, { mode: 0o600, flag: "wx" });
   await writeFile(certFile, certPem, { mode: 0o644 });
+  if (json) return void process.stdout.write(`${JSON.stringify({ hosts, certFile, keyFile, until })}\n`);
   const [host = ""] = hosts;
   process.stdout.write(clientSteps({ registry: `${isIPv6(host) ? `[${host}]` : host}:${port}`, certFile, keyFile }));
 }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import * as repositories from "../http/api/repositories/contract.ts";
 import { allPages } from "./all-pages.ts";
 import { printOne } from "./print.ts";
-import { printRemoval } from "./removals.ts";
+import { printRemoval } from "./print-removal.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
 /** `berth uploads list|cancel`: pushes that have begun and not ended, of a running server or in the data folder. */

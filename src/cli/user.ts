@@ -4,7 +4,7 @@ import { resetSecondFactor } from "../access/second-factor/contract.ts";
 import { allPages } from "./all-pages.ts";
 import { addImportHtpasswd } from "./import-htpasswd.ts";
 import { printOne, printRow } from "./print.ts";
-import { printRemoval } from "./removals.ts";
+import { printRemoval } from "./print-removal.ts";
 import { readPassword } from "./read-password.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
@@ -37,7 +37,7 @@ function addReading(user: Command): void {
         const query = { prefix, ...(disabled && { disabled: "true" }), limit: "1000" };
         const all = allPages((after) => call(accounts.listAccounts, { query: { ...query, after } }));
         for await (const one of all) {
-          const row = { ...one, state: one.disabled ? "disabled" : "" };
+          const row = { ...one, state: one.disabled ? "disabled" : one.suspended ? "suspended" : "" };
           if (options.json) printOne(one, true);
           else printRow(row, ["name", "displayName", "email", "state"], false);
         }

@@ -12,5 +12,8 @@ export const addVersion = (program: Command): void => {
   program
     .command("version")
     .description("print the version")
-    .action(() => void process.stdout.write(`berth ${version} (${commit})\n`));
+    .option("--json", "one JSON object")
+    .action(({ json }: { readonly json?: true }) => {
+      process.stdout.write(json ? `${JSON.stringify({ version, commit })}\n` : `berth ${version} (${commit})\n`);
+    });
 };

@@ -14,6 +14,7 @@ import { remoteApi, serverOf } from "./remote-api.ts";
 import { readSavedSessions } from "./saved-sessions.ts";
 import { type CommonOptions, withCommonOptions } from "./settings.ts";
 import { StartError } from "./start-error.ts";
+import { loadedLater } from "./wanted-workload.ts";
 import { withRegistry } from "./with-registry.ts";
 
 export interface ServerOptions {
@@ -27,7 +28,7 @@ export interface ApiOptions extends CommonOptions, ServerOptions {
 
 export const withServerOptions = (command: Command): Command =>
   command
-    .option("--server <url>", "ask this server, where `berth login` has signed in (default BERTH_SERVER)")
+    .option("--server <url>", "ask this server, with BERTH_TOKEN or what `berth login` keeps (default BERTH_SERVER)")
     .option("--ca-file <file>", "authorities in PEM that the server is trusted by, beside the usual ones");
 
 /** The options of every command that asks a running server, or works on the data folder. */
@@ -57,11 +58,22 @@ export async function withStartErrors(work: () => Promise<void>): Promise<void> 
 
 async function signedIn(name: string, caFile: string | undefined): Promise<CallApi> {
   const server = serverOf(name, caFile);
+  const token = process.env["BERTH_TOKEN"];
+  if (token !== undefined && token !== "") return remoteApi(server, { token: requireToken(token) });
   const saved = (await readSavedSessions())[server.origin];
   if (saved === undefined) throw new StartError(`nobody has signed in to ${server.origin}; berth login does`);
   return remoteApi(server, saved);
 }
 
+/** Anything else would be somebody's password, or break the header. */
+function requireToken(text: string): string {
+  const token = text.trim();
+  if (!/^berth_[A-Za-z0-9_-]+$/.test(token)) throw new StartError("BERTH_TOKEN is no token of Berth's");
+  return token;
+}
+
+/** What is to be told, the command tells. */
+const silent = { info: () => undefined, warn: () => undefined };
 const oneAtATime = { concurrent: 1, waiting: 0 };
 
 const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<void>): Promise<void> =>
@@ -80,6 +92,8 @@ const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<v
       now: Date.now,
       tokenLimits: policy.tokens,
       sourceSettings: policy.sources ?? [],
+      listedIssuers: policy.issuers ?? [],
+      workload: loadedLater(policy, { database, log: silent, now: Date.now }),
     };
     const routes = administrationRoutes(deps);
     await work(callLocally({ database, routes, envelope: operator() }));

@@ -14,8 +14,7 @@ export const auditRefusals =
   (queue: Pick<NoteQueue, "add">): OnRefused =>
   (request, notes, problem) => {
     const { remoteAddress, requestId, method } = request;
-    const { principal, tokenId } = notes.caller ?? anonymous;
-    const by = envelopeOf({ principal, remoteAddress, ...(tokenId !== undefined && { tokenId }) }, requestId);
+    const by = envelopeOf({ ...(notes.caller ?? anonymous), remoteAddress }, requestId);
     const note = (
       what: Pick<Note, "action" | "repository" | "target" | "detail">,
       ...same: readonly string[]

@@ -90,6 +90,17 @@ const handlers: {
       await tx.updateTable("repositories").set({ visibility }).where("name", "=", repository).execute();
     }
   },
+  async "repository-deleted"({ tx, ids }, run) {
+    for (const { repository } of run) {
+      const gone = await tx.deleteFrom("repositories").where("name", "=", repository).returning("id").execute();
+      for (const { id } of gone) {
+        for (const table of ["tags", "edges", "repository_manifests", "repository_blobs"] as const) {
+          await tx.deleteFrom(table).where("repository_id", "=", id).execute();
+        }
+      }
+      ids.delete(repository);
+    }
+  },
   async "blob-stored"({ tx }, run) {
     const values = lastOf(run, ({ digest }) => digest).map(({ digest, key, sizeBytes, at }) => ({
       digest,

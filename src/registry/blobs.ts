@@ -182,7 +182,8 @@ export const addMember = prepared((write, { repository, digest, leaseMs }: NewMe
           sql<string>`${digest}`.as("digest"),
           sql<number>`${clock(dialect)} + ${leaseMs}`.as("leased_until"),
         ])
-        .where("name", "=", repository),
+        .where("name", "=", repository)
+        .$if(dialect === "postgres", (query) => query.forKeyShare()),
     )
     .onConflict((conflict) => conflict.columns(["repository_id", "digest"]).doNothing())
     .returning("digest"),
@@ -242,7 +243,11 @@ export async function deleteBlob(registry: Registry, repository: RepositoryName,
       .deleteFrom("repository_blobs")
       .where("digest", "=", digest)
       .where("repository_id", "in", (expression) =>
-        expression.selectFrom("repositories").select("id").where("name", "=", repository),
+        expression
+          .selectFrom("repositories")
+          .select("id")
+          .where("name", "=", repository)
+          .$if(database.dialect === "postgres", (query) => query.forKeyShare()),
       )
       .returning("digest")
       .execute();

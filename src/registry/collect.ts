@@ -5,9 +5,11 @@ import { clock } from "../platform/database/clock.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
 import { recordEvents, writeEvents } from "../platform/events/record-events.ts";
 import { dropUnusedBlobs, storedKey } from "./blobs.ts";
+import { dropSomeOfRepository } from "./delete-repository.ts";
 import { isNamed, neverMs } from "./edges.ts";
 import { asDigest } from "./manifests.ts";
 import type { Registry } from "./registry.ts";
+import { keepRepositories } from "./repositories.ts";
 import { mendTimes } from "./mend-times.ts";
 import { doomUploads } from "./uploads/doom-uploads.ts";
 
@@ -31,8 +33,8 @@ interface Step {
 const mostInOneStep = 200;
 
 /**
- * Removes what nobody needs any more, while everything else goes on: idle uploads, blobs whose lease has run out and
- * that no manifest names, and the bytes whose row went long enough ago.
+ * Removes what nobody needs any more, while everything else goes on: idle uploads, all of repositories that were deleted,
+ * blobs whose lease has run out and that no manifest names, and the bytes whose row went long enough ago.
  */
 export async function collect(registry: Registry): Promise<Collected> {
   let total = nothing;
@@ -40,6 +42,7 @@ export async function collect(registry: Registry): Promise<Collected> {
   const { clockWatch, settings } = registry;
   for (const { step, lastsMs } of [
     { step: expireUploads, lastsMs: settings.uploads.idleMs },
+    { step: dropRepositories, lastsMs: 0 },
     { step: dropMemberships, lastsMs: settings.leaseMs },
     { step: deleteBytes, lastsMs: settings.deleteDelayMs },
   ]) {
@@ -98,6 +101,12 @@ async function expireUploads(registry: Registry): Promise<Step> {
   return { due: rows.length, removed: { uploads: rows.length } };
 }
 
+/** What is left of repositories that were deleted. */
+async function dropRepositories(registry: Registry): Promise<Step> {
+  const { isOver, blobs } = await dropSomeOfRepository(registry);
+  return { due: isOver ? 0 : mostInOneStep, removed: { blobs } };
+}
+
 /**
  * A repository's blob that no manifest names lasts as long as its lease; with its last repository the blob goes. The
  * blobs are locked first and looked at after.
@@ -117,7 +126,11 @@ async function dropMemberships(registry: Registry): Promise<Step> {
     const values = [...new Set(due.map((row) => row.digest))].toSorted();
     await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values, against: "everyone" });
     let memberships = 0;
-    for (const [repositoryId, rows] of Map.groupBy(due, (row) => row.repository_id)) {
+    const byRepository = Map.groupBy(due, (row) => row.repository_id);
+    const kept = await keepRepositories(tx, database, [...byRepository.keys()]);
+    for (const [repositoryId, rows] of byRepository) {
+      // Deleted since: another may have its name, and its blobs.
+      if (!kept.has(repositoryId)) continue;
       const digests = rows.map((row) => row.digest);
       // A blob that came after the manifest which names it got a lease that it does not need.
       await tx

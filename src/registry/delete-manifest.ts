@@ -1,14 +1,14 @@
 import type { ExpressionBuilder } from "kysely";
 import type { Digest } from "../oci/digest.ts";
 import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
-import type { Tables, Writer } from "../platform/database/database.ts";
+import type { Database, Tables, Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
 import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import { removeEdges } from "./edges.ts";
 import { asDigest, failUnknown } from "./manifests.ts";
 import { checkWriteRules, type Registry, writeChange } from "./registry.ts";
-import { findRepository } from "./repositories.ts";
+import { keepRepository } from "./repositories.ts";
 
 /**
  * Removes one tag; the manifest stays.
@@ -25,7 +25,7 @@ export async function removeTag(
   tx: RecordingWriter,
   { repository, tag }: { readonly repository: RepositoryName; readonly tag: Tag },
 ): Promise<boolean> {
-  const repositoryId = await findRepository(tx, repository);
+  const repositoryId = await keepRepository(tx, registry.database, repository);
   if (repositoryId === undefined) return false;
   return (await removeTags(registry, tx, { repository, repositoryId, tag })).length > 0;
 }
@@ -46,7 +46,7 @@ export async function removeManifest(
   { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
 ): Promise<readonly string[] | undefined> {
   const { database, settings } = registry;
-  const found = await findParent(tx, repository, digest);
+  const found = await findParent(tx, database, { repository, digest });
   if (found === undefined) return undefined;
   const { repositoryId, children } = found;
   for (const values of inChunks(children)) {
@@ -66,7 +66,7 @@ export async function removeManifest(
   if (rows.length === 0) return undefined;
   recordEvents(tx, { kind: "manifest-deleted", repository, digest });
   await removeEdges({ database, leaseMs: settings.leaseMs }, tx, { repositoryId, parent: digest, children });
-  await dropUnusedManifest(tx, digest);
+  await dropUnusedManifests(tx, [digest]);
   return tags;
 }
 
@@ -76,7 +76,11 @@ interface Parent {
   readonly children: readonly string[];
 }
 
-async function findParent(tx: Writer, repository: RepositoryName, digest: Digest): Promise<Parent | undefined> {
+async function findParent(
+  tx: Writer,
+  { dialect }: Database,
+  { repository, digest }: { readonly repository: RepositoryName; readonly digest: Digest },
+): Promise<Parent | undefined> {
   const rows = await tx
     .selectFrom("repositories")
     .innerJoin("repository_manifests", "repository_manifests.repository_id", "repositories.id")
@@ -89,6 +93,8 @@ async function findParent(tx: Writer, repository: RepositoryName, digest: Digest
     .where("repositories.name", "=", repository)
     .where("repository_manifests.digest", "=", digest)
     .orderBy("edges.child")
+    // Whoever deletes the repository waits until this is over.
+    .$if(dialect === "postgres", (query) => query.forKeyShare("repositories"))
     .execute();
   const [first] = rows;
   return first && { repositoryId: first.id, children: rows.flatMap(({ child }) => child ?? []) };
@@ -136,15 +142,21 @@ async function removeTags(registry: Registry, tx: RecordingWriter, remove: TagsT
 /** In one statement: others are answered between two of them, also where a hundred thousand tags name a manifest. */
 const mostTagsAtOnce = 500;
 
-/** The bytes go with the last repository that has the manifest; its row is locked, so no push can miss that. */
-async function dropUnusedManifest(tx: RecordingWriter, digest: Digest): Promise<void> {
+/** The bytes go with the last repository that has the manifest; the rows are locked, so no push can miss that. */
+export async function dropUnusedManifests(tx: RecordingWriter, digests: readonly string[]): Promise<void> {
   const dropped = await tx
     .deleteFrom("manifests")
-    .where("digest", "=", digest)
+    .where("digest", "in", digests)
     .where(({ not, exists, selectFrom }) =>
-      not(exists(selectFrom("repository_manifests").select("digest").where("digest", "=", digest))),
+      not(
+        exists(
+          selectFrom("repository_manifests")
+            .select("digest")
+            .whereRef("repository_manifests.digest", "=", "manifests.digest"),
+        ),
+      ),
     )
     .returning("digest")
     .execute();
-  if (dropped.length > 0) recordEvents(tx, { kind: "manifest-dropped", digest });
+  for (const { digest } of dropped) recordEvents(tx, { kind: "manifest-dropped", digest: asDigest(digest) });
 }

@@ -68,6 +68,15 @@ export const registryMigrations: Migrations = {
         await schema.createIndex("tags_digest").on("tags").columns(["repository_id", "digest", "name"]).execute();
       },
     },
+    {
+      name: "202611290130_deleted_repositories",
+      async up({ schema }, { integer }) {
+        await schema
+          .createTable("doomed_repositories")
+          .addColumn("id", integer, (column) => column.primaryKey().notNull())
+          .execute();
+      },
+    },
   ],
 };
 

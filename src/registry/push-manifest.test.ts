@@ -57,6 +57,7 @@ describeEachDatabase("pushing a manifest", (_dialect, open) => {
       blobs: 1,
       repository_blobs: 1,
       repositories: 1,
+      doomed_repositories: 0,
       doomed_blobs: 0,
       manifests: 0,
       repository_manifests: 0,

@@ -2,7 +2,7 @@ import type { Expression, ExpressionBuilder, SelectQueryBuilder, SqlBool } from 
 import type { RepositoryName } from "../oci/names.ts";
 import type { Visibility } from "../oci/visibility.ts";
 import { clock } from "../platform/database/clock.ts";
-import type { Database, Reader, Tables } from "../platform/database/database.ts";
+import type { Database, Reader, Tables, Writer } from "../platform/database/database.ts";
 import { prepared, within } from "../platform/database/prepared.ts";
 import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import type { Registry } from "./registry.ts";
@@ -21,9 +21,40 @@ export const isVisible =
   (expression) =>
     expression.or(visible.map((condition) => condition(expression)));
 
-const byName = prepared((read, { name }: { readonly name: string }) =>
-  read.selectFrom("repositories").select("id").where("name", "=", name),
+/** Whoever writes to a repository has it stay until the transaction ends; its deletion waits, and they for that. */
+const kept = prepared((write, { name }: { readonly name: string }, dialect) =>
+  write
+    .selectFrom("repositories")
+    .select("id")
+    .where("name", "=", name)
+    .$if(dialect === "postgres", (query) => query.forKeyShare()),
 );
+
+/** The repository's id, which nobody deletes until the transaction ends; `undefined` where there is none. */
+export async function keepRepository(
+  tx: Writer,
+  database: Database,
+  name: RepositoryName,
+): Promise<number | undefined> {
+  const [row] = await kept(within(tx, database), { name });
+  return row?.id;
+}
+
+/** Of these repositories, those that are there; they stay until the transaction ends. */
+export async function keepRepositories(
+  tx: Writer,
+  { dialect }: Database,
+  ids: readonly number[],
+): Promise<ReadonlySet<number>> {
+  const rows = await tx
+    .selectFrom("repositories")
+    .select("id")
+    .where("id", "in", ids)
+    .orderBy("id")
+    .$if(dialect === "postgres", (query) => query.forKeyShare())
+    .execute();
+  return new Set(rows.map(({ id }) => id));
+}
 
 export async function findRepository(reader: Reader, name: RepositoryName): Promise<number | undefined> {
   const row = await reader.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
@@ -36,8 +67,8 @@ export async function ensureRepository(
   tx: RecordingWriter,
   name: RepositoryName,
 ): Promise<number> {
-  const [found] = await byName(within(tx, database), { name });
-  return found?.id ?? createRepository(database, tx, { name, visibility: await visibilityOfNew(tx, name) });
+  const found = await keepRepository(tx, database, name);
+  return found ?? createRepository(database, tx, { name, visibility: await visibilityOfNew(tx, name) });
 }
 
 /** Of two transactions that get here at once the loser's insert waits, changes nothing and reads the winner's row. */

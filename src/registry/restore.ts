@@ -1,3 +1,5 @@
+import { sql } from "kysely";
+import { clock } from "../platform/database/clock.ts";
 import type { Database, Reader, Writer } from "../platform/database/database.ts";
 import { isNamed, leaseEnd, neverMs } from "./edges.ts";
 
@@ -25,6 +27,7 @@ export async function emptyRegistry(tx: Writer): Promise<void> {
     "blobs",
     "doomed_blobs",
     "uploads",
+    "doomed_repositories",
     "repositories",
   ] as const) {
     await tx.deleteFrom(table).execute();
@@ -44,6 +47,29 @@ export async function renewAllLeases(tx: Writer, database: Database, leaseMs: nu
 export async function forgetBlobs(tx: Writer, digests: readonly string[]): Promise<void> {
   await tx.deleteFrom("repository_blobs").where("digest", "in", digests).execute();
   await tx.deleteFrom("blobs").where("digest", "in", digests).execute();
+}
+
+/**
+ * Manifests and blobs that no repository has: those of one that was deleted, where the journal ends before it tells of all
+ * that went with it. Their bytes go as all others do.
+ */
+export async function dropUnowned(tx: Writer, { dialect }: Database, deleteDelayMs: number): Promise<void> {
+  await tx
+    .deleteFrom("manifests")
+    .where("digest", "not in", (expression) => expression.selectFrom("repository_manifests").select("digest"))
+    .execute();
+  const unowned = tx
+    .selectFrom("blobs")
+    .where("digest", "not in", (expression) => expression.selectFrom("repository_blobs").select("digest"));
+  await tx
+    .insertInto("doomed_blobs")
+    .columns(["blob_key", "delete_after"])
+    .expression(
+      unowned.select(["blob_key", sql<number>`${clock(dialect)} + ${sql.lit(deleteDelayMs)}`.as("delete_after")]),
+    )
+    .onConflict((conflict) => conflict.column("blob_key").doNothing())
+    .execute();
+  await tx.deleteFrom("blobs").where("digest", "in", unowned.select("digest")).execute();
 }
 
 /** Tags of manifests that their repository does not have; they lead nowhere, so they go. @returns what they named */

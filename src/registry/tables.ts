@@ -12,6 +12,8 @@ declare module "../platform/database/database.ts" {
       /** Who may pull without a grant. */
       readonly visibility: Generated<Visibility>;
     };
+    /** Repositories that are deleted, and whose other rows, which nobody finds any more, are still to go. */
+    doomed_repositories: { readonly id: number };
     /** Which key holds a digest's bytes. Who may see them is `repository_blobs`. */
     blobs: {
       readonly digest: string;

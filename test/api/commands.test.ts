@@ -110,6 +110,48 @@ describe("berth", () => {
     expect((await logIn()).code).toBe(0);
   });
 
+  it("shows a server a token, in place of a session", async () => {
+    const name = freshName("program");
+    const as = [name, password] as const;
+    await api.ask("POST", "/accounts", { json: { name, password } });
+    const made = await api.ask("POST", "/tokens", { as, json: { name: "ci", scopes: ["**:read,create"] } });
+    const { token, id } = made.json() as { readonly token: string; readonly id: string };
+    const env = { BERTH_SERVER: api.registry.server().url, BERTH_TOKEN: `${token}\n` };
+    expect(await run(["repo", "create", `${name}/app`], "", env)).toMatchObject({ code: 0, error: "" });
+    expect(lines(await run(["repo", "list", "--json"], "", env))).toMatchObject([{ name: `${name}/app` }]);
+    expect((await run(["user", "list"], "", env)).error).toStartWith("berth: ");
+    for (const wrong of ["not a token", `${token}x`, "berth_pat_"]) {
+      const { code, out, error } = await run(["repo", "list"], "", { ...env, BERTH_TOKEN: wrong });
+      expect([code, out]).toEqual([2, ""]);
+      expect(error).not.toContain(wrong);
+    }
+    // It counts before a session that is kept.
+    await run(["login", "--username", "admin", ...at()], `${api.registry.server().admin.password}\n`);
+    expect((await run(["user", "list"], "", env)).code).toBe(2);
+    await run(["logout"], "", env);
+    await api.ask("DELETE", `/tokens/${id}`, { as });
+    expect((await run(["repo", "list"], "", env)).error).toContain("authentication required");
+  });
+
+  it("ends without a word when nobody reads on", async () => {
+    const data = ["--data", api.registry.server().data];
+    for (const args of [
+      ["user", "list", ...data],
+      ["audit", "list", ...data],
+      ["audit", "export", ...data],
+      ["version"],
+    ]) {
+      const child = Bun.spawn(["bash", "-c", 'set -o pipefail; "$0" "$@" | true', berth, ...args], {
+        env: { ...withoutSettings(process.env), XDG_CONFIG_HOME: config },
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+      });
+      const said = await new Response(child.stderr).text();
+      expect([args[0], await child.exited, said]).toEqual([args[0], 0, ""]);
+    }
+  });
+
   it("does the same on the data folder, beside the server, for whoever has that", async () => {
     const name = freshName("local");
     const data = ["--data", api.registry.server().data];

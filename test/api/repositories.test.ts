@@ -281,6 +281,55 @@ describeEachDatabase("repositories over the API", (dialect) => {
     );
   });
 
+  it("are deleted whole by who administers them, and another of the name has nothing of it", async () => {
+    const repository = freshRepository("doomed");
+    const { digest } = await pushImage(api.registry, repository, { tag: "v1" });
+    const [admin, maintainer, reader] = [await account(api), await account(api), await account(api)];
+    const on = { kind: "repository", name: repository };
+    for (const [role, [name]] of [
+      ["project-admin", admin],
+      ["maintainer", maintainer],
+      ["limited-guest", reader],
+    ] as const) {
+      expect((await api.ask("POST", "/grants", { json: { role, to: { kind: "account", name }, on } })).status).toBe(
+        200,
+      );
+    }
+    const path = `/repositories/${repository}`;
+    const write = { json: { text: "# Secret" }, headers: { "if-match": "*" } };
+    expect((await api.ask("PUT", `${path}/description`, write)).status).toBe(200);
+    const remove = (as: readonly [string, string], query = "") => api.ask("DELETE", `${path}${query}`, { as });
+    expectRefused(await remove(await account(api)), 404, "NAME_UNKNOWN");
+    expectRefused(await remove(maintainer), 403, "DENIED");
+    // A rule that keeps a tag from somebody keeps the repository from them.
+    const rule = { json: { pattern: "v*", roles: { delete: "administrator" } } };
+    const { id } = (await api.ask("POST", `${path}/protections`, rule)).json() as { readonly id: string };
+    expectRefused(await remove(admin), 403, "DENIED");
+    expect((await api.ask("DELETE", `/protections/${id}`)).status).toBe(200);
+
+    const removes = [
+      { kind: "repository", name: repository, count: 1 },
+      { kind: "tag", count: 1 },
+      { kind: "manifest", count: 1 },
+    ];
+    expect((await remove(admin, "?dryRun=true")).json()).toEqual({ dryRun: true, removes });
+    expect((await api.ask("GET", `${path}/tags/v1`, { as: reader })).json()).toMatchObject({ digest });
+    expect((await remove(admin)).json()).toEqual({ dryRun: false, removes });
+    expectRefused(await remove(admin), 404, "NAME_UNKNOWN");
+    const pulls = async (as: readonly [string, string]) =>
+      (await api.registry.as(basic(...as)).send("GET", `/v2/${repository}/tags/list`)).status;
+    expect([await pulls(reader), await pulls(["admin", api.registry.server().admin.password])]).toEqual([403, 404]);
+
+    await pushImage(api.registry, repository, { tag: "v2" });
+    expect(namesIn((await api.ask("GET", `${path}/tags`)).json())).toEqual(["v2"]);
+    expect((await api.ask("GET", `${path}/description`)).json()).toEqual({ text: "", revision: 0 });
+    expect((await api.ask("GET", `${path}/grants`)).json()).toEqual({ items: [] });
+    for (const as of [admin, maintainer, reader]) {
+      expectRefused(await api.ask("GET", path, { as }), 404, "NAME_UNKNOWN");
+      expect(await pulls(as)).toBe(403);
+    }
+  });
+
   it("have a description, which is changed only as it was read", async () => {
     const repository = freshRepository("described");
     await pushIndex(api.registry, repository);

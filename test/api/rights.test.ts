@@ -70,6 +70,25 @@ describeEachDatabase("rights over the API", (dialect) => {
       "NAME_UNKNOWN",
     );
 
+    const ofTeam = (doing: string, team: string, as: User = owner) =>
+      api.ask("GET", `/access/explain?team=${encodeURIComponent(team)}&doing=${doing}&repository=${name}/app`, { as });
+    expect((await ofTeam("create", `${name}/dev`)).json()).toMatchObject({ allowed: true, role: "developer", grantId });
+    expect((await ofTeam("delete", `${name}/dev`)).json()).toMatchObject({ allowed: false, rule: "no-right" });
+    const nobody = `${name}/idle`;
+    await api.ask("POST", `/organizations/${name}/teams`, { as: owner, json: { name: "idle" } });
+    expect((await ofTeam("create", nobody)).json()).toMatchObject({ allowed: false, rule: "no-right" });
+    expect((await ofTeam("member:read", nobody)).json()).toMatchObject({ allowed: true, rule: "member" });
+    // A team of others is as if there were none.
+    const hidden = await ofTeam("create", `${(await addTenant(api)).name}/dev`);
+    expectRefused(hidden, 404, "OBJECT_UNKNOWN");
+    expectRefused(await ofTeam("create", `${name}/none`), 404, "OBJECT_UNKNOWN");
+    expectRefused(await ofTeam("create", `${name}/dev`, stranger), 404, "NAME_UNKNOWN");
+    expectRefused(
+      await api.ask("GET", `/access/explain?team=x/y&account=x&doing=read&repository=${name}/app`, { as: owner }),
+      404,
+      "OBJECT_UNKNOWN",
+    );
+
     const preview = await api.ask("DELETE", `/grants/${grantId}?dryRun=true`, { as: owner });
     expect(preview.json()).toEqual({ dryRun: true, removes: [{ kind: "grant", name: grantId, count: 1 }] });
     expect(await pushes(api, user, `${name}/app`)).toBe(202);
@@ -127,6 +146,54 @@ describeEachDatabase("rights over the API", (dialect) => {
     for (const list of ["/grants", "/namespaces", "/accounts"])
       expectRefused(await api.ask("GET", list, { as }), 403, "DENIED");
     expect((await api.ask("GET", `/organizations/${theirs.name}`, { as: theirs.owner })).status).toBe(200);
+  });
+
+  it("are changed only as they were read, of two changes at once one, and made once with a key", async () => {
+    const { name, owner } = await addTenant(api);
+    const role = freshName("role");
+    const made = await api.ask("POST", "/roles", { json: { name: role, permissions: ["repository:read"] } });
+    expect([made.status, made.header("location"), made.header("etag")]).toEqual([201, `/api/v1/roles/${role}`, '"1"']);
+    for (const [shown, changed, first, second] of [
+      [`/organizations/${name}`, `/organizations/${name}/display-name`, { displayName: "One" }, { displayName: "Two" }],
+      [`/namespaces/${name}`, `/namespaces/${name}/rules`, { visibility: "internal" }, { createOnPush: "nobody" }],
+      [`/roles/${role}`, `/roles/${role}`, { permissions: ["log:read"] }, { permissions: ["scan:read"] }],
+    ] as const) {
+      const etag = (await api.ask("GET", shown)).header("etag") ?? "";
+      expect([shown, etag]).toEqual([shown, '"1"']);
+      expectRefused(await api.ask("PUT", changed, { json: first }), 428, "REVISION_REQUIRED");
+      const change = (json: object, ifMatch: string) =>
+        api.ask("PUT", changed, { json, headers: { "if-match": ifMatch } });
+      const both = await Promise.all([change(first, etag), change(second, etag)]);
+      expect(both.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 412]);
+      expect((await api.ask("GET", shown)).header("etag")).toBe('"2"');
+      expectRefused(await change(first, '"1"'), 412, "REVISION_STALE");
+      expect((await change(second, "*")).header("etag")).toBe('"3"');
+    }
+    for (const [path, json, other] of [
+      [`/organizations/${name}/teams`, { name: "once" }, { name: "twice" }],
+      ["/roles", { name: freshName("role"), permissions: ["log:read"] }, { name: role, permissions: ["log:read"] }],
+      [
+        "/grants",
+        { role: "guest", to: { kind: "account", name: owner[0] }, on: { kind: "namespace", name } },
+        { role: "guest", to: { kind: "account", name: owner[0] }, on: { kind: "organization", name } },
+      ],
+      ["/robots", { name: freshName("robot") }, { name: freshName("robot") }],
+      ["/repositories", { name: `${name}/made` }, { name: `${name}/other` }],
+      [
+        `/namespaces/${name}/protections`,
+        { pattern: "a*", roles: { create: "maintainer" } },
+        { pattern: "b*", roles: { create: "maintainer" } },
+      ],
+    ] as const) {
+      const headers = { "idempotency-key": `the-same-${path}` };
+      const [one, two] = [
+        await api.ask("POST", path, { json, headers }),
+        await api.ask("POST", path, { json, headers }),
+      ];
+      expect([path, one.status, two.text]).toEqual([path, two.status, one.text]);
+      expect(one.status).toBeLessThan(300);
+      expectRefused(await api.ask("POST", path, { json: other, headers }), 422, "IDEMPOTENCY_KEY_REUSED");
+    }
   });
 
   it("give nobody more than they have, and refuse what is not known", async () => {

@@ -11,6 +11,9 @@ import type { Source } from "../../src/access/sources/source.ts";
 import { type BrowserSources, openBrowserSources } from "../../src/access/sources/browser-sources.ts";
 import type { SourceOutcome } from "../../src/access/sources/guarded-source.ts";
 import { openSources, type Sources } from "../../src/access/sources/sources.ts";
+import { openIssuers } from "../../src/access/workload/issuers.ts";
+import { openWorkload } from "../../src/access/workload/workload.ts";
+import type { ListedIssuer } from "../../src/platform/config/issuer-schema.ts";
 import type { Log } from "../../src/platform/telemetry/log.ts";
 import { createPasswords, type Passwords } from "../../src/platform/passwords/passwords.ts";
 
@@ -89,12 +92,14 @@ const noLog: Log = {
 interface TestAccessParts {
   readonly usedPasswords?: Passwords;
   readonly sources?: readonly Source[];
+  /** Of workloads' tokens. */
+  readonly issuers?: readonly ListedIssuer[];
 }
 
 export async function openTestAccess(
   database: Database,
   mode: Policy["mode"] = "standard",
-  { usedPasswords = cheapPasswords, sources = [] }: TestAccessParts = {},
+  { usedPasswords = cheapPasswords, sources = [], issuers: listed = [] }: TestAccessParts = {},
 ): Promise<TestAccess> {
   const clock = testClock();
   const passwords = countedPasswords(usedPasswords);
@@ -111,6 +116,11 @@ export async function openTestAccess(
     guesses: guessesUnderWay(),
     sources: opened,
     tokenRefused: (reason) => void refusals.push(reason),
+    workload: openWorkload({
+      database,
+      issuers: openIssuers({ listed, log: noLog, now: clock.now }),
+      now: clock.now,
+    }),
     tokenSettings,
     sessionSettings: { idleMs: 3_600_000, longestMs: 12 * 3_600_000 },
     now: clock.now,

@@ -11,6 +11,7 @@ import { deleteManifest, deleteTag } from "../../src/registry/delete-manifest.ts
 import type { Registry } from "../../src/registry/registry.ts";
 import type { Random } from "../hostile/fuzz/random.ts";
 import {
+  deleteRepository,
   digestOf,
   endLeases,
   imageOf,
@@ -129,6 +130,7 @@ async function changeOnce(registry: Registry, random: Random): Promise<unknown> 
     case 10:
       return deleteBlob(registry, repository, layer);
     default:
+      if (random.chance(4)) await deleteRepository(registry, repository);
       await endLeases(registry);
       return collect(registry);
   }

@@ -8,7 +8,8 @@ import type { BlobStore } from "../../src/platform/blobs/blob-store.ts";
 import { memoryBlobStore } from "../../src/platform/blobs/memory/memory-blob-store.ts";
 import type { Database } from "../../src/platform/database/database.ts";
 import { type ManifestPush, pushManifest, type PushedManifest } from "../../src/registry/push-manifest.ts";
-import type { Registry, RegistrySettings } from "../../src/registry/registry.ts";
+import { type RemovedRepository, removeRepository } from "../../src/registry/delete-repository.ts";
+import { type Registry, type RegistrySettings, writeChange } from "../../src/registry/registry.ts";
 import { pushBlob } from "../../src/registry/uploads/finish-upload.ts";
 import { clockWatch } from "../../src/registry/clock-watch.ts";
 import { verifiedBytes } from "../../src/registry/sound-blob.ts";
@@ -147,6 +148,12 @@ export const push = (
     ...more,
   });
 
+/** @returns what went with it; `undefined` where there is no such repository */
+export const deleteRepository = (
+  registry: Registry,
+  repository: RepositoryName,
+): Promise<RemovedRepository | undefined> => writeChange(registry, (tx) => removeRepository(registry, tx, repository));
+
 /** What a call was refused with; nothing where it was not. Any other failure fails the test. */
 export async function problemsOf(call: Promise<unknown>): Promise<readonly Problem[]> {
   const [outcome] = await Promise.allSettled([call]);
@@ -197,7 +204,7 @@ export async function endLeases({ database }: Registry, digest?: Digest): Promis
 export async function countRows({ database }: Registry): Promise<Readonly<Record<string, number>>> {
   const tables = ["blobs", "repository_blobs", "doomed_blobs", "manifests", "repository_manifests", "edges"] as const;
   const counts: Record<string, number> = {};
-  for (const table of [...tables, "repositories", "tags", "uploads"] as const) {
+  for (const table of [...tables, "repositories", "doomed_repositories", "tags", "uploads"] as const) {
     const { count } = await database.read
       .selectFrom(table)
       .select(({ fn }) => fn.countAll<number>().as("count"))

@@ -7,6 +7,7 @@ import type { AccountName } from "../account-name.ts";
 import { changePassword, createAccount, deleteAccount, setDisabled } from "../accounts.ts";
 import { toTime } from "../api/parameters.ts";
 import { one, type Removed, some } from "../api/removal.ts";
+import { requireRevision } from "../require-revision.ts";
 import { countTokens } from "../tokens/list-tokens.ts";
 import { findShownAccount, type ShownAccount } from "./find-accounts.ts";
 
@@ -41,9 +42,7 @@ export async function editAccount(tx: RecordingWriter, change: AccountChange): P
   await countUpRevision(tx);
   const before = await requireAccount(tx, change.name);
   const { id } = before;
-  if (change.expected !== undefined && change.expected !== before.revision) {
-    fail({ code: "REVISION_STALE", current: before.revision });
-  }
+  requireRevision(change.expected, before.revision);
   const email = change.email === undefined ? before.email : (change.email ?? undefined);
   const { displayName = before.displayName, disabled = before.disabled } = change;
   if (displayName !== before.displayName || email !== before.email) {

@@ -42,6 +42,8 @@ export interface Contract {
   readonly output?: z.ZodType;
   /** Where that which was made is found; braces hold members of the output. An `Idempotency-Key` counts then. */
   readonly creates?: `/${string}`;
+  /** An `Idempotency-Key` counts, although what is made has no place of its own to be found at. */
+  readonly madeOnce?: true;
   /** The output has a `revision`, which is its ETag; a change says by `If-Match` which one it means. */
   readonly versioned?: true;
   /** Of what cannot be taken back: `?dryRun=true` answers the same, and nothing happens. */

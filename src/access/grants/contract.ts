@@ -8,7 +8,12 @@ const group = "rights";
 const name = word(255);
 const permission = z.string().regex(new RegExp(`^(?:${subjects.join("|")}):(?:${verbs.join("|")})$`));
 
-const role = z.object({ name: z.string(), isBuiltIn: z.boolean(), permissions: z.array(z.string()) });
+const role = z.object({
+  name: z.string(),
+  isBuiltIn: z.boolean(),
+  permissions: z.array(z.string()),
+  revision: z.int().describe("0 of a built-in role"),
+});
 const onInstance = { subject: "role", on: "instance" } as const;
 const roleParams = z.strictObject({ role: name });
 const permissions = z
@@ -36,6 +41,20 @@ export const createRole = contract({
   need: { verb: "create", ...onInstance },
   body: z.strictObject({ name, permissions }),
   output: role,
+  creates: "/roles/{name}",
+  versioned: true,
+});
+
+export const showRole = contract({
+  id: "showRole",
+  method: "GET",
+  path: "/roles/{role}",
+  group,
+  summary: "Show a role with what it allows",
+  need: "sign-in",
+  params: roleParams,
+  output: role,
+  versioned: true,
 });
 
 export const changeRole = contract({
@@ -48,6 +67,7 @@ export const changeRole = contract({
   params: roleParams,
   body: z.strictObject({ permissions }),
   output: role,
+  versioned: true,
 });
 
 export const deleteRole = contract({
@@ -156,6 +176,7 @@ export const createGrant = contract({
     until: z.iso.datetime({ offset: true }).optional(),
   }),
   output: z.object({ id: z.string(), role: z.string() }),
+  madeOnce: true,
 });
 
 export const deleteGrant = contract({
@@ -179,6 +200,7 @@ export const explainAccess = contract({
   need: "sign-in",
   query: z.strictObject({
     account: name.optional().describe("who; absent for somebody who is not signed in"),
+    team: name.optional().describe("organization/team: somebody who is in it and has nothing else"),
     doing: word(64).describe("a verb, or subject:verb"),
     repository: name,
     tag: word(128).optional(),

@@ -6,11 +6,14 @@ import type { AccessChange } from "../change-access.ts";
 import { permissionsIn } from "../held.ts";
 import { parsePermission, type Permission } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
+import { requireRevision } from "../require-revision.ts";
 import { findBuiltInRole, type Role, roleOf } from "../roles.ts";
 
 export interface StoredRole extends Role {
   /** Of a built-in role, its name. */
   readonly id: string;
+  /** 0 of a built-in role. */
+  readonly revision: number;
 }
 
 const roleName = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
@@ -33,19 +36,28 @@ export async function createRole(
   if (made.length === 0) refuse("taken", `there is a role ${name}`);
   const target = { id, name };
   recordEvents(tx, { kind: "access-changed", action: "role-created", target, after: { permissions: parsed } });
-  return { ...roleOf(name, new Set(parsed)), id };
+  return { ...roleOf(name, new Set(parsed)), id, revision: 1 };
+}
+
+interface RoleChange {
+  readonly name: string;
+  readonly permissions: readonly string[];
+  /** The revision that is meant; `undefined`: whichever it is. */
+  readonly expected?: number | undefined;
 }
 
 /** Counts for everyone who has the role. @throws RegistryError */
 export async function changeRole(
   { tx }: AccessChange,
-  { name, permissions }: { readonly name: string; readonly permissions: readonly string[] },
-): Promise<void> {
+  { name, permissions, expected }: RoleChange,
+): Promise<StoredRole> {
   const parsed = parsePermissions(permissions);
   const before = await requireCustomRole(tx, name);
+  requireRevision(expected, before.revision);
+  const revision = before.revision + 1;
   await tx
     .updateTable("roles")
-    .set({ permissions: JSON.stringify(parsed) })
+    .set({ permissions: JSON.stringify(parsed), revision })
     .where("id", "=", before.id)
     .execute();
   recordEvents(tx, {
@@ -55,6 +67,7 @@ export async function changeRole(
     before: { permissions: [...before.permissions] },
     after: { permissions: parsed },
   });
+  return { ...roleOf(name, new Set(parsed)), id: before.id, revision };
 }
 
 /** @throws RegistryError while anyone has it */
@@ -84,11 +97,19 @@ async function requireCustomRole(tx: Writer, name: string): Promise<StoredRole> 
 /** Built in or not. @throws RegistryError */
 export async function requireRole(reader: Reader | Writer, name: string): Promise<StoredRole> {
   const builtIn = findBuiltInRole(name);
-  if (builtIn !== undefined) return { ...builtIn, id: name };
+  if (builtIn !== undefined) return { ...builtIn, id: name, revision: 0 };
   const row = await reader.selectFrom("roles").selectAll().where("name", "=", name).executeTakeFirst();
   if (row === undefined) return refuse("unknown", `role ${name}`);
-  return { ...roleOf(row.name, permissionsIn(row.permissions)), id: row.id };
+  return storedRole(row);
 }
+
+const storedRole = (
+  row: { readonly [K in "id" | "name" | "permissions"]: string } & { readonly revision: number },
+) => ({
+  ...roleOf(row.name, permissionsIn(row.permissions)),
+  id: row.id,
+  revision: row.revision,
+});
 
 /** Those that are not built in, by name. */
 export async function listRoles(reader: Reader, { after, limit }: PageRequest): Promise<Page<StoredRole>> {
@@ -99,8 +120,5 @@ export async function listRoles(reader: Reader, { after, limit }: PageRequest): 
     .orderBy("name")
     .limit(limit + 1)
     .execute();
-  return toPage(
-    rows.map((row) => ({ ...roleOf(row.name, permissionsIn(row.permissions)), id: row.id })),
-    limit,
-  );
+  return toPage(rows.map(storedRole), limit);
 }

@@ -6,9 +6,11 @@ import { permit } from "../api/permit.ts";
 import { toTime, usualItems } from "../api/parameters.ts";
 import { one } from "../api/removal.ts";
 import { type Route, route } from "../api/route.ts";
+import type { Changer } from "../change-access.ts";
 import { explain } from "../explain.ts";
 import { answerPage, changing, type ModelRoutesDeps } from "../organizations/routes.ts";
 import { namespaceNamed } from "../organizations/namespaces.ts";
+import { requireTeam, unknownTeam } from "../require-named.ts";
 import { builtInRole, builtInRoleNames, findBuiltInRole, type Role } from "../roles.ts";
 import * as contracts from "./contract.ts";
 import * as customRoles from "./custom-roles.ts";
@@ -23,8 +25,9 @@ export const rightsRoutes = (deps: ModelRoutesDeps): readonly Route[] => [
   explaining(deps),
 ];
 
-const shownRole = ({ name, permissions }: Role) => ({
+const shownRole = ({ name, permissions, revision = 0 }: Role & { readonly revision?: number }) => ({
   name,
+  revision,
   isBuiltIn: findBuiltInRole(name) !== undefined,
   permissions: [...permissions],
 });
@@ -41,12 +44,10 @@ function aboutRoles(deps: ModelRoutesDeps): readonly Route[] {
     route(contracts.createRole, async (call) =>
       call.commit(async (tx) => shownRole(await customRoles.createRole(await changing(deps, call)(tx), call.body))),
     ),
+    route(contracts.showRole, async ({ params }) => shownRole(await customRoles.requireRole(read, params.role))),
     route(contracts.changeRole, async (call) => {
-      const wanted = { name: call.params.role, permissions: call.body.permissions };
-      return call.commit(async (tx) => {
-        await customRoles.changeRole(await changing(deps, call)(tx), wanted);
-        return { ...wanted, isBuiltIn: false };
-      });
+      const wanted = { name: call.params.role, permissions: call.body.permissions, expected: call.expected };
+      return call.commit(async (tx) => shownRole(await customRoles.changeRole(await changing(deps, call)(tx), wanted)));
     }),
     route(contracts.deleteRole, async (call) =>
       call.commit(async (tx) => {
@@ -128,19 +129,21 @@ function scopeOf(on: z.infer<(typeof contracts.createGrant)["body"]>["on"]): Gra
 
 const explaining = (deps: ModelRoutesDeps): Route =>
   route(contracts.explainAccess, async ({ query, by }) => {
-    const { account, doing, repository, tag, address } = query;
+    const { account, team, doing, repository, tag, address } = query;
     const isOwn = by !== "operator" && by.principal.kind === "account" && by.principal.name === account;
     if (!isOwn) {
       const place = { kind: "repository", name: requireName(repository) } as const;
       const unknown = { code: "NAME_UNKNOWN", name: repository } as const;
       await permit(deps.authorize, by, { verb: "read", place, subject: "grant", unknown });
     }
+    if (team !== undefined) await requireVisibleTeam(deps, by, team);
     const { decision } = await explain(
       { read: deps.database.read, authorize: deps.authorize },
       {
         doing,
         repository,
         ...(account !== undefined && { account }),
+        ...(team !== undefined && { team }),
         ...(tag !== undefined && { tag }),
         ...(address !== undefined && { address }),
       },
@@ -152,3 +155,10 @@ const explaining = (deps: ModelRoutesDeps): Route =>
       ...(!decision.allowed && decision.missing !== undefined && { missing: decision.missing }),
     };
   });
+
+/** Whoever sees nothing of an organization does not learn which teams it has. @throws RegistryError */
+async function requireVisibleTeam({ authorize, database }: ModelRoutesDeps, by: Changer, text: string): Promise<void> {
+  const { organization } = await requireTeam(database.read, text);
+  const place = { kind: "organization", id: organization.id } as const;
+  await permit(authorize, by, { verb: "read", place, subject: "member", unknown: unknownTeam(text) });
+}

@@ -32,7 +32,7 @@ export type VerifiedToken =
   /** `why` is for the log: nothing of the token or of what the issuer sent is in it. */
   | { readonly kind: "unavailable"; readonly why: string };
 
-const longestTokenCharacters = 16 * 1024;
+export const longestTokenCharacters = 16 * 1024;
 
 /** Signatures that a public key verifies; no secret is shared with anyone. */
 const algorithms = "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519".split(" ");

@@ -12,7 +12,7 @@ const ofMembers = { subject: "member", on: "organization" } as const;
 const displayName = line(100).describe("as people read it");
 const name = word(255);
 
-const organization = z.object({ id: z.string(), name: z.string(), displayName: z.string() });
+const organization = z.object({ id: z.string(), name: z.string(), displayName: z.string(), revision: z.int() });
 const params = z.strictObject({ organization: name });
 
 export const listOrganizations = contract({
@@ -41,6 +41,7 @@ export const createOrganization = contract({
   }),
   output: organization,
   creates: "/organizations/{name}",
+  versioned: true,
 });
 
 export const showOrganization = contract({
@@ -52,6 +53,7 @@ export const showOrganization = contract({
   need: { verb: "read", ...onOne },
   params,
   output: organization,
+  versioned: true,
 });
 
 export const renameOrganization = contract({
@@ -64,6 +66,7 @@ export const renameOrganization = contract({
   params,
   body: z.strictObject({ displayName }),
   output: organization,
+  versioned: true,
 });
 
 export const deleteOrganization = contract({
@@ -144,6 +147,7 @@ export const createTeam = contract({
   params,
   body: z.strictObject({ name }),
   output: team,
+  madeOnce: true,
 });
 
 export const deleteTeam = contract({
@@ -203,6 +207,7 @@ const namespace = z.object({
   id: z.string(),
   name: z.string().describe("empty for the one of names without a slash, which is `/` in a path"),
   ownerKind: z.enum(["instance", "organization", "account", "above"]),
+  revision: z.int(),
   ...rules,
 });
 const namespaceParams = z.strictObject({ namespace: name });
@@ -229,6 +234,7 @@ export const createNamespace = contract({
   body: z.strictObject({ name, ...rules }),
   output: namespace,
   creates: "/namespaces/{name}",
+  versioned: true,
 });
 
 export const showNamespace = contract({
@@ -240,6 +246,7 @@ export const showNamespace = contract({
   need: { verb: "read", ...ofNamespace },
   params: namespaceParams,
   output: namespace,
+  versioned: true,
 });
 
 export const changeNamespace = contract({
@@ -252,6 +259,7 @@ export const changeNamespace = contract({
   params: namespaceParams,
   body: z.strictObject(rules),
   output: namespace,
+  versioned: true,
 });
 
 export const deleteNamespace = contract({
@@ -289,4 +297,5 @@ export const createRepository = contract({
     visibility: z.enum(visibilities).optional().describe("what its namespace says, where it is not given"),
   }),
   output: z.object({ name: z.string() }),
+  madeOnce: true,
 });

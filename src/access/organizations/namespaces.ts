@@ -6,6 +6,7 @@ import { recordEvents } from "../../platform/events/record-events.ts";
 import { createRepository, type Page, type PageRequest, setVisibility, toPage } from "../../registry/repositories.ts";
 import type { AccessChange } from "../change-access.ts";
 import { refuse } from "../refusal.ts";
+import { requireRevision } from "../require-revision.ts";
 import { visibilityOfNew } from "../rights.ts";
 import type { CreateOnPush, NamespaceOwnerKind } from "../tables.ts";
 import { within } from "../../platform/database/prepared.ts";
@@ -22,6 +23,7 @@ export interface Namespace extends NamespaceRules {
   readonly name: string;
   readonly ownerKind: NamespaceOwnerKind;
   readonly ownerId: string;
+  readonly revision: number;
 }
 
 /** How the namespace of names without a slash is called where it has to be called something. */
@@ -61,23 +63,32 @@ export async function createNamespace(
   if (made.length === 0) refuse("taken", `there is a namespace ${name}`);
   const target = { id: row.id, name };
   recordEvents(tx, { kind: "access-changed", action: "namespace-created", target, after: rulesOf(wanted) });
-  return { ...target, ownerKind: row.owner_kind, ownerId: "", ...rulesOf(wanted) };
+  return { ...target, ownerKind: row.owner_kind, ownerId: "", revision: 1, ...rulesOf(wanted) };
+}
+
+interface NamespaceChange extends NamespaceRules {
+  readonly name: string;
+  /** The revision that is meant; `undefined`: whichever it is. */
+  readonly expected?: number | undefined;
 }
 
 /** What is not given stays. Repositories that exist keep their visibility. @throws RegistryError */
-export async function changeNamespace(
-  { tx }: AccessChange,
-  wanted: NamespaceRules & { readonly name: string },
-): Promise<void> {
+export async function changeNamespace({ tx }: AccessChange, wanted: NamespaceChange): Promise<void> {
   const { name, visibility, createOnPush } = wanted;
   const found = await findNamespace(tx, name);
   if (found === undefined) return refuse("unknown", `namespace ${namespaceLabel(name)}`);
+  requireRevision(wanted.expected, found.revision);
   const set = {
     ...(visibility !== undefined && { visibility }),
     ...(createOnPush !== undefined && { create_on_push: createOnPush }),
   };
   if (Object.keys(set).length === 0) return;
-  await tx.updateTable("namespaces").set(set).where("id", "=", found.id).execute();
+  const revision = found.revision + 1;
+  await tx
+    .updateTable("namespaces")
+    .set({ ...set, revision })
+    .where("id", "=", found.id)
+    .execute();
   recordEvents(tx, {
     kind: "access-changed",
     action: "namespace-changed",
@@ -109,7 +120,7 @@ export async function deleteNamespace({ tx }: AccessChange, name: string): Promi
   recordEvents(tx, { kind: "access-changed", action: "namespace-deleted", target: { id: found.id, name } });
 }
 
-const columns = ["id", "name", "owner_kind", "owner_id", "visibility", "create_on_push"] as const;
+const columns = ["id", "name", "owner_kind", "owner_id", "visibility", "create_on_push", "revision"] as const;
 
 interface Row {
   readonly id: string;
@@ -118,6 +129,7 @@ interface Row {
   readonly owner_id: string;
   readonly visibility: Visibility | null;
   readonly create_on_push: CreateOnPush | null;
+  readonly revision: number;
 }
 
 const toNamespace = (row: Row): Namespace => ({
@@ -125,6 +137,7 @@ const toNamespace = (row: Row): Namespace => ({
   name: row.name,
   ownerKind: row.owner_kind,
   ownerId: row.owner_id,
+  revision: row.revision,
   ...(row.visibility !== null && { visibility: row.visibility }),
   ...(row.create_on_push !== null && { createOnPush: row.create_on_push }),
 });
@@ -155,6 +168,17 @@ export async function createEmptyRepository(
   if (found !== undefined) refuse("taken", `there is a repository ${name}`);
   const shown = visibility ?? (await visibilityOfNew(within(tx, database), name));
   await createRepository(database, tx, { name, visibility: shown });
+}
+
+/** What was granted and protected on a repository that is deleted; patterns of names stay. */
+export async function dropRightsOn({ tx }: AccessChange, repositoryId: number): Promise<void> {
+  for (const table of ["grants", "tag_protections"] as const) {
+    await tx
+      .deleteFrom(table)
+      .where("scope_kind", "=", "repository")
+      .where("scope_id", "=", String(repositoryId))
+      .execute();
+  }
 }
 
 /** @throws RegistryError where there is no such repository */

@@ -6,6 +6,7 @@ import { type Page, type PageRequest, toPage } from "../../registry/repositories
 import type { AccessChange } from "../change-access.ts";
 import { requireAccount } from "../require-named.ts";
 import { refuse } from "../refusal.ts";
+import { requireRevision } from "../require-revision.ts";
 import { removeRobotsOf } from "../robots/change-robots.ts";
 import { removeNamespacesOf, requireNoRepositories } from "./remove-namespaces.ts";
 
@@ -13,6 +14,7 @@ export interface Organization {
   readonly id: string;
   readonly name: string;
   readonly displayName: string;
+  readonly revision: number;
 }
 
 export interface NewOrganization {
@@ -33,7 +35,7 @@ export async function createOrganization({ tx, now }: AccessChange, wanted: NewO
   if (parseRepositoryName(name) === undefined || name.includes("/")) {
     refuse("invalid", "an organization's name is in small letters and digits, with . _ or - between them");
   }
-  const organization = { id: randomUUID(), name, displayName: wanted.displayName ?? name };
+  const organization = { id: randomUUID(), name, displayName: wanted.displayName ?? name, revision: 1 };
   const created_at = now;
   const { id, displayName: display_name } = organization;
   if (wanted.takesOver !== true) await requireNoRepositories(tx, name);
@@ -59,7 +61,7 @@ export async function createOrganization({ tx, now }: AccessChange, wanted: NewO
   recordEvents(tx, {
     kind: "access-changed",
     action: "organization-created",
-    target: organization,
+    target: { id, name },
     after: { displayName: display_name, ...(owner && { owner: owner.name }) },
   });
   return organization;
@@ -77,11 +79,22 @@ async function requireFreeName(tx: Writer, name: string): Promise<void> {
   refuse("taken", `the namespace ${name} is that of ${whose[taken.owner_kind]}`);
 }
 
+export interface NewDisplayName extends Pick<Organization, "id" | "name" | "displayName"> {
+  /** The revision that is meant; `undefined`: whichever it is. */
+  readonly expected: number | undefined;
+}
+
 /** @throws RegistryError */
-export async function renameForDisplay({ tx }: AccessChange, change: Organization): Promise<void> {
+export async function renameForDisplay({ tx }: AccessChange, change: NewDisplayName): Promise<Organization> {
   const before = await findOrganization(tx, change.name);
   if (before?.id !== change.id) return refuse("unknown", `organization ${change.name}`);
-  await tx.updateTable("organizations").set({ display_name: change.displayName }).where("id", "=", change.id).execute();
+  requireRevision(change.expected, before.revision);
+  const revision = before.revision + 1;
+  await tx
+    .updateTable("organizations")
+    .set({ display_name: change.displayName, revision })
+    .where("id", "=", change.id)
+    .execute();
   recordEvents(tx, {
     kind: "access-changed",
     action: "organization-changed",
@@ -89,6 +102,7 @@ export async function renameForDisplay({ tx }: AccessChange, change: Organizatio
     before: { displayName: before.displayName },
     after: { displayName: change.displayName },
   });
+  return { ...before, displayName: change.displayName, revision };
 }
 
 /** With its teams, namespaces and all that was granted on them. @throws RegistryError while it has repositories */
@@ -110,12 +124,11 @@ export async function deleteOrganization(
 }
 
 export async function findOrganization(reader: Reader | Writer, name: string): Promise<Organization | undefined> {
-  const row = await reader
+  return reader
     .selectFrom("organizations")
-    .select(["id", "name", "display_name"])
+    .select(["id", "name", "display_name as displayName", "revision"])
     .where("name", "=", name)
     .executeTakeFirst();
-  return row && { id: row.id, name: row.name, displayName: row.display_name };
 }
 
 /** By name. @param memberId of an account: those alone that it is a member of */
@@ -126,7 +139,7 @@ export async function listOrganizations(
 ): Promise<Page<Organization>> {
   const rows = await reader
     .selectFrom("organizations")
-    .select(["id", "name", "display_name as displayName"])
+    .select(["id", "name", "display_name as displayName", "revision"])
     .where("name", ">", after ?? "")
     .$if(memberId !== undefined, (query) =>
       query.where("id", "in", (eb) =>

@@ -66,11 +66,8 @@ function aboutOrganizations(deps: ModelRoutesDeps): readonly Route[] {
     route(contracts.showOrganization, ({ params }) => shown(deps, params.organization)),
     route(contracts.renameOrganization, async (call) => {
       const { id, name } = await requireOrganization(read, call.params.organization);
-      const renamed = { id, name, displayName: call.body.displayName };
-      return call.commit(async (tx) => {
-        await organizations.renameForDisplay(await changing(deps, call)(tx), renamed);
-        return renamed;
-      });
+      const renamed = { id, name, displayName: call.body.displayName, expected: call.expected };
+      return call.commit(async (tx) => organizations.renameForDisplay(await changing(deps, call)(tx), renamed));
     }),
     route(contracts.deleteOrganization, async (call) => {
       const found = await requireOrganization(read, call.params.organization);
@@ -183,7 +180,8 @@ function aboutNamespaces(deps: ModelRoutesDeps): readonly Route[] {
     route(contracts.changeNamespace, async (call) => {
       const name = namespaces.namespaceNamed(call.params.namespace);
       return call.commit(async (tx) => {
-        await namespaces.changeNamespace(await changing(deps, call)(tx), { name, ...rulesOf(call.body) });
+        const wanted = { name, expected: call.expected, ...rulesOf(call.body) };
+        await namespaces.changeNamespace(await changing(deps, call)(tx), wanted);
         return shownNamespace(tx, call.params.namespace);
       });
     }),

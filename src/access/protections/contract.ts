@@ -41,6 +41,7 @@ export const protectInNamespace = contract({
   params: namespaceParams,
   body: z.strictObject(rule),
   output: protection,
+  madeOnce: true,
 });
 
 export const listRepositoryProtections = contract({
@@ -65,6 +66,7 @@ export const protectInRepository = contract({
   params: repositoryParams,
   body: z.strictObject(rule),
   output: protection,
+  madeOnce: true,
 });
 
 export const deleteProtection = contract({

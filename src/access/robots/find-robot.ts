@@ -1,6 +1,7 @@
 import type { Reader, Writer } from "../../platform/database/database.ts";
 import { prepared, type Reading } from "../../platform/database/prepared.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
+import type { Principal } from "../principal.ts";
 import { refuse } from "../refusal.ts";
 import type { Named } from "../require-named.ts";
 
@@ -20,6 +21,13 @@ export interface Robot extends NamedRobot {
   readonly expiresAt?: number;
 }
 
+export const principalOfRobot = ({ id, name, organizationId }: NamedRobot): Principal => ({
+  kind: "robot",
+  id,
+  name,
+  ...(organizationId !== undefined && { organizationId }),
+});
+
 const byId = prepared((read, given: { readonly id: string }) =>
   read.selectFrom("robots").selectAll().where("id", "=", given.id),
 );
@@ -29,7 +37,22 @@ export async function findRobotById(database: Reading, id: string): Promise<Robo
   return row && robotOf(row);
 }
 
-const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
+const byName = prepared((read, given: { readonly name: string }) =>
+  read.selectFrom("robots").selectAll().where("name", "=", given.name),
+);
+
+/** As it signs in, `robot$acme+ci`, or without what all robots begin with. */
+export async function findRobotByName(database: Reading, text: string): Promise<Robot | undefined> {
+  const [row] = await byName(database, { name: robotNameOf(text) });
+  return row && robotOf(row);
+}
+
+function robotNameOf(text: string): string {
+  const lower = text.toLowerCase();
+  return lower.startsWith(robotPrefix) ? lower : `${robotPrefix}${lower}`;
+}
+
+export const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
   id: row.id,
   name: row.name,
   ...(row.organization_id !== null && { organizationId: row.organization_id }),
@@ -42,8 +65,7 @@ const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
 
 /** As it signs in, `robot$acme+ci`, or without what all robots begin with. @throws RegistryError */
 export async function requireRobot(reader: Reader | Writer, text: string): Promise<Robot> {
-  const lower = text.toLowerCase();
-  const name = lower.startsWith(robotPrefix) ? lower : `${robotPrefix}${lower}`;
+  const name = robotNameOf(text);
   const row = await reader.selectFrom("robots").selectAll().where("name", "=", name).executeTakeFirst();
   return row === undefined ? refuse("unknown", `robot ${name}`) : robotOf(row);
 }

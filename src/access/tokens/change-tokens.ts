@@ -77,10 +77,14 @@ function requireNetworks(networks: readonly string[] | undefined): void {
 
 /**
  * What a leaked token has made would outlive it: a personal token makes no other, and what it makes of robots' can no more
- * than it can itself.
+ * than it can itself. Another issuer's token makes none.
  * @throws RegistryError
  */
-async function requireNotWider({ tx }: AccessChange, { tokenId }: Caller, wanted: NewToken): Promise<void> {
+async function requireNotWider(
+  { tx }: AccessChange,
+  { ruleId, tokenId = ruleId }: Caller,
+  wanted: NewToken,
+): Promise<void> {
   if (tokenId === undefined) return;
   if (wanted.owner.kind === "account") refuse("forbidden", "a token makes no personal tokens: sign in with a password");
   const own = await tx.selectFrom("tokens").select("scopes").where("id", "=", tokenId).executeTakeFirst();

@@ -1,5 +1,6 @@
 import { openNetworks } from "../../platform/net/networks.ts";
 import { prepared, type Reading } from "../../platform/database/prepared.ts";
+import { isOut } from "../accounts.ts";
 import { listIn } from "../held.ts";
 import type { Caller, TokenScope } from "../principal.ts";
 import type { TokenOwnerKind, TokenState } from "./tables.ts";
@@ -83,7 +84,7 @@ export async function findToken(database: Reading, id: string): Promise<StoredTo
 function ownerIn(row: Row): TokenOwner | undefined {
   const { owner_kind: kind, owner_id: id } = row;
   if (row.account !== null) {
-    const disabled = row.account_disabled === 1 || row.account_suspended === 1;
+    const disabled = isOut({ disabled: row.account_disabled, suspended: row.account_suspended });
     return { kind, id, name: row.account, epoch: row.account_epoch ?? 0, disabled, expiresAt: null };
   }
   if (row.robot === null) return undefined;
@@ -119,7 +120,7 @@ export function faultOf(token: StoredToken, { remoteAddress, now }: Showing): To
 }
 
 /** Its use is to be seen within about a minute, and so it is looked at again. */
-const lookAgainAfterMs = 60_000;
+export const lookAgainAfterMs = 60_000;
 
 /** Who asks with it. */
 export function callerWith(token: StoredToken, owner: TokenOwner, { remoteAddress, now }: Showing): Caller {

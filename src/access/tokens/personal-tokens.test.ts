@@ -188,6 +188,7 @@ describeEachDatabase("a personal token", (_dialect, open) => {
       failures: { namesOf: never, count: never, judge: never, record: never, clear: never },
       uses: access.tokenUses,
       tokenRefused: () => undefined,
+      workload: { identify: never },
       now: access.clock.now,
     });
     expect(await unasked({ name: "ann", password: typo, remoteAddress: home })).toEqual({ kind: "refused" });

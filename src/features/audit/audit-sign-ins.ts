@@ -2,8 +2,9 @@ import { parseAccountName } from "../../access/account-name.ts";
 import { type Account, findAccountByName, principalOf } from "../../access/accounts.ts";
 import type { Credentials, VerifyPassword } from "../../access/credentials.ts";
 import { envelopeOf } from "../../access/envelope.ts";
-import type { Identify } from "../../access/identify.ts";
+import { type Identify, isWorkload } from "../../access/identify.ts";
 import { anonymous } from "../../access/principal.ts";
+import type { CallerNamed } from "../../access/vouched-callers.ts";
 import { tokenPrefixOf } from "../../access/tokens/token-prefixes.ts";
 import type { Database } from "../../platform/database/database.ts";
 import type { NoteQueue } from "./note-queue.ts";
@@ -43,12 +44,13 @@ export const auditSignIns =
     return verified;
   };
 
-/** The same of those who show a personal token or a robot's secret in place of a password. */
+/** The same of those who show a personal token, a robot's secret or another issuer's token in place of a password. */
 export const auditTokens =
   (identify: Identify, queue: Pick<NoteQueue, "add">): Identify =>
   async (shown) => {
     const identified = await identify(shown);
-    if (tokenPrefixOf(shown.password) === undefined) return identified;
+    const isOthers = shown.once === true || isWorkload(shown.name, shown.password);
+    if (!isOthers && tokenPrefixOf(shown.password) === undefined) return identified;
     const { remoteAddress } = shown;
     if (identified.kind === "caller") {
       const by = envelopeOf({ ...identified.caller, remoteAddress });
@@ -56,10 +58,28 @@ export const auditTokens =
       queue.add({ action: "sign-in", outcome: "done", by, source, windowMs: acceptedWindowMs });
     } else {
       const by = envelopeOf({ ...anonymous, remoteAddress });
-      const source = `token-refused secret ${remoteAddress}`;
-      queue.add({ action: "token-refused", outcome: "refused", by, source, windowMs: refusedWindowMs });
+      const why = identified.kind === "refused" ? identified.why : undefined;
+      const source = `token-refused ${why ?? "secret"} ${remoteAddress}`;
+      const refused = { action: "token-refused", outcome: "refused", by, source, windowMs: refusedWindowMs } as const;
+      queue.add({ ...refused, ...(why !== undefined && { detail: { why } }) });
     }
     return identified;
+  };
+
+/** The same of those whom a proxy vouches for. */
+export const auditVouched =
+  (callerNamed: CallerNamed, queue: Pick<NoteQueue, "add">): CallerNamed =>
+  async (named, remoteAddress) => {
+    const caller = await callerNamed(named, remoteAddress);
+    const by = envelopeOf(caller ?? { ...anonymous, remoteAddress });
+    queue.add({
+      action: "sign-in",
+      outcome: caller === undefined ? "refused" : "done",
+      by,
+      source: `vouched ${caller === undefined ? "refused" : by.actor.id} ${remoteAddress}`,
+      windowMs: caller === undefined ? refusedWindowMs : acceptedWindowMs,
+    });
+    return caller;
   };
 
 /** A sign-in with a browser, as it ended. */

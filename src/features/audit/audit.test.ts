@@ -3,6 +3,7 @@ import { sql } from "kysely";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
 import { isAsked, overheard, planOf, type Statement } from "../../../test/support/query-plans.ts";
 import {
+  deleteRepository,
   digestOf,
   imageOf,
   push,
@@ -53,6 +54,7 @@ describeEachDatabase("the audit log", (dialect, open) => {
     await deleteTag(registry, app, tagName("latest"));
     await deleteManifest(registry, app, other.digest);
     await deleteBlob(registry, app, config);
+    await deleteRepository(registry, app);
     await tellChanges(database);
     const entries = (await found(database)).toReversed();
     expect(entries.map(({ action, repository, target, detail }) => [action, repository, target, detail])).toEqual([
@@ -66,6 +68,7 @@ describeEachDatabase("the audit log", (dialect, open) => {
       ["tag-deleted", app, "latest", { from: other.digest }],
       ["manifest-deleted", app, other.digest, {}],
       ["blob-removed", app, config, {}],
+      ["repository-deleted", app, undefined, {}],
     ]);
     for (const entry of entries.slice(1)) {
       expect(entry).toMatchObject({ ...ann, outcome: "done", times: 1 });

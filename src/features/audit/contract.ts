@@ -12,7 +12,12 @@ export const entry = z.object({
     kind: z.string(),
     id: z.string().optional(),
     name: z.string(),
-    tokenId: z.string().optional().describe("the personal token or robot secret that was shown"),
+    tokenId: z
+      .string()
+      .optional()
+      .describe(
+        "the personal token or robot secret that was shown, or the rule by which another issuer's token was good",
+      ),
   }),
   address: z.string().optional(),
   requestId: z.string().optional(),

@@ -25,6 +25,7 @@ function ofAccess({ action, target, before, after }: AccessEvent): Told {
 function ofRegistry(event: RegistryEvent, { actor }: Envelope): Told | undefined {
   switch (event.kind) {
     case "repository-created":
+    case "repository-deleted":
       return { action: event.kind, repository: event.repository, detail: {} };
     case "visibility-changed":
       return {

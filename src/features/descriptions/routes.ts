@@ -1,10 +1,11 @@
 import { toTime } from "../../access/api/parameters.ts";
 import { type Route, route } from "../../access/api/route.ts";
+import { requireRevision } from "../../access/require-revision.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import { fail } from "../../oci/problem.ts";
 import type { Database, Reader, Writer } from "../../platform/database/database.ts";
 import { type RecordingWriter, recordEvents } from "../../platform/events/record-events.ts";
-import { findRepository } from "../../registry/repositories.ts";
+import { findRepository, keepRepository } from "../../registry/repositories.ts";
 import * as contracts from "./contract.ts";
 
 export interface DescriptionRoutesDeps {
@@ -14,11 +15,11 @@ export interface DescriptionRoutesDeps {
 
 export const descriptionRoutes = ({ database, now }: DescriptionRoutesDeps): readonly Route[] => [
   route(contracts.showDescription, async ({ params: { repository } }) => {
-    const { found } = await findDescription(database.read, repository);
-    return shown(found);
+    const id = await findRepository(database.read, repository);
+    return shown(await findDescription(database.read, requireFound(id, repository)));
   }),
   route(contracts.setDescription, ({ params: { repository }, body: { text }, expected, commit }) =>
-    commit((tx) => storeDescription(tx, { repository, text, expected, updatedAt: now() })),
+    commit((tx) => storeDescription(tx, database, { repository, text, expected, updatedAt: now() })),
   ),
 ];
 
@@ -31,21 +32,22 @@ const shown = ({ text, revision, updated_at: at }: Found) => ({
   ...(at !== undefined && { updatedAt: toTime(at) }),
 });
 
-interface Described {
-  readonly id: number;
-  readonly found: Found;
-}
-
 /** @throws RegistryError NAME_UNKNOWN */
-async function findDescription(reader: Reader | Writer, name: RepositoryName): Promise<Described> {
-  const id = await findRepository(reader, name);
-  if (id === undefined) return fail({ code: "NAME_UNKNOWN", name });
+const requireFound = (id: number | undefined, name: RepositoryName): number =>
+  id ?? fail({ code: "NAME_UNKNOWN", name });
+
+async function findDescription(reader: Reader | Writer, repositoryId: number): Promise<Found> {
   const row = await reader
     .selectFrom("repository_descriptions")
     .select(["text", "revision", "updated_at"])
-    .where("repository_id", "=", id)
+    .where("repository_id", "=", repositoryId)
     .executeTakeFirst();
-  return { id, found: row ?? none };
+  return row ?? none;
+}
+
+/** For the transaction that deletes the repository. */
+export async function dropDescription(tx: Writer, repositoryId: number): Promise<void> {
+  await tx.deleteFrom("repository_descriptions").where("repository_id", "=", repositoryId).execute();
 }
 
 interface NewDescription {
@@ -56,11 +58,11 @@ interface NewDescription {
 }
 
 /** @throws RegistryError NAME_UNKNOWN, REVISION_STALE */
-async function storeDescription(tx: RecordingWriter, given: NewDescription) {
+async function storeDescription(tx: RecordingWriter, database: Database, given: NewDescription) {
   const { repository, text, expected, updatedAt } = given;
-  const { id, found } = await findDescription(tx, repository);
-  const current = found.revision;
-  if (expected !== undefined && expected !== current) fail({ code: "REVISION_STALE", current });
+  const id = requireFound(await keepRepository(tx, database, repository), repository);
+  const current = (await findDescription(tx, id)).revision;
+  requireRevision(expected, current);
   const next = { text, revision: current + 1, updated_at: updatedAt };
   // Of two at once the second waits here, and finds that the first has made another revision.
   const stored = await tx

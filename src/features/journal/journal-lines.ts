@@ -45,6 +45,7 @@ const visibility = z.enum(visibilities);
 const eventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("repository-created"), repository, visibility: visibility.optional(), at: whole }),
   z.object({ kind: z.literal("visibility-changed"), repository, from: visibility, visibility }),
+  z.object({ kind: z.literal("repository-deleted"), repository }),
   z.object({ kind: z.literal("blob-stored"), digest, key, sizeBytes: whole, at: whole }),
   z.object({ kind: z.literal("blob-withheld"), digest, key, at: whole.nullable() }),
   z.object({ kind: z.literal("blob-dropped"), digest }),

@@ -8,6 +8,7 @@ import { applyEvents } from "../../registry/apply-events.ts";
 import type { Registry } from "../../registry/registry.ts";
 import {
   dropDanglingTags,
+  dropUnowned,
   emptyRegistry,
   forgetBlobs,
   isRegistryEmpty,
@@ -86,6 +87,7 @@ async function finish(
   lost: readonly string[],
 ): Promise<RebuildFinding[]> {
   for (const digests of inChunks(lost)) await forgetBlobs(tx, digests);
+  await dropUnowned(tx, database, settings.deleteDelayMs);
   await renewAllLeases(tx, database, settings.leaseMs);
   const dangling = await dropDanglingTags(tx);
   await tx.updateTable("journal_state").set({ rebuilding: 0 }).execute();
@@ -120,26 +122,32 @@ async function applyDocument(
   events: readonly CompleteEvent[],
   findings: Map<string, RebuildFinding>,
 ): Promise<void> {
-  for (const event of events) {
-    if (event.kind === "manifest-deleted" || event.kind === "manifest-pushed") {
-      findings.delete(`${event.repository} ${event.digest}`);
-    }
-  }
+  const isGone = goneAfter(events);
+  for (const key of findings.keys()) if (isGone(key) !== undefined) findings.delete(key);
   const unapplied = await database.write((tx) => applyEvents(database, tx, events));
-  const deleted = new Map<string, boolean>(
-    events.flatMap((event) =>
-      event.kind === "manifest-deleted" || event.kind === "manifest-pushed"
-        ? [[`${event.repository} ${event.digest}`, event.kind === "manifest-deleted"] as const]
-        : [],
-    ),
-  );
   for (const { kind, repository, digest } of unapplied) {
     const key = `${repository} ${digest}`;
     // A repository that is not there yet comes with the segments.
-    if (kind === "unknown-manifest" && deleted.get(key) !== true) {
+    if (kind === "unknown-manifest" && isGone(key) !== true) {
       findings.set(key, { kind: "missing-manifest", repository, digest });
     }
   }
+}
+
+/** Whether a repository has a manifest no more, by the last event that says it; `undefined` where none does. */
+function goneAfter(events: readonly CompleteEvent[]): (key: string) => boolean | undefined {
+  const last = new Map<string, { readonly at: number; readonly isGone: boolean }>();
+  for (const [at, event] of events.entries()) {
+    if (event.kind === "repository-deleted") last.set(event.repository, { at, isGone: true });
+    if (event.kind === "manifest-deleted" || event.kind === "manifest-pushed") {
+      last.set(`${event.repository} ${event.digest}`, { at, isGone: event.kind === "manifest-deleted" });
+    }
+  }
+  return (key) => {
+    const whole = last.get(key.slice(0, key.indexOf(" ")));
+    const own = last.get(key);
+    return whole !== undefined && whole.at > (own?.at ?? -1) ? whole.isGone : own?.isGone;
+  };
 }
 
 /** The event, but of a manifest only what its digest proves and what can be read. */

@@ -12,7 +12,7 @@ import { type IdempotentAnswers, type Keyed, keyedRequest } from "./idempotent-a
 import { locationOf, type Match } from "./match-route.ts";
 import { readBody, readParams, readQuery, toInput } from "./read-input.ts";
 import { requireNeed } from "./require-need.ts";
-import { endedCookie, readSessionCookie, requireOwnPage, sessionCookie } from "./session-cookie.ts";
+import { endedCookie, isFromPage, readSessionCookie, requireOwnPage, sessionCookie } from "./session-cookie.ts";
 
 export interface AnsweringDeps {
   readonly database: Database;
@@ -42,7 +42,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const params = readParams(contract, match.given);
   const { query, dryRun } = readQuery(contract, request);
   const { body, bytes } = await readBody(contract, request);
-  const keyed = contract.creates === undefined ? undefined : keyedBy(caller, request, bytes);
+  const keyed = takesKey(contract) ? keyedBy(caller, request, bytes) : undefined;
   const known = keyed && (await deps.answers.find(keyed));
   if (known !== undefined) return replyOf(contract, known.value);
   const cookies: string[] = [];
@@ -80,10 +80,11 @@ export const encoder =
 
 function callerOf(deps: AnsweringDeps, { need, method }: Contract, request: Incoming): Promise<Caller> | Caller {
   if (need !== "nothing") return deps.callerOf(request);
-  const isFromPage = request.headers.has("origin") || request.headers.has("sec-fetch-site");
-  if (method !== "GET" && isFromPage) requireOwnPage(request, deps.publicUrl);
+  if (method !== "GET" && isFromPage(request)) requireOwnPage(request, deps.publicUrl);
   return { principal: { kind: "anonymous" } };
 }
+
+export const takesKey = ({ creates, madeOnce }: Contract): boolean => creates !== undefined || madeOnce === true;
 
 function keyedBy({ principal }: Caller, { method, path, headers }: Incoming, bytes: Uint8Array): Keyed | undefined {
   const key = headers.get("idempotency-key");

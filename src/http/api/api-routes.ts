@@ -9,6 +9,7 @@ import { auditRoutes } from "../../features/audit/routes.ts";
 import { robotRoutes } from "../../access/robots/routes.ts";
 import { type TokenRoutesDeps, tokenRoutes } from "../../access/tokens/routes.ts";
 import { type SourceRoutesDeps, sourceRoutes } from "../../access/sources/routes.ts";
+import { type WorkloadRoutesDeps, workloadRoutes } from "../../access/workload/routes.ts";
 import { sessionRoutes } from "../../access/sessions/routes.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
 import { resetRoutes, secondFactorRoutes, type SecondFactorRoutesDeps } from "../../access/second-factor/routes.ts";
@@ -18,7 +19,7 @@ import { repositoryRoutes, type RepositoryRoutesDeps } from "./repositories/rout
 import { uploadRoutes } from "./repositories/upload-routes.ts";
 
 export interface AdministrationDeps
-  extends AccountRoutesDeps, TokenRoutesDeps, SourceRoutesDeps, RepositoryRoutesDeps {}
+  extends AccountRoutesDeps, TokenRoutesDeps, WorkloadRoutesDeps, SourceRoutesDeps, RepositoryRoutesDeps {}
 
 export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps, DeviceSignInsDeps {
   readonly secondFactors: SecondFactors;
@@ -35,6 +36,7 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
   ...rightsRoutes(deps),
   ...tokenRoutes(deps),
   ...robotRoutes(deps),
+  ...workloadRoutes(deps),
   ...protectionRoutes(deps),
   ...repositoryRoutes(deps),
   ...descriptionRoutes(deps),

@@ -3,6 +3,7 @@ import type { Access } from "../../access/open-access.ts";
 import { fail } from "../../oci/problem.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { RequestNotes } from "../request-record.ts";
+import type { Vouching } from "../vouching.ts";
 import { type AnsweringDeps, answerCall, apiBase } from "./answer-call.ts";
 import { apiCaller } from "./api-caller.ts";
 import { apiPage } from "./api-page.ts";
@@ -17,6 +18,7 @@ export interface ApiDeps extends RoutesDeps {
   readonly access: Access;
   readonly answersKey: KeyObject;
   readonly publicUrl: string | undefined;
+  readonly vouching?: Vouching | undefined;
   /** `http.corsOrigins` */
   readonly origins: readonly string[];
   readonly version: string;
@@ -35,7 +37,7 @@ export function openApi(deps: ApiDeps): AnswerApi {
     database,
     authorize: access.authorize,
     answers: idempotentAnswers({ database, key: deps.answersKey, now }),
-    callerOf: apiCaller({ ...access, publicUrl }),
+    callerOf: apiCaller({ ...access, publicUrl, vouching: deps.vouching }),
     publicUrl,
     longestSessionMs: access.sessions.settings.longestMs,
   };

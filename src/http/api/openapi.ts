@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Contract } from "../../access/api/contract.ts";
 import type { JsonObject, JsonValue } from "../../oci/json.ts";
-import { apiBase } from "./answer-call.ts";
+import { apiBase, takesKey } from "./answer-call.ts";
 import { querySchema } from "./read-input.ts";
 
 /** OpenAPI 3.1 of the routes, made of the contracts that read the requests and write the answers. */
@@ -99,7 +99,8 @@ function queryParameters(contract: Contract): readonly JsonObject[] {
   }));
 }
 
-function headerParameters({ method, versioned, creates }: Contract): readonly JsonObject[] {
+function headerParameters(contract: Contract): readonly JsonObject[] {
+  const { method, versioned } = contract;
   const changes = versioned === true && method !== "GET" && method !== "POST";
   const text = { type: "string" };
   return [
@@ -114,16 +115,16 @@ function headerParameters({ method, versioned, creates }: Contract): readonly Js
           },
         ]
       : []),
-    ...(creates === undefined
-      ? []
-      : [
+    ...(takesKey(contract)
+      ? [
           {
             name: "Idempotency-Key",
             in: "header",
             description: "the same request with the same key is made once",
             schema: text,
           },
-        ]),
+        ]
+      : []),
   ];
 }
 

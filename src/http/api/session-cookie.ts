@@ -12,6 +12,9 @@ export const sessionCookie = (scheme: Incoming["scheme"], secret: string, longes
 
 export const endedCookie = (scheme: Incoming["scheme"]): string => endedCookieText(session, scheme);
 
+/** What a page has made a browser ask; a program says neither. */
+export const isFromPage = ({ headers }: Incoming): boolean => headers.has("origin") || headers.has("sec-fetch-site");
+
 /**
  * A browser sends a cookie whoever has made it ask. Before one may change anything, the browser has to say that a page of
  * this server did: by `Sec-Fetch-Site`, or, where it is too old for that, by `Origin`.

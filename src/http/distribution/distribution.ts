@@ -7,6 +7,7 @@ import type { Incoming, Reply } from "../../platform/runtime/http.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Authenticate } from "../authenticate.ts";
 import type { RequestNotes } from "../request-record.ts";
+import type { Vouching } from "../vouching.ts";
 import { deleteBlob } from "./delete-blob.ts";
 import { deleteManifest } from "./delete-manifest.ts";
 import { deleteUpload } from "./delete-upload.ts";
@@ -30,6 +31,7 @@ export interface DistributionDeps {
   readonly registry: Registry;
   readonly access: Access;
   readonly authenticate: Authenticate;
+  readonly vouching?: Vouching | undefined;
   readonly deletesEnabled: boolean;
   /** Absent where everyone may pull as often as they like. */
   readonly limitPulls?: LimitPulls | undefined;
@@ -94,7 +96,8 @@ export function distribution(deps: DistributionDeps) {
     const endpoint = route.kind === "repository" ? methodsOf[route.endpoint][request.method] : undefined;
     const wanted = wantedBy(route, endpoint);
     const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need), ...mountScope(request)];
-    const caller = await deps.authenticate(request.headers, request.remoteAddress, scopes);
+    const vouched = deps.vouching && (await deps.vouching.callerOf(request, scopes));
+    const caller = vouched ?? (await deps.authenticate(request.headers, request.remoteAddress, scopes));
     notes.caller = caller;
     const decision =
       wanted === undefined ? undefined : await requireAccess(deps.access.authorize, caller, { ...wanted, scopes });
@@ -124,7 +127,8 @@ export function distribution(deps: DistributionDeps) {
     }
   };
   return (request: Incoming, notes: RequestNotes): Promise<Reply | undefined> | Reply => {
-    const known = remembered.find(request);
+    // What is remembered of those who show nothing is not for those who are vouched for.
+    const known = deps.vouching?.vouches(request) === true ? undefined : remembered.find(request);
     if (known === undefined) return answerAnew(request, notes);
     notes.handler = known.handler;
     notes.caller = known.caller;

@@ -3,14 +3,15 @@ import { grantable } from "../../access/grantable.ts";
 import type { Access } from "../../access/open-access.ts";
 import { anonymous, type Caller } from "../../access/principal.ts";
 import type { Grant } from "../../access/scope.ts";
-import type { IssuedToken, TokenHolder } from "../../access/tokens.ts";
-import { badCredentials, type TokenRefusal, type TokenRequest } from "./token-request.ts";
+import { type IssuedToken, longestExchangedSeconds, type TokenHolder } from "../../access/tokens.ts";
+import { badCredentials, badSubjectToken, type TokenRefusal, type TokenRequest } from "./token-request.ts";
 
 export interface GrantedToken {
   readonly kind: "granted";
   readonly issued: IssuedToken;
   readonly granted: readonly Grant[];
   readonly refreshToken: string | undefined;
+  readonly isExchanged: boolean;
 }
 
 /**
@@ -27,19 +28,26 @@ export async function answerTokenRequest(
   const { caller, epoch } = owner;
   const granted = await grantable(access.authorize, { ...caller, remoteAddress }, request.scopes);
   const holder = holderOf(caller, epoch);
-  const issued = await access.tokens.issue(holder, granted);
+  const isExchanged = request.credentials.kind === "exchange";
+  const issued = await access.tokens.issue(holder, granted, {
+    until: owner.expiresAt,
+    ...(isExchanged && { mostSeconds: longestExchangedSeconds }),
+  });
   const refreshToken = request.wantsRefreshToken ? await refreshTokenFor(access, holder, request) : undefined;
-  return { kind: "granted", issued, granted, refreshToken };
+  return { kind: "granted", issued, granted, refreshToken, isExchanged };
 }
 
-type Owner = { readonly kind: "owner"; readonly caller: Caller; readonly epoch: number } | TokenRefusal;
+type Owner =
+  | { readonly kind: "owner"; readonly caller: Caller; readonly epoch: number; readonly expiresAt?: number }
+  | TokenRefusal;
 
 const nobody: Owner = { kind: "owner", caller: anonymous, epoch: 0 };
 
-function holderOf({ principal, tokenId }: Caller, epoch: number): TokenHolder | undefined {
+function holderOf({ principal, tokenId, ruleId }: Caller, epoch: number): TokenHolder | undefined {
   if (principal.kind === "anonymous") return undefined;
   const { kind, id, name } = principal;
-  return { id, name, epoch, ...(kind === "robot" && { robot: true }), ...(tokenId !== undefined && { tokenId }) };
+  const shown = { ...(tokenId !== undefined && { tokenId }), ...(ruleId !== undefined && { ruleId }) };
+  return { id, name, epoch, ...(kind === "robot" && { robot: true }), ...shown };
 }
 
 async function ownerOf(
@@ -54,6 +62,11 @@ async function ownerOf(
       const identified = await access.identify({ ...credentials, remoteAddress });
       if (identified.kind === "malformed") return malformedPassword;
       return identified.kind === "caller" ? { ...identified, kind: "owner" } : badCredentials;
+    }
+    case "exchange": {
+      const { name, token: password } = credentials;
+      const identified = await access.identify({ name, password, remoteAddress, once: true });
+      return identified.kind === "caller" ? { ...identified, kind: "owner" } : badSubjectToken;
     }
     case "refresh-token": {
       const account = await access.refreshTokens.use(credentials.text);

@@ -2,13 +2,13 @@ import { formatScope } from "../../access/scope.ts";
 import type { Reply } from "../../platform/runtime/http.ts";
 import { basicChallenge } from "../challenge.ts";
 import type { GrantedToken } from "./answer-token-request.ts";
-import type { TokenRefusal } from "./token-request.ts";
+import { issuedType, type TokenRefusal } from "./token-request.ts";
 
 export const tokenReply = (answer: GrantedToken | TokenRefusal, service: string): Reply =>
   answer.kind === "granted" ? grantedReply(answer) : refusalReply(answer, service);
 
 /** The same for both forms: docker's GET reads `token`, OAuth 2 clients `access_token`. */
-const grantedReply = ({ issued, granted, refreshToken }: GrantedToken): Reply => ({
+const grantedReply = ({ issued, granted, refreshToken, isExchanged }: GrantedToken): Reply => ({
   kind: "json",
   status: 200,
   headers: { "cache-control": "no-store" },
@@ -16,6 +16,7 @@ const grantedReply = ({ issued, granted, refreshToken }: GrantedToken): Reply =>
     token: issued.token,
     access_token: issued.token,
     token_type: "Bearer",
+    ...(isExchanged && { issued_token_type: issuedType }),
     expires_in: issued.expiresInSeconds,
     issued_at: issued.issuedAt.toISOString(),
     scope: granted.map(formatScope).join(" "),

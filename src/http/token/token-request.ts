@@ -6,7 +6,9 @@ export interface TokenRequest {
   readonly credentials:
     | { readonly kind: "none" }
     | { readonly kind: "password"; readonly name: string; readonly password: string }
-    | { readonly kind: "refresh-token"; readonly text: string };
+    | { readonly kind: "refresh-token"; readonly text: string }
+    /** Another issuer's token, exchanged for one of ours (RFC 8693); `name` is the robot's. */
+    | { readonly kind: "exchange"; readonly name: string; readonly token: string };
   readonly scopes: readonly Grant[];
   readonly wantsRefreshToken: boolean;
 }
@@ -15,7 +17,7 @@ export interface TokenRequest {
 export interface TokenRefusal {
   readonly kind: "refused";
   readonly status: 400 | 401;
-  readonly error: "invalid_request" | "invalid_grant" | "invalid_scope" | "unsupported_grant_type";
+  readonly error: "invalid_request" | "invalid_grant" | "invalid_scope" | "invalid_target" | "unsupported_grant_type";
   readonly reason: string;
 }
 
@@ -36,6 +38,12 @@ export const badCredentials: TokenRefusal = {
   reason: "incorrect username or password",
 };
 
+/** The same of another issuer's token (RFC 8693, 2.2.2). */
+export const badSubjectToken: TokenRefusal = refuse(
+  "invalid_request",
+  "subject_token is not accepted for the robot that client_id names",
+);
+
 /** GET, with Basic credentials or none (docker's "token authentication specification"). */
 export function parseTokenQuery(
   query: URLSearchParams,
@@ -51,9 +59,14 @@ export function parseTokenQuery(
   });
 }
 
-/** POST, a form (docker's "OAuth2 token authentication"). */
+const once =
+  "grant_type username password refresh_token client_id subject_token subject_token_type requested_token_type".split(
+    " ",
+  );
+
+/** POST, a form (docker's "OAuth2 token authentication", and RFC 8693). */
 export function parseTokenForm(form: URLSearchParams, service: string): ParsedTokenRequest {
-  for (const name of ["grant_type", "username", "password", "refresh_token"]) {
+  for (const name of once) {
     if (form.getAll(name).length > 1) return refuse("invalid_request", `${name} is given more than once`);
   }
   const wantsRefreshToken = form.get("access_type") === "offline";
@@ -68,11 +81,39 @@ export function parseTokenForm(form: URLSearchParams, service: string): ParsedTo
       if (text === null) return refuse("invalid_request", "refresh_token is needed");
       return complete(form, service, { credentials: { kind: "refresh-token", text }, wantsRefreshToken });
     }
+    case exchangeGrant:
+      return parseExchange(form, service);
     case null:
       return refuse("invalid_request", "grant_type is needed");
     default:
-      return refuse("unsupported_grant_type", "grant_type is password or refresh_token");
+      return refuse("unsupported_grant_type", `grant_type is password, refresh_token or ${exchangeGrant}`);
   }
+}
+
+const exchangeGrant = "urn:ietf:params:oauth:grant-type:token-exchange";
+const tokenType = (name: string): string => `urn:ietf:params:oauth:token-type:${name}`;
+const subjectTypes: ReadonlySet<string | null> = new Set([tokenType("jwt"), tokenType("id_token")]);
+export const issuedType = tokenType("access_token");
+const requestedTypes: ReadonlySet<string | null> = new Set([null, issuedType, tokenType("jwt")]);
+
+/** The robot is the client: without a secret of its own, it is known by what it shows. */
+function parseExchange(form: URLSearchParams, service: string): ParsedTokenRequest {
+  const [name, token] = [form.get("client_id"), form.get("subject_token")];
+  if (token === null) return refuse("invalid_request", "subject_token is needed");
+  if (name === null) return refuse("invalid_request", "client_id is needed: the robot's name");
+  if (!subjectTypes.has(form.get("subject_token_type"))) {
+    return refuse("invalid_request", `subject_token_type is ${[...subjectTypes].join(" or ")}`);
+  }
+  if (!requestedTypes.has(form.get("requested_token_type"))) {
+    return refuse("invalid_request", `requested_token_type is ${issuedType}, where it is given`);
+  }
+  if (form.has("actor_token") || form.has("actor_token_type")) {
+    return refuse("invalid_request", "nobody acts for another here: actor_token is not taken");
+  }
+  if (form.has("resource") || form.getAll("audience").some((given) => given !== service)) {
+    return refuse("invalid_target", "this is not the service that tokens are issued for");
+  }
+  return complete(form, service, { credentials: { kind: "exchange", name, token }, wantsRefreshToken: false });
 }
 
 /** What both forms share. There is one service; who asks for a token for another must not get one that works here. */

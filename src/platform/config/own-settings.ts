@@ -34,7 +34,7 @@ export const settingsOfFlags = (flags: Texts): readonly Setting[] =>
 
 const prefix = "BERTH_";
 /** Read before the configuration, or no part of it. */
-const otherVariables = new Set(["BERTH_ADMIN_PASSWORD", "BERTH_CONFIG", "BERTH_SERVER"]);
+const otherVariables = new Set(["BERTH_ADMIN_PASSWORD", "BERTH_CONFIG", "BERTH_SERVER", "BERTH_TOKEN"]);
 const testPrefix = "BERTH_TEST_";
 const paths = new Map(settingPaths.map((path) => [variableName(path), path]));
 

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
+import { issuersSchema } from "./issuer-schema.ts";
+import { proxyIdentitySchema } from "./proxy-identity-schema.ts";
 import { pullLimitsSchema } from "./pull-limits-schema.ts";
 import { sourcesSchema } from "./sources-schema.ts";
 import { tlsSchema } from "./tls-schema.ts";
@@ -125,8 +127,11 @@ export const configSchema = z
           .prefault({}),
         /** Where people are known beside the accounts of the database. */
         sources: sourcesSchema.optional(),
+        /** Of workloads' tokens: those that are not on the internet, or have an authority of their own. */
+        issuers: issuersSchema.optional(),
         /** The rest between two looks at all accounts that come from them. */
         resyncSeconds: z.number().int().min(10).max(daySeconds).default(1800),
+        proxyIdentity: proxyIdentitySchema(networks).prefault({}),
       })
       .prefault({}),
     manifests: z

@@ -5,7 +5,7 @@ export interface Actor {
   readonly kind: "operator" | "anonymous" | "account" | "robot" | "system";
   readonly id: string;
   readonly name: string;
-  /** The personal token or robot secret that was shown. */
+  /** The personal token or robot secret that was shown, or the rule by which another issuer's token was good. */
   readonly tokenId?: string;
 }
 
@@ -28,6 +28,6 @@ export interface AccessEvent {
 
 export type AccessAction =
   | "description-changed"
-  | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection" | "token" | "robot"}-${"created" | "changed" | "deleted"}`
+  | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection" | "token" | "robot" | "workload-rule"}-${"created" | "changed" | "deleted"}`
   | `${"organization" | "team"}-member-${"added" | "changed" | "removed"}`
   | "token-rotated";

@@ -21,6 +21,8 @@ export type RegistryEvent =
       readonly from: Visibility;
       readonly visibility: Visibility;
     }
+  /** With all that was in it: its tags, manifests and blobs go without events of their own. */
+  | { readonly kind: "repository-deleted"; readonly repository: RepositoryName }
   /** A digest got its key: the first, or another in the place of one whose bytes were damaged. */
   | {
       readonly kind: "blob-stored";

@@ -56,6 +56,19 @@ export const showRepository = contract({
   output: repository,
 });
 
+export const deleteRepository = contract({
+  id: "deleteRepository",
+  method: "DELETE",
+  path: "/repositories/{repository}",
+  group,
+  summary:
+    "Delete a repository with all that is in it and what was granted on it; another of its name has nothing of it",
+  need: { verb: "admin", ...content },
+  params: z.strictObject(inRepository),
+  output: removal,
+  destroys: true,
+});
+
 export const listTags = contract({
   id: "listTags",
   method: "GET",

@@ -1,6 +1,10 @@
 import { usualItems, toTime } from "../../../access/api/parameters.ts";
 import { one, type Removed, some } from "../../../access/api/removal.ts";
 import { type Route, route } from "../../../access/api/route.ts";
+import type { ChangeDeps } from "../../../access/change-access.ts";
+import { dropRightsOn } from "../../../access/organizations/namespaces.ts";
+import { changing } from "../../../access/organizations/routes.ts";
+import { dropDescription } from "../../../features/descriptions/routes.ts";
 import type { Authorization } from "../../../access/authorize.ts";
 import type { Caller } from "../../../access/principal.ts";
 import type { Visibilities } from "../../../access/visible-to.ts";
@@ -12,6 +16,7 @@ import type { Reader } from "../../../platform/database/database.ts";
 import type { RecordingWriter } from "../../../platform/events/record-events.ts";
 import { copyManifest, planCopy, rehearseCopy } from "../../../registry/copy-manifest.ts";
 import { removeManifest, removeTag } from "../../../registry/delete-manifest.ts";
+import { removeRepository } from "../../../registry/delete-repository.ts";
 import type { PushCondition } from "../../../registry/push-manifest.ts";
 import { type Registry, withTagRights } from "../../../registry/registry.ts";
 import type { Page } from "../../../registry/repositories.ts";
@@ -29,7 +34,7 @@ import { refusalOf } from "../../distribution/tag-refusal.ts";
 import * as contracts from "./contract.ts";
 import { inspectManifest } from "./inspect-manifest.ts";
 
-export interface RepositoryRoutesDeps {
+export interface RepositoryRoutesDeps extends ChangeDeps {
   readonly registry: Registry;
   readonly authorization: Authorization;
   readonly visibleTo: Visibilities["visibleTo"];
@@ -105,7 +110,23 @@ function taggingRoutes({ registry, authorization }: RepositoryRoutesDeps): reado
 }
 
 function deletingRoutes(deps: RepositoryRoutesDeps): readonly Route[] {
+  const { registry } = deps;
   return [
+    route(contracts.deleteRepository, async (call) => {
+      const { repository } = call.params;
+      requireDeletes(deps);
+      await requireUnprotected(deps, call.caller, repository);
+      return call.commit(async (tx) => {
+        const change = await changing(deps, call)(tx);
+        const removed = await removeRepository(registry, tx, repository);
+        if (removed === undefined) return fail({ code: "NAME_UNKNOWN", name: repository });
+        const { id, tags, manifests, uploads } = removed;
+        await dropRightsOn(change, id);
+        await dropDescription(tx, id);
+        const content = [...some("tag", tags), ...some("manifest", manifests), ...some("upload", uploads)];
+        return { dryRun: call.dryRun, removes: [one("repository", repository), ...content] };
+      });
+    }),
     route(contracts.deleteTag, async ({ caller, params: { repository, tag }, dryRun, commit }) => {
       const remove = await remover(deps, caller, { repository, tags: [tag], manifests: [] });
       return commit(async (tx) => ({ dryRun, removes: await remove(tx) }));
@@ -130,19 +151,14 @@ interface ToRemove {
 
 /** What removes all of it, once its rights are known; one that is not there undoes the others. */
 async function remover(
-  { registry, authorization, deletesEnabled }: RepositoryRoutesDeps,
+  deps: RepositoryRoutesDeps,
   caller: Caller,
   { repository, tags, manifests }: ToRemove,
 ): Promise<(tx: RecordingWriter) => Promise<Removed[]>> {
-  if (!deletesEnabled) {
-    const reason = "deletes are switched off (delete.enabled)";
-    fail({ code: "METHOD_UNSUPPORTED", allow: ["GET", "HEAD", "PUT"], reason });
-  }
-  if (manifests.length > 0) {
-    // Others may need it, and it may have no tag: a right that is limited to some tags is none to it.
-    const decision = await authorization.authorize(caller, "delete", { kind: "repository", name: repository });
-    if (!decision.allowed) fail(deniedBy(decision, false));
-  }
+  const { registry, authorization } = deps;
+  requireDeletes(deps);
+  // Others may need it, and it may have no tag: a right that is limited to some tags is none to it.
+  if (manifests.length > 0) await requireUnprotected(deps, caller, repository);
   const ruled = withTagRights(registry, refusalOf(await authorization.judge(caller, repository)));
   return async (tx) => {
     const removed: Removed[] = [];
@@ -157,6 +173,22 @@ async function remover(
     }
     return removed;
   };
+}
+
+function requireDeletes({ deletesEnabled }: RepositoryRoutesDeps): void {
+  if (deletesEnabled) return;
+  const reason = "deletes are switched off (delete.enabled)";
+  fail({ code: "METHOD_UNSUPPORTED", allow: ["GET", "HEAD", "PUT"], reason });
+}
+
+/** Whoever may delete here, whatever the tag: no rule keeps one from them. @throws RegistryError */
+async function requireUnprotected(
+  { authorization }: RepositoryRoutesDeps,
+  caller: Caller,
+  name: RepositoryName,
+): Promise<void> {
+  const decision = await authorization.authorize(caller, "delete", { kind: "repository", name });
+  if (!decision.allowed) fail(deniedBy(decision, false));
 }
 
 const mostNamed = 1000;
