@@ -21,7 +21,7 @@ export function addDockerCredential(program: Command): void {
     list: ["tell which servers there are", list],
   } as const;
   for (const [verb, [description, run]] of Object.entries(verbs))
-    helper.command(verb).description(description).action(run);
+    helper.command(verb).description(description).option("--json", "it prints JSON in any case").action(run);
 }
 
 const mostInputCharacters = 64 * 1024;
