@@ -59,6 +59,7 @@ export const apiMatrix = {
 
   "GET /roles": ".smLGDMPrRtUA",
   "POST /roles": "............A",
+  "GET /roles/{role}": ".smLGDMPrRtUA",
   "PUT /roles/{role}": "............A",
   "DELETE /roles/{role}": "............A",
   "GET /grants": "...........UA",
@@ -99,6 +100,7 @@ export const apiMatrix = {
   "GET /repositories": "nsmLGDMPrRtUA",
   "POST /repositories": ".....DMPrR..A",
   "GET /repositories/{repository}": "...LGDMPrRtUA",
+  "DELETE /repositories/{repository}": ".......P.R..A",
   "PUT /repositories/{repository}/visibility": ".......P.R..A",
   "GET /repositories/{repository}/description": "...LGDMPrRtUA",
   "PUT /repositories/{repository}/description": "......MP.R..A",

@@ -55,7 +55,7 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "GET /organizations": asItIs,
   "POST /organizations": ({ fresh }) => ({ json: { name: fresh() } }),
   "GET /organizations/{organization}": asItIs,
-  "PUT /organizations/{organization}/display-name": () => ({ json: { displayName: "Acme" } }),
+  "PUT /organizations/{organization}/display-name": () => ({ json: { displayName: "Acme" }, headers: ifMatch }),
   // It has repositories.
   "DELETE /organizations/{organization}": () => ({ query: dryRun, allowed: 409 }),
   "GET /organizations/{organization}/members": asItIs,
@@ -75,12 +75,13 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "GET /namespaces": asItIs,
   "POST /namespaces": ({ fresh }) => ({ json: { name: fresh() } }),
   "GET /namespaces/{namespace}": asItIs,
-  "PUT /namespaces/{namespace}/rules": () => ({ json: { visibility: "private" } }),
+  "PUT /namespaces/{namespace}/rules": () => ({ json: { visibility: "private" }, headers: ifMatch }),
   "DELETE /namespaces/{namespace}": ({ namespaceBelow }) => ({ params: { namespace: namespaceBelow }, query: dryRun }),
 
   "GET /roles": asItIs,
   "POST /roles": ({ fresh }) => ({ json: { name: fresh(), permissions: ["repository:read"] } }),
-  "PUT /roles/{role}": () => ({ json: { permissions: ["repository:read"] } }),
+  "GET /roles/{role}": asItIs,
+  "PUT /roles/{role}": () => ({ json: { permissions: ["repository:read"] }, headers: ifMatch }),
   "DELETE /roles/{role}": dry,
   "GET /grants": asItIs,
   "POST /grants": ({ account, organization }) => ({
@@ -139,6 +140,7 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "GET /repositories": asItIs,
   "POST /repositories": ({ fresh, organization }) => ({ json: { name: `${organization}/${fresh()}` } }),
   "GET /repositories/{repository}": asItIs,
+  "DELETE /repositories/{repository}": dry,
   "PUT /repositories/{repository}/visibility": () => ({ json: { visibility: "private" } }),
   "GET /repositories/{repository}/description": asItIs,
   "PUT /repositories/{repository}/description": () => ({ json: { text: "what it is" }, headers: ifMatch }),
