@@ -6,7 +6,7 @@ import { archiveLayout, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, debianOutput, otherArchitecture } from "./images/make.ts";
 import { makeBusyboxImage, makeDebianImage, makeForeignImage, makeLargeImage } from "./images/make.ts";
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
-import { makeRobot } from "./robot.ts";
+import { programs } from "./robot.ts";
 import { attempt, type Outcome, run, type RunOptions, runRefused } from "./run.ts";
 import { startServer } from "../support/server.ts";
 import { signInMachine } from "./signed-in-machine.ts";
@@ -161,16 +161,16 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
     await docker(["pull", `${host}/team/debian:1`]);
   });
 
-  test("logs in as a robot, and pushes where that may alone", async () => {
-    const robot = await makeRobot(fixture, "robots");
-    const own = ["--config", join(fixture.folder, "robot")];
+  test.each(programs)("logs in as %s, and pushes where that may alone", async (_who, organization, make) => {
+    const robot = await make(fixture, organization);
+    const own = ["--config", join(fixture.folder, organization)];
     const login = [...own, "login", "--username", robot.name, "--password-stdin", host];
     expect((await docker(login, { input: robot.secret })).stdout).toContain("Login Succeeded");
-    for (const name of ["robots/busybox:1", "team/robot:1"]) {
+    for (const name of [`${organization}/busybox:1`, "team/robot:1"]) {
       await docker(["tag", "berth.test/busybox:1", `${host}/${name}`]);
     }
-    await docker([...own, "push", `${host}/robots/busybox:1`]);
-    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBeString();
+    await docker([...own, "push", `${host}/${organization}/busybox:1`]);
+    expect(await digestOf(fixture.server, `${organization}/busybox`, "1")).toBeString();
     expect(await refused([...own, "push", `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
     await docker([...own, "logout", host]);
   });

@@ -6,7 +6,7 @@ import { archiveLayout, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, debianOutput, makeBusyboxImage, makeDebianImage } from "./images/make.ts";
 import { hostArchitecture, makeForeignImage, makeLargeImage, otherArchitecture } from "./images/make.ts";
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
-import { makeRobot } from "./robot.ts";
+import { programs } from "./robot.ts";
 import { describeClient } from "./tools.ts";
 
 const client = /^(containers|libpod)\//;
@@ -130,15 +130,15 @@ describeClient("podman", ["root", "podman", "runc", "dpkg", "/bin/busybox"], () 
     await seen.from(client);
   });
 
-  test("logs in as a robot, and pushes where that may alone", async () => {
-    const robot = await makeRobot(fixture, "robots");
-    const file = ["--authfile", join(fixture.folder, "robot.json")];
+  test.each(programs)("logs in as %s, and pushes where that may alone", async (_who, organization, make) => {
+    const robot = await make(fixture, organization);
+    const file = ["--authfile", join(fixture.folder, `${organization}.json`)];
     const login = ["login", plain, ...file, "--username", robot.name, "--password-stdin", host];
     const { stdout } = await podman.run(login, { input: robot.secret });
     expect(stdout).toContain("Login Succeeded!");
     const pushed = ["push", plain, ...file, "berth.test/busybox:1"];
-    await podman.run([...pushed, `${host}/robots/busybox:1`]);
-    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBeString();
+    await podman.run([...pushed, `${host}/${organization}/busybox:1`]);
+    expect(await digestOf(fixture.server, `${organization}/busybox`, "1")).toBeString();
     expect(await podman.refused([...pushed, `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
     await podman.run(["logout", ...file, host]);
   });

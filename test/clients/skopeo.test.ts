@@ -7,7 +7,7 @@ import { blobPath, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, makeBusyboxImage, makeDebianImage } from "./images/make.ts";
 import { makeLargeImage, makeMultiPlatformIndex } from "./images/make.ts";
 import { count, digestOf, expectMounts, watch } from "./request-log.ts";
-import { makeRobot } from "./robot.ts";
+import { programs } from "./robot.ts";
 import { run } from "./run.ts";
 import { signInMachine } from "./signed-in-machine.ts";
 import { describeClient } from "./tools.ts";
@@ -143,16 +143,16 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     expect(count(requests, { method: "DELETE", path: /^\/v2\/team\/many\/manifests\/sha256:/, status: 202 })).toBe(1);
   });
 
-  test("logs in as a robot, and pushes where that may alone", async () => {
-    const robot = await makeRobot(fixture, "robots");
+  test.each(programs)("logs in as %s, and pushes where that may alone", async (_who, organization, make) => {
+    const robot = await make(fixture, organization);
     const seen = watch(fixture.server);
-    const file = ["--authfile", join(fixture.folder, "robot.json")];
+    const file = ["--authfile", join(fixture.folder, `${organization}.json`)];
     const login = ["login", "--tls-verify=false", ...file, "--username", robot.name, "--password-stdin", host];
     const { stdout } = await skopeo.run(login, { input: robot.secret });
     expect(stdout).toContain("Login Succeeded!");
     const copy = ["copy", ...file, plainTarget, `oci:${busybox.folder}:${busybox.tag}`];
-    await skopeo.run([...copy, `docker://${host}/robots/busybox:1`]);
-    expect(await digestOf(fixture.server, "robots/busybox", "1")).toBe(busybox.image.digest);
+    await skopeo.run([...copy, `docker://${host}/${organization}/busybox:1`]);
+    expect(await digestOf(fixture.server, `${organization}/busybox`, "1")).toBe(busybox.image.digest);
     expect(await skopeo.refused([...copy, `docker://${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
     await skopeo.run(["logout", ...file, host]);
     await seen.from(client);

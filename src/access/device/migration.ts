@@ -1,7 +1,7 @@
 import type { Migration } from "../../platform/database/migrations.ts";
 
 export const deviceMigration: Migration = {
-  name: "202611290140_device_sign_ins",
+  name: "202611290150_device_sign_ins",
   async up({ schema }, { text, integer }) {
     await schema
       .createTable("device_sign_ins")

@@ -1,15 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { JsonObject } from "../../oci/json.ts";
 import type { Reader, Writer } from "../../platform/database/database.ts";
-import { within } from "../../platform/database/prepared.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
-import { authorizer, type Resource } from "../authorize.ts";
+import { permit } from "../api/permit.ts";
 import type { AccessChange } from "../change-access.ts";
 import { requireAnotherAdministrator } from "../last-one.ts";
 import { findNamespace, namespaceLabel } from "../organizations/namespaces.ts";
-import type { Caller } from "../principal.ts";
-import { subjects, verbs } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
+import { authorizeIn, type HeldPlace, requireHeld } from "../require-held.ts";
 import { requireAccount, requireOrganization, requireTeam } from "../require-named.ts";
 import { requireRobot } from "../robots/find-robot.ts";
 import type { GrantedKind, GrantScopeKind } from "../tables.ts";
@@ -28,7 +26,7 @@ interface StoredScope {
   readonly kind: GrantScopeKind;
   readonly id: string;
   readonly pattern: string | null;
-  readonly place: Exclude<Resource, { readonly kind: "catalog" }>;
+  readonly place: HeldPlace;
   readonly organizationId: string | undefined;
 }
 
@@ -49,8 +47,11 @@ export async function createGrant(change: AccessChange, wanted: NewGrant): Promi
   requireConditions(wanted.conditions ?? {}, now);
   const role = await requireRole(tx, wanted.role);
   if (role.permissions.size === 0) refuse("invalid", `the role ${role.name} allows nothing`);
-  const grant = { role, scope: await findScope(tx, wanted.on), to: await findGrantee(tx, wanted.to) };
-  if (change.by !== "operator") await requireAllOf(change, change.by, grant);
+  const scope = await findScope(tx, wanted.on);
+  await requireMayGrant(change, scope, wanted.on);
+  const grant = { role, scope, to: await findGrantee(tx, wanted.to) };
+  await requireAtHome(change, grant);
+  await requireHeld(change, role.permissions, scope.place);
   return insertGrant(change, { ...grant, wanted });
 }
 
@@ -130,33 +131,17 @@ async function followAdministrator(
   await tx.updateTable("accounts").set({ administrator: left.length }).where("id", "=", to.id).execute();
 }
 
-/** By what is held in this very transaction. @throws RegistryError */
-async function requireAllOf(
-  { tx, database, now }: AccessChange,
-  caller: Caller,
-  { role, scope, to }: Resolved,
-): Promise<void> {
-  const { authorize } = authorizer({
-    database: within(tx, database),
-    revision: async () => 0,
-    policy: { mode: "standard" },
-    now: () => now,
-  });
-  if (to.organizationId !== undefined && to.organizationId !== scope.organizationId) {
-    const decision = await authorize(caller, "create", { kind: "instance", subject: "grant" });
-    if (!decision.allowed) refuse("forbidden", "a team or robot of an organization is given roles there");
-  }
-  const mayGrant = await authorize(caller, "create", { ...scope.place, subject: "grant" });
-  if (!mayGrant.allowed) refuse("forbidden", "it takes grant:create there to give a role");
-  for (const subject of subjects) {
-    for (const verb of verbs) {
-      if (!role.permissions.has(`${subject}:${verb}`)) continue;
-      const { allowed, dependsOn } = await authorize(caller, verb, { ...scope.place, subject });
-      if (!allowed || dependsOn !== undefined) {
-        refuse("forbidden", `nobody gives more than they have, and you do not have ${subject}:${verb} there`);
-      }
-    }
-  }
+/** @throws RegistryError, as if there were no such place for who may not know of it */
+async function requireMayGrant(change: AccessChange, { place }: StoredScope, on: GrantScope): Promise<void> {
+  const unknown = { code: "OBJECT_UNKNOWN", what: unknownScope(on) } as const;
+  await permit(authorizeIn(change), change.by, { verb: "create", place, subject: "grant", unknown });
+}
+
+/** What is of an organization works there, and elsewhere by those alone who see to all grants. @throws RegistryError */
+async function requireAtHome(change: AccessChange, { scope, to }: Pick<Resolved, "scope" | "to">): Promise<void> {
+  if (change.by === "operator" || to.organizationId === undefined || to.organizationId === scope.organizationId) return;
+  const decision = await authorizeIn(change)(change.by, "create", { kind: "instance", subject: "grant" });
+  if (!decision.allowed) refuse("forbidden", "a team or robot of an organization is given roles there");
 }
 
 /** By its name. @throws RegistryError */
@@ -190,25 +175,44 @@ export async function findScope(reader: Reader, on: GrantScope): Promise<StoredS
       return { kind: "organization", id, pattern: null, place: { kind: "organization", id }, organizationId: id };
     }
     case "namespace": {
-      const found = (await findNamespace(reader, on.name)) ?? refuse("unknown", `namespace ${namespaceLabel(on.name)}`);
+      const found = (await findNamespace(reader, on.name)) ?? refuse("unknown", unknownScope(on));
       const place = { kind: "namespace", name: on.name } as const;
       return { kind: "namespace", id: found.id, pattern: null, place, organizationId: await ownerOf(reader, on.name) };
     }
     case "repository": {
       const row = await reader.selectFrom("repositories").select("id").where("name", "=", on.name).executeTakeFirst();
-      if (row === undefined) return refuse("unknown", `repository ${on.name}: create it, or grant on a pattern`);
+      if (row === undefined) return refuse("unknown", unknownScope(on));
       const place = { kind: "repository", name: on.name } as const;
       const organizationId = on.name.includes("/") ? await ownerOf(reader, on.name) : undefined;
       return { kind: "repository", id: String(row.id), pattern: null, place, organizationId };
     }
     case "pattern":
-      return resolvePattern(reader, on.pattern);
+      return resolvePattern(reader, on);
     default:
       return on satisfies never;
   }
 }
 
-async function resolvePattern(reader: Reader, pattern: string): Promise<StoredScope> {
+/** Of a place that there is not, and of one that nobody is to know of. */
+function unknownScope(on: GrantScope): string {
+  switch (on.kind) {
+    case "instance":
+      return on.kind;
+    case "organization":
+      return `organization ${on.name}`;
+    case "namespace":
+      return `namespace ${namespaceLabel(on.name)}`;
+    case "repository":
+      return `repository ${on.name}: create it, or grant on a pattern`;
+    case "pattern":
+      return `namespace that ${on.pattern} begins with: create it first`;
+    default:
+      return on satisfies never;
+  }
+}
+
+async function resolvePattern(reader: Reader, on: GrantScope & { readonly kind: "pattern" }): Promise<StoredScope> {
+  const { pattern } = on;
   requirePattern(pattern);
   for (const name of namespaceCandidates(pattern)) {
     const found = await findNamespace(reader, name);
@@ -221,7 +225,7 @@ async function resolvePattern(reader: Reader, pattern: string): Promise<StoredSc
       ? { kind: "namespace", id: found.id, pattern: null, place, organizationId }
       : { kind: "pattern", id: found.id, pattern: rest, place, organizationId };
   }
-  return refuse("unknown", `namespace that ${pattern} begins with: create it first`);
+  return refuse("unknown", unknownScope(on));
 }
 
 /** The organization that a namespace, or the one that a name is in, belongs to. */

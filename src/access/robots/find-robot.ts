@@ -67,8 +67,11 @@ export const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot =>
 export async function requireRobot(reader: Reader | Writer, text: string): Promise<Robot> {
   const name = robotNameOf(text);
   const row = await reader.selectFrom("robots").selectAll().where("name", "=", name).executeTakeFirst();
-  return row === undefined ? refuse("unknown", `robot ${name}`) : robotOf(row);
+  return row === undefined ? failUnknownRobot(name) : robotOf(row);
 }
+
+/** @throws RegistryError */
+export const failUnknownRobot = (name: string): never => refuse("unknown", `robot ${name}`);
 
 /** By name: an organization's, or all of them. */
 export async function listRobots(
