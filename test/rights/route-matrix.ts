@@ -57,6 +57,7 @@ export const apiMatrix = {
 
   "GET /roles": ".smLGDMPrRtUA",
   "POST /roles": "............A",
+  "GET /roles/{role}": ".smLGDMPrRtUA",
   "PUT /roles/{role}": "............A",
   "DELETE /roles/{role}": "............A",
   "GET /grants": "...........UA",
@@ -93,10 +94,17 @@ export const apiMatrix = {
   "GET /robots/{robot}": "......MP.R.UA",
   "PATCH /robots/{robot}": ".......P.R..A",
   "DELETE /robots/{robot}": ".......P.R..A",
+  "GET /robots/{robot}/workload-rules": "......MP.R.UA",
+  // Whoever is trusted lasts longer than a program does: it takes a person.
+  "POST /robots/{robot}/workload-rules": ".......P....A",
+  "POST /robots/{robot}/workload-test": "......MP.R.UA",
+  "GET /workload-rules/{rule}": "......MP.R.UA",
+  "DELETE /workload-rules/{rule}": ".......P.R..A",
 
   "GET /repositories": "nsmLGDMPrRtUA",
   "POST /repositories": ".....DMPrR..A",
   "GET /repositories/{repository}": "...LGDMPrRtUA",
+  "DELETE /repositories/{repository}": ".......P.R..A",
   "PUT /repositories/{repository}/visibility": ".......P.R..A",
   "GET /repositories/{repository}/description": "...LGDMPrRtUA",
   "PUT /repositories/{repository}/description": "......MP.R..A",

@@ -2,7 +2,7 @@ import { password } from "../api/checked-api.ts";
 import { absentDigest, digestOf, indexBytes, mediaTypes } from "../protocol/content.ts";
 import type { Call } from "../protocol/registry-client.ts";
 import { type ApiRow, type ProtocolRow, routeOf } from "./route-matrix.ts";
-import type { Tenant } from "./tenant.ts";
+import { type Tenant, trust } from "./tenant.ts";
 
 /** How a row of the matrix is asked for: so that nothing that another row needs is gone afterwards. */
 interface Asking {
@@ -29,7 +29,7 @@ const dryRun = { dryRun: "true" } as const;
 const dry: Row<Asking> = () => ({ query: dryRun });
 const ifMatch = { "if-match": "*" } as const;
 const scopes = ["**:read"];
-const rule = { pattern: "never-*", roles: { create: "maintainer" } };
+const protection = { pattern: "never-*", roles: { create: "maintainer" } };
 
 export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "POST /session": ({ account }) => ({ json: { name: account, password } }),
@@ -52,7 +52,7 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "GET /organizations": asItIs,
   "POST /organizations": ({ fresh }) => ({ json: { name: fresh() } }),
   "GET /organizations/{organization}": asItIs,
-  "PUT /organizations/{organization}/display-name": () => ({ json: { displayName: "Acme" } }),
+  "PUT /organizations/{organization}/display-name": () => ({ json: { displayName: "Acme" }, headers: ifMatch }),
   // It has repositories.
   "DELETE /organizations/{organization}": () => ({ query: dryRun, allowed: 409 }),
   "GET /organizations/{organization}/members": asItIs,
@@ -72,12 +72,13 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "GET /namespaces": asItIs,
   "POST /namespaces": ({ fresh }) => ({ json: { name: fresh() } }),
   "GET /namespaces/{namespace}": asItIs,
-  "PUT /namespaces/{namespace}/rules": () => ({ json: { visibility: "private" } }),
+  "PUT /namespaces/{namespace}/rules": () => ({ json: { visibility: "private" }, headers: ifMatch }),
   "DELETE /namespaces/{namespace}": ({ namespaceBelow }) => ({ params: { namespace: namespaceBelow }, query: dryRun }),
 
   "GET /roles": asItIs,
   "POST /roles": ({ fresh }) => ({ json: { name: fresh(), permissions: ["repository:read"] } }),
-  "PUT /roles/{role}": () => ({ json: { permissions: ["repository:read"] } }),
+  "GET /roles/{role}": asItIs,
+  "PUT /roles/{role}": () => ({ json: { permissions: ["repository:read"] }, headers: ifMatch }),
   "DELETE /roles/{role}": dry,
   "GET /grants": asItIs,
   "POST /grants": ({ account, organization }) => ({
@@ -107,9 +108,9 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   }),
 
   "GET /namespaces/{namespace}/protections": asItIs,
-  "POST /namespaces/{namespace}/protections": () => ({ json: rule }),
+  "POST /namespaces/{namespace}/protections": () => ({ json: protection }),
   "GET /repositories/{repository}/protections": asItIs,
-  "POST /repositories/{repository}/protections": () => ({ json: rule }),
+  "POST /repositories/{repository}/protections": () => ({ json: protection }),
   "DELETE /protections/{protection}": dry,
 
   "GET /tokens": asItIs,
@@ -132,10 +133,16 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "GET /robots/{robot}": asItIs,
   "PATCH /robots/{robot}": () => ({ json: { description: "builds" } }),
   "DELETE /robots/{robot}": dry,
+  "GET /robots/{robot}/workload-rules": asItIs,
+  "POST /robots/{robot}/workload-rules": () => ({ json: trust }),
+  "POST /robots/{robot}/workload-test": () => ({ json: { token: "no token" } }),
+  "GET /workload-rules/{rule}": asItIs,
+  "DELETE /workload-rules/{rule}": dry,
 
   "GET /repositories": asItIs,
   "POST /repositories": ({ fresh, organization }) => ({ json: { name: `${organization}/${fresh()}` } }),
   "GET /repositories/{repository}": asItIs,
+  "DELETE /repositories/{repository}": dry,
   "PUT /repositories/{repository}/visibility": () => ({ json: { visibility: "private" } }),
   "GET /repositories/{repository}/description": asItIs,
   "PUT /repositories/{repository}/description": () => ({ json: { text: "what it is" }, headers: ifMatch }),
