@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { run } from "../scripts/proof/run.ts";
 import { startIssuer, type TestIssuer } from "./openid/issuer.ts";
+import { type Provider, startProvider } from "./oidc/provider.ts";
 import { claimsOf, tokenReply } from "./protocol/bearer.ts";
 import { pushImage } from "./protocol/content.ts";
 import { type Answer, basic, type Registry, registryOf } from "./protocol/registry-client.ts";
@@ -27,6 +28,7 @@ describeEachDatabase("tokens of another issuer, on every process of a registry",
   const shown: string[] = [];
   let issuer: TestIssuer;
   let gone: TestIssuer;
+  let provider: Provider;
   let folder: string;
   let settings: Readonly<Record<string, string>>;
   const first = (): TestServer => servers[0] as TestServer;
@@ -35,13 +37,14 @@ describeEachDatabase("tokens of another issuer, on every process of a registry",
   beforeAll(async () => {
     issuer = used.use(await startIssuer({ path: "/_services/token" }));
     gone = used.use(await startIssuer());
+    provider = used.use(await startProvider({ people: {}, redirectUris: ["https://registry.example/callback"] }));
     folder = await mkdtemp(join(tmpdir(), "berth-workload-"));
     used.defer(() => rm(folder, { recursive: true, force: true }));
     const stored = used.use(await createTestDatabase(dialect));
     settings = {
       BERTH_DATABASE_URL: stored.url,
       BERTH_SECRET: "the same secret for all of the replicas",
-      BERTH_ACCESS_ISSUERS: JSON.stringify([{ url: issuer.url }, { url: gone.url }]),
+      BERTH_ACCESS_ISSUERS: JSON.stringify([issuer.url, gone.url, provider.issuer].map((url) => ({ url }))),
       BERTH_LOG_LEVEL: "debug",
     };
     const workers = { BERTH_HTTP_WORKERS: dialect === "sqlite" ? "2" : "1" };
@@ -64,9 +67,10 @@ describeEachDatabase("tokens of another issuer, on every process of a registry",
     expect(exitCode, output).toBe(0);
     return output;
   }
-  const addRule = async (...claims: readonly string[]): Promise<string> => {
+  const addRule = (...claims: readonly string[]): Promise<string> => addRuleOf(issuer.url, ...claims);
+  const addRuleOf = async (url: string, ...claims: readonly string[]): Promise<string> => {
     const given = claims.flatMap((claim) => ["--claim", claim]);
-    const trust = ["--issuer", issuer.url, "--audience", audience];
+    const trust = ["--issuer", url, "--audience", audience];
     const added = await cli("workload", "add", robot, ...trust, "--json", ...given);
     return (JSON.parse(added) as { readonly id: string }).id;
   };
@@ -207,6 +211,17 @@ describeEachDatabase("tokens of another issuer, on every process of a registry",
     expect(without.exitCode).toBe(2);
     expect(without.output).toContain("whoever the issuer knows would be this robot");
     for (const id of [rule, other]) await cli("workload", "remove", id);
+  });
+
+  test("are those of a client of an OpenID provider, which has an access token for us", async () => {
+    const id = await addRuleOf(provider.issuer, "client_id=job", "scope=push");
+    const [ours, anothers] = [await provider.tokenOfJob(audience), await provider.tokenOfJob("https://other.example")];
+    shown.push(ours, anothers);
+    expect((await exchange(anothers)).status).toBe(400);
+    const answer = await exchange(ours);
+    expect(answer.status).toBe(200);
+    expect(await pulls(`Bearer ${tokenReply(answer).access_token}`)).toEqual([200]);
+    await cli("workload", "remove", id);
   });
 
   requirement("skopeo", Bun.which("skopeo") === null ? "skopeo is not installed" : undefined, () => {

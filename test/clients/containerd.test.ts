@@ -7,7 +7,7 @@ import { busyboxGreeting, debianOutput, makeBusyboxImage, makeDebianImage } from
 import { makeLargeImage, makeMultiPlatformIndex } from "./images/make.ts";
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
 import { attempt, type Outcome, run, runRefused } from "./run.ts";
-import { programCredentials, refusedWith } from "./program-credentials.ts";
+import { programs, refusedWith } from "./robot.ts";
 import { describeClient } from "./tools.ts";
 
 const client = /^containerd\//;
@@ -155,7 +155,7 @@ describeClient("containerd", ["root", "containerd", "ctr", "runc", "dpkg", "/bin
     await seen.from(client);
   });
 
-  test.each(programCredentials)("with %s pushes and pulls where that may alone", async (...given) => {
+  test.each(programs)("as %s pushes and pulls where that may alone", async (...given) => {
     const [, namespace, make] = given;
     const { name, secret } = await make(fixture, namespace);
     const own = ["--plain-http", "--user", `${name}:${secret}`];

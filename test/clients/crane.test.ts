@@ -7,6 +7,7 @@ import { busyboxGreeting, hostArchitecture, makeBusyboxImage, makeDebianImage } 
 import { makeForeignImage, makeLargeImage, otherArchitecture } from "./images/make.ts";
 import { provideCrane } from "./provide-crane.ts";
 import { count, digestOf, expectMounts, watch } from "./request-log.ts";
+import { programs } from "./robot.ts";
 import { type Outcome, run, type RunOptions, runRefused } from "./run.ts";
 import { describeClient } from "./tools.ts";
 
@@ -119,6 +120,17 @@ describeClient("crane", ["crane", "dpkg", "/bin/busybox"], () => {
     expect((await crane(["ls", repository])).stdout.trim()).toBe("");
     expect(await refused(["digest", `${repository}:1`])).toMatch(/MANIFEST_UNKNOWN|404/);
     await seen.from(client);
+  });
+
+  test.each(programs)("logs in as %s, and pushes where that may alone", async (_who, organization, make) => {
+    const { name, secret: input } = await make(fixture, organization);
+    const env = { DOCKER_CONFIG: join(fixture.folder, organization) };
+    await run(["crane", "auth", "login", "--username", name, "--password-stdin", host], { env, input });
+    const pushTo = (repository: string) => ["crane", "push", busybox.folder, `${host}/${repository}`];
+    await run(pushTo(`${organization}/busybox:1`), { env });
+    expect(await digestOf(fixture.server, `${organization}/busybox`, "1")).toBe(busybox.image.digest);
+    expect(await runRefused(pushTo("team/robot:1"), { env })).toMatch(/UNAUTHORIZED|DENIED|401|403/i);
+    await run(["crane", "auth", "logout", host], { env });
   });
 
   test("logs out: the public namespace stays readable, all else is refused", async () => {

@@ -1,11 +1,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { startIssuer, type TestIssuer } from "../openid/issuer.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
 /** A server and a folder for one client, and everything else that must be gone when its tests are over. */
 export interface Fixture extends AsyncDisposable {
   readonly server: TestServer;
+  /** Whose tokens the server may be told to trust. */
+  readonly issuer: TestIssuer;
   readonly folder: string;
   /** Undone in reverse order, whatever happened before. */
   readonly cleanup: AsyncDisposableStack;
@@ -16,13 +19,17 @@ export async function openFixture(client: string): Promise<Fixture> {
   try {
     const folder = await mkdtemp(join(tmpdir(), `berth-${client}-`));
     cleanup.defer(() => rm(folder, { recursive: true, force: true }));
-    const server = cleanup.use(await startServer());
-    return { server, folder, cleanup, [Symbol.asyncDispose]: () => cleanup.disposeAsync() };
+    const issuer = cleanup.use(await startIssuer());
+    const server = cleanup.use(await startServer({ env: trusting(issuer) }));
+    return { server, issuer, folder, cleanup, [Symbol.asyncDispose]: () => cleanup.disposeAsync() };
   } catch (error) {
     await cleanup.disposeAsync();
     throw error;
   }
 }
+
+/** What the server and commands on its folder are told of the issuer. */
+export const trusting = ({ url }: TestIssuer) => ({ BERTH_ACCESS_ISSUERS: JSON.stringify([{ url }]) });
 
 /** Starts a daemon that `dispose` ends: politely first, because daemons unmount what they mounted. */
 export async function startDaemon(

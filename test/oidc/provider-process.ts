@@ -25,7 +25,28 @@ const provider = new Provider(plan.issuer, {
       grant_types: ["authorization_code"],
       response_types: ["code"],
     },
+    {
+      client_id: plan.jobId,
+      client_secret: plan.clientSecret,
+      redirect_uris: [],
+      grant_types: ["client_credentials"],
+      response_types: [],
+    },
   ],
+  // Clients that nobody signs in to get tokens for whoever they name.
+  features: {
+    clientCredentials: { enabled: true },
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_context: unknown, resource: string) => ({
+        scope: "push",
+        audience: resource,
+        accessTokenFormat: "jwt",
+        accessTokenTTL: 600,
+        jwt: { sign: { alg: "RS256" } },
+      }),
+    },
+  },
   jwks: { keys: [{ ...plan.key, kid, alg: "RS256", use: "sig" }] },
   cookies: { keys: ["cookies of a test"] },
   // What scopes bring is in the ID token, or else at the userinfo endpoint alone, as the specification has it.

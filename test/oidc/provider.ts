@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { resolve } from "node:path";
+import { basic } from "../protocol/registry-client.ts";
 import { unusedPort } from "../support/unused-port.ts";
 
 /** By what they type as their name, which is also their `sub`. */
@@ -35,6 +36,8 @@ export interface ProviderPlan extends Omit<ProviderOptions, "port"> {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret: string;
+  /** Of a program, with the same secret. */
+  readonly jobId: string;
   /** It signs with this one, also when it was started anew. */
   readonly key: ReturnType<typeof exportKey>;
 }
@@ -44,6 +47,8 @@ export interface Provider extends AsyncDisposable {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret: string;
+  /** A token of a program that nobody has signed in to, for an audience. */
+  tokenOfJob(audience: string): Promise<string>;
   /** Replaces what it says of people. */
   setPeople(people: People): Promise<void>;
   /** From now on; `undefined`: as it should. */
@@ -64,6 +69,7 @@ export async function startProvider({ port, ...options }: ProviderOptions): Prom
     ...options,
     issuer,
     clientId: "berth",
+    jobId: "job",
     clientSecret: "secret of the client & more",
     key: exportKey(),
   };
@@ -94,6 +100,16 @@ export async function startProvider({ port, ...options }: ProviderOptions): Prom
     issuer,
     clientId: plan.clientId,
     clientSecret: plan.clientSecret,
+    async tokenOfJob(resource) {
+      const answer = await fetch(`${issuer}/token`, {
+        method: "POST",
+        headers: { authorization: basic(plan.jobId, encodeURIComponent(plan.clientSecret)) },
+        body: new URLSearchParams({ grant_type: "client_credentials", resource, scope: "push" }),
+      });
+      const { access_token: token } = (await answer.json()) as { readonly access_token?: string };
+      if (token === undefined) throw new Error(`the provider gives no token: ${answer.status}`);
+      return token;
+    },
     setPeople: (people) => tell({ people }),
     misbehave: (how) => tell(how === undefined ? {} : { misbehaviour: how }),
     kill,

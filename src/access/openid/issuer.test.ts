@@ -101,6 +101,15 @@ describe("a token of an issuer", () => {
     expect(outcomeOf(await verify(changed, expected))).toBe("signature");
   });
 
+  it("is an access token's where those are wanted alone", async () => {
+    const token = await issuer.sign({ aud: audience }, { header: { typ: "at+jwt" } });
+    const { verify } = open();
+    expect(outcomeOf(await verify(token, expected))).toBe("malformed");
+    expect(outcomeOf(await verify(token, { ...expected, accessTokens: true }))).toBe("verified");
+    const logout = await issuer.sign({ aud: audience }, { header: { typ: "logout+jwt" } });
+    expect(outcomeOf(await verify(logout, { ...expected, accessTokens: true }))).toBe("malformed");
+  });
+
   it("may be signed by each of the algorithms, and not with a key that is too weak", async () => {
     await using other = await startIssuer();
     for (const [algorithm, wanted] of [

@@ -10,6 +10,8 @@ export interface Expected {
   readonly audiences: readonly string[];
   /** By `iat`. */
   readonly maxAgeSeconds: number;
+  /** Access tokens are taken too (RFC 9068), which say so: a client has them that nobody has signed in to. */
+  readonly accessTokens?: true;
 }
 
 export type TokenClaims = Readonly<z.infer<typeof standardClaims>>;
@@ -58,7 +60,7 @@ const refused = (fault: TokenFault): VerifiedToken => ({ kind: "refused", fault 
 /** Whether a token is the issuer's, meant for us, and good now. */
 export async function verifyToken(token: string, verifying: Verifying): Promise<VerifiedToken> {
   const header = token.length > longestTokenCharacters ? undefined : headerOf(token);
-  if (header === undefined || !isPlainType(header.typ)) return refused("malformed");
+  if (header === undefined || !isWantedType(header.typ, verifying)) return refused("malformed");
   if (!algorithms.includes(header.alg ?? "")) return refused("algorithm");
   let key: CryptoKey | undefined;
   try {
@@ -78,9 +80,12 @@ function headerOf(token: string): ProtectedHeaderParameters | undefined {
   }
 }
 
-/** A token with another type is meant for something else: a logout, another's API. */
-const isPlainType = (type: unknown): boolean =>
-  type === undefined || (typeof type === "string" && /^(?:application\/)?jwt$/i.test(type));
+/** A token with another type is meant for something else, such as a logout. */
+function isWantedType(type: unknown, { accessTokens }: Expected): boolean {
+  if (type === undefined) return true;
+  const name = typeof type === "string" ? type.toLowerCase().replace(/^application\//, "") : undefined;
+  return name === "jwt" || (accessTokens === true && name === "at+jwt");
+}
 
 /** Of those that the issuer has now: one that it has just begun to use is asked for. @throws IssuerUnavailable */
 async function findKey(header: ProtectedHeaderParameters, metadata: Kept<Metadata>): Promise<CryptoKey | undefined> {

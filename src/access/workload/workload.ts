@@ -70,7 +70,11 @@ const refused = (reason: WorkloadRefusal): WorkloadAnswer => ({ kind: "refused",
 export function openWorkload({ database, issuers, now }: WorkloadDeps): Workload {
   const isActive = ({ disabled, expiresAt = Infinity }: Robot): boolean => !disabled && expiresAt > now();
   const verify = (token: string, claimed: Claimed) =>
-    issuers(claimed.iss).verify(token, { audiences: audiencesOf(claimed.claims), maxAgeSeconds });
+    issuers(claimed.iss).verify(token, {
+      audiences: audiencesOf(claimed.claims),
+      maxAgeSeconds,
+      accessTokens: true,
+    });
   return {
     async identify({ name, token, once }) {
       const claimed = claimedBy(token);
