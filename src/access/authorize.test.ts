@@ -26,6 +26,12 @@ describeEachDatabase("authorize", (_dialect, open) => {
   async function start(mode: Policy["mode"] = "standard") {
     const access = await openTestAccess(await open([accessMigrations]), mode);
     const [root, ann] = [await access.addAccount("root", "password", true), await access.addAccount("ann", "password")];
+    await addRepositories(access, {
+      "library/a": "public",
+      "library/b": "public",
+      "library/busybox": "public",
+      "library/hidden": "private",
+    });
     return { access, admin: callerOf(root), account: callerOf(ann), ann };
   }
 
@@ -36,6 +42,8 @@ describeEachDatabase("authorize", (_dialect, open) => {
       ["admin, catalog", admin, catalog, "read"],
       ["admin, instance", admin, instance, all],
       ["anonymous, library", anonymous, repository("library/busybox"), "read"],
+      ["anonymous, what library hides", anonymous, repository("library/hidden"), ""],
+      ["anonymous, what library does not have", anonymous, repository("library/nothing"), ""],
       ["anonymous, library alone is a name of the root", anonymous, repository("library"), ""],
       ["anonymous, a neighbour in spelling", anonymous, repository("library2/busybox"), ""],
       ["anonymous, deeper", anonymous, repository("x/library/busybox"), ""],
@@ -134,6 +142,7 @@ describeEachDatabase("authorize", (_dialect, open) => {
 describeEachDatabase("grantable", (_dialect, open) => {
   test("is what of a token's request may be had", async () => {
     const access = await openTestAccess(await open([accessMigrations]));
+    await addRepositories(access, { "library/a": "public", "library/b": "public" });
     const admin = callerOf(await access.addAccount("root", "password", true));
     const rows: readonly (readonly [string, Caller, string, string[]])[] = [
       ["all of it", admin, "repository:a:pull,push", ["repository:a:pull,push"]],

@@ -65,7 +65,8 @@ export function decide(rights: Rights, asking: Asking, question: Question): Deci
   const { principal, place, circumstances } = asking;
   const permission: Permission = `${question.subject}:${question.verb}`;
   if (permission === "repository:read" && place.kind === "repository") {
-    const visibility = rights.repository?.visibility ?? rights.visibilityOfNew;
+    // One that is not there is nobody's to see, else a private one would be told from it where new ones are public.
+    const visibility = rights.repository?.visibility;
     if (visibility === "public") return allow("public", "the repository is public");
     if (visibility === "internal" && (principal.kind === "account" || principal.kind === "team")) {
       return allow("internal", "the repository is for every account to read");

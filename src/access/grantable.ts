@@ -11,6 +11,8 @@ const verbsOf = {
   delete: ["delete"],
 } as const satisfies Record<Exclude<WireAction, "*">, readonly Verb[]>;
 
+const protocolActions = ["pull", "push", "delete"] as const;
+
 /** What of `asked` the caller may have now. Less than was asked for, or nothing, is an answer and not an error. */
 export async function grantable(
   authorize: Authorize,
@@ -31,12 +33,15 @@ async function grantableActions(authorize: Authorize, caller: Caller, scope: Gra
   const name = parseRepositoryName(scope.name);
   if (name === undefined) return [];
   const all = scope.actions.includes("*");
-  const granted: WireAction[] = [];
-  for (const action of ["pull", "push", "delete"] as const) {
-    if (!all && !scope.actions.includes(action)) continue;
-    if (await allowsSome(authorize, caller, { name, verbs: verbsOf[action] })) granted.push(action);
-  }
-  return all && granted.length === 3 ? [...granted, "*"] : granted;
+  // All at once: then what they have there is read once.
+  const granted = await Promise.all(
+    protocolActions.map(async (action) => {
+      const isAsked = all || scope.actions.includes(action);
+      return isAsked && (await allowsSome(authorize, caller, { name, verbs: verbsOf[action] })) ? action : undefined;
+    }),
+  );
+  const some = granted.filter((action) => action !== undefined);
+  return all && some.length === protocolActions.length ? [...some, "*"] : some;
 }
 
 async function allowsSome(
@@ -44,9 +49,7 @@ async function allowsSome(
   caller: Caller,
   { name, verbs }: { readonly name: RepositoryName; readonly verbs: readonly Verb[] },
 ): Promise<boolean> {
-  for (const verb of verbs) {
-    const decision = await authorize(caller, verb, { kind: "repository", name, tag: { some: true } });
-    if (decision.allowed) return true;
-  }
-  return false;
+  const resource = { kind: "repository", name, tag: { some: true } } as const;
+  const decisions = await Promise.all(verbs.map((verb) => authorize(caller, verb, resource)));
+  return decisions.some(({ allowed }) => allowed);
 }

@@ -2,7 +2,8 @@ import type { Writer } from "../platform/database/database.ts";
 import { refuse } from "./refusal.ts";
 
 /**
- * Nothing may leave the instance without an administrator whose grant has no end and no condition.
+ * Nothing may leave the instance without an administrator whose grant has no end and no condition, and whose password is the
+ * database's: directories may be away.
  * @param grantId the one grant that the account loses; all of them when absent
  * @throws RegistryError
  */
@@ -19,6 +20,7 @@ export async function requireAnotherAdministrator(tx: Writer, accountId: string,
     .where("grants.expires_at", "is", null)
     .where("accounts.disabled", "=", 0)
     .where("accounts.suspended", "=", 0)
+    .where("accounts.password_hash", "!=", "")
     .execute();
   const loses = ({ id, account }: { readonly id: string; readonly account: string }): boolean =>
     grantId === undefined ? account === accountId : id === grantId;

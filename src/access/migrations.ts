@@ -6,7 +6,7 @@ import { createModel } from "./model-migration.ts";
 import { profilesMigration } from "./accounts/migration.ts";
 import { secondFactorMigration } from "./second-factor/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
-import { tokensMigration } from "./tokens/migration.ts";
+import { replacedTokensMigration, tokensMigration } from "./tokens/migration.ts";
 import { workloadMigration } from "./workload/migration.ts";
 
 export const accessMigrations: Migrations = {
@@ -48,6 +48,7 @@ export const accessMigrations: Migrations = {
         }
       },
     },
+    replacedTokensMigration,
   ],
 };
 

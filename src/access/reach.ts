@@ -17,7 +17,7 @@ export interface NameRange {
 export type Area =
   | { readonly kind: "everything" }
   | { readonly kind: "names"; readonly range: NameRange }
-  | { readonly kind: "repository"; readonly id: number };
+  | { readonly kind: "repository"; readonly name: string };
 
 export interface Reached {
   readonly area: Area;
@@ -27,9 +27,9 @@ export interface Reached {
 type Row =
   | (GrantRow & {
       readonly kind: "grant";
+      /** Of a single repository, the name of that. */
       readonly namespace: string | null;
       readonly pattern: string | null;
-      readonly scope_id: string;
     })
   | { readonly kind: "owner" | "own-namespace"; readonly namespace: string };
 
@@ -48,23 +48,25 @@ const load = prepared((read, given: { readonly kind: string; readonly id: string
       union all select 'own-namespace', 'account', ${given.id} where ${given.kind} = 'account'
     ),
     placed as (
-      select held.*, cast(null as text) as namespace from held where scope_kind in ('instance', 'repository')
+      select held.*, cast(null as text) as namespace from held where scope_kind = 'instance'
+      union all select held.*, repositories.name from held join repositories on repositories.id =
+        cast(case when held.scope_kind = 'repository' then held.scope_id else '0' end as bigint)
       union all select held.*, namespaces.name from held join namespaces on namespaces.id = held.scope_id
         where scope_kind in ('namespace', 'pattern')
       union all select held.*, namespaces.name from held join namespaces
         on namespaces.owner_kind = 'organization' and namespaces.owner_id = held.scope_id
         where scope_kind = 'organization'
     )
-    select 'grant' as kind, id, role, role_name, permissions, principal_kind as granted_to, team, scope_kind, scope_id,
+    select 'grant' as kind, id, role, role_name, permissions, principal_kind as granted_to, team, scope_kind,
       namespace, pattern, tag_pattern, networks, expires_at from placed
-    union all select owned.kind, null, null, null, null, null, null, null, null, namespaces.name, null, null, null, null
+    union all select owned.kind, null, null, null, null, null, null, null, namespaces.name, null, null, null, null
       from owned join namespaces
         on namespaces.owner_kind = owned.owner_kind and namespaces.owner_id = owned.owner_id
   )`;
-  return read.selectFrom(rows.as("reached")).selectAll().$castTo<Row>();
+  return read.selectFrom(rows.as("reached")).selectAll().orderBy(sql.ref("namespace")).$castTo<Row>();
 });
 
-/** Where somebody may read by what they hold; what is public is not in it. */
+/** Where somebody may read by what they hold, single repositories by name; what is public is not in it. */
 export async function loadReach(database: Reading, principal: Principal): Promise<readonly Reached[]> {
   const id = principal.kind === "anonymous" ? "" : principal.id;
   const rows = await load(database, { kind: principal.kind, id });
@@ -84,7 +86,7 @@ function areaOf(row: Row): Area {
     case "instance":
       return { kind: "everything" };
     case "repository":
-      return { kind: "repository", id: Number(row.scope_id) };
+      return { kind: "repository", name: row.namespace ?? "" };
     case "organization":
     case "namespace":
       return { kind: "names", range: below(row.namespace ?? "") };

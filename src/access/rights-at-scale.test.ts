@@ -102,6 +102,12 @@ describeEachDatabase("among 10 000 repositories and 100 000 grants", (_dialect, 
       parameters.every((value) => value === null || typeof value !== "object");
     const statements = asked.filter(isAsked);
     expect(statements.length).toBeGreaterThan(6);
+    // Of ten thousand names that she was granted, a page asks for those that it can show.
+    const names = statements.flatMap(({ parameters }) =>
+      parameters.filter((value): value is string => typeof value === "string" && value.startsWith('["space-')),
+    );
+    expect(names.map((json) => (JSON.parse(json) as readonly string[]).length)).toContain(page.limit + 1);
+    for (const json of names) expect(json.length).toBeLessThan(10_000);
     for (const statement of statements)
       expect([statement.sql, await walked(database, statement)]).toEqual([statement.sql, []]);
     expect(

@@ -86,6 +86,11 @@ describeEachDatabase("visibleTo", (_dialect, open) => {
       ["guest", { kind: "anonymous" }, "pattern a_b/*/deep"],
       ["guest", ann, "namespace axb", { networks: ["10.0.0.0/8"] }],
       ["guest", ann, "repository library0", { until: access.clock.now() + 60_000 }],
+      ...["a", "a_b", "axb", "axb/app", "library", "team/sub/one-prod"].map(
+        (name) => ["guest", ann, `repository ${name}`] as const,
+      ),
+      ["maintainer", ann, "repository axb"],
+      ["maintainer", ann, "repository axb/app"],
       ["auditor", bob, "instance"],
     ];
     const callers: readonly (readonly [string, Caller])[] = [

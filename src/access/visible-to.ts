@@ -1,6 +1,6 @@
 import { type Expression, type ExpressionBuilder, sql, type SqlBool } from "kysely";
 import type { Database, Dialect, Tables } from "../platform/database/database.ts";
-import type { Visible } from "../registry/repositories.ts";
+import type { PageRequest, Visible } from "../registry/repositories.ts";
 import { untilRightsChange } from "./access-revision.ts";
 import { type AuthorizeDeps, isCatalogGrant } from "./authorize.ts";
 import { dependsOn, type DependsOn } from "./decide.ts";
@@ -66,7 +66,7 @@ function rememberedReach({ database, revision }: AuthorizeDeps): (principal: Pri
     });
 }
 
-type Condition = (expression: ExpressionBuilder<Tables, "repositories">) => Expression<SqlBool>;
+type Condition = (expression: ExpressionBuilder<Tables, "repositories">, page?: PageRequest) => Expression<SqlBool>;
 
 const everything: Condition = (eb) => eb.lit(true);
 const all =
@@ -81,25 +81,46 @@ function conditionsOf(
   const areas = reached.map(({ area }) => area);
   if (areas.some(({ kind }) => kind === "everything")) return [everything];
   const ranges = areas.flatMap((area) => (area.kind === "names" ? area.range : []));
-  const ids = areas.flatMap((area) => (area.kind === "repository" ? area.id : []));
+  const names = areas.flatMap((area) => (area.kind === "repository" ? area.name : []));
   return [
     (eb) => eb("repositories.visibility", "=", "public"),
     ...(principal.kind === "account"
       ? [((eb) => eb("repositories.visibility", "=", "internal")) satisfies Condition]
       : []),
     ...(ranges.length > 0 ? [inRanges(dialect, ranges)] : []),
-    ...(ids.length > 0 ? [withIds(dialect, ids)] : []),
+    ...(names.length > 0 ? [withNames(dialect, names)] : []),
   ];
 }
 
-const withIds =
-  (dialect: Dialect, ids: readonly number[]): Condition =>
-  () => {
-    const json = JSON.stringify(ids);
+/** Of ten thousand, a page looks at those alone that it can show. @param names in their order */
+const withNames =
+  (dialect: Dialect, names: readonly string[]): Condition =>
+  (_, page) => {
+    const json = JSON.stringify(page === undefined ? names : namesOfPage(names, page));
     return dialect === "sqlite"
-      ? sql<SqlBool>`repositories.id in (select value from json_each(${json}))`
-      : sql<SqlBool>`repositories.id in (select cast(json_array_elements_text(cast(${json} as json)) as bigint))`;
+      ? sql<SqlBool>`repositories.name in (select value from json_each(${json}))`
+      : sql<SqlBool>`repositories.name in (select json_array_elements_text(cast(${json} as json)))`;
   };
+
+/** One more than the page has, as it is asked for. A repository may have been granted more than once. */
+function namesOfPage(names: readonly string[], { after, limit }: PageRequest): readonly string[] {
+  const some: string[] = [];
+  for (let at = firstBehind(names, after); at < names.length && some.length <= limit; at++) {
+    const name = names[at] ?? "";
+    if (name !== some.at(-1)) some.push(name);
+  }
+  return some;
+}
+
+function firstBehind(names: readonly string[], after: string | undefined): number {
+  let [low, high] = [0, after === undefined ? 0 : names.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((names[middle] ?? "") > (after ?? "")) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
 
 /** Any number of ranges is one parameter: each of them is looked up in the index of names. */
 const inRanges =

@@ -1,7 +1,8 @@
 import { envelopeOf } from "../access/envelope.ts";
 import { anonymous } from "../access/principal.ts";
 import { refusedWindowMs } from "../features/audit/audit-sign-ins.ts";
-import type { Note, NoteQueue } from "../features/audit/note-queue.ts";
+import type { NoteQueue } from "../features/audit/note-queue.ts";
+import type { Note } from "../features/audit/note-sources.ts";
 import type { Denial, Problem } from "../oci/problem.ts";
 import type { Incoming } from "../platform/runtime/http.ts";
 import type { RequestNotes } from "./request-record.ts";

@@ -7,7 +7,8 @@ import { prepared, within } from "../platform/database/prepared.ts";
 import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import type { Registry } from "./registry.ts";
 
-type Condition = (expression: ExpressionBuilder<Tables, "repositories">) => Expression<SqlBool>;
+/** With a page, it need not hold of more than the first `limit + 1` names behind `after` of which it holds. */
+type Condition = (expression: ExpressionBuilder<Tables, "repositories">, page?: PageRequest) => Expression<SqlBool>;
 
 /**
  * Which repositories a list may show: those that fulfil any of these conditions on `repositories`, each of which an
@@ -136,7 +137,7 @@ export async function listRepositories(
     database.read
       .selectFrom("repositories")
       .select("name")
-      .where(condition)
+      .where((expression) => condition(expression, { after, limit }))
       .$if(after !== undefined, (query) => query.where("name", ">", after ?? ""))
       .orderBy("name")
       .limit(limit + 1);

@@ -15,6 +15,8 @@ const idOf = (answer: Answer): string => (answer.json() as { id: string }).id;
 const namesIn = (answer: Answer): readonly string[] =>
   (answer.json() as { items: readonly { name: string }[] }).items.map(({ name }) => name);
 
+const robotOf = (organization: string): string => `robot$${organization}+ci`;
+
 /** An organization with an owner and a team. */
 async function addTenant(api: Api) {
   const owner = await addUser(api);
@@ -141,11 +143,112 @@ describeEachDatabase("rights over the API", (dialect) => {
       to: { kind: "account", name: as[0] },
       on: { kind: "namespace", name: theirs.name },
     };
-    expectRefused(await api.ask("POST", "/grants", { as, json: onTheirs }), 403, "DENIED");
+    expectRefused(await api.ask("POST", "/grants", { as, json: onTheirs }), 404, "OBJECT_UNKNOWN");
     expect(namesIn(await api.ask("GET", "/organizations", { as }))).toEqual([ours.name]);
     for (const list of ["/grants", "/namespaces", "/accounts"])
       expectRefused(await api.ask("GET", list, { as }), 403, "DENIED");
     expect((await api.ask("GET", `/organizations/${theirs.name}`, { as: theirs.owner })).status).toBe(200);
+  });
+
+  it("tell nobody by what they refuse which names there are", async () => {
+    const [ours, theirs] = [await addTenant(api), await addTenant(api)];
+    const as = ours.owner;
+    const absent = freshName("org");
+    const made = [
+      await api.ask("POST", "/repositories", { as: theirs.owner, json: { name: `${theirs.name}/app` } }),
+      await api.ask("POST", "/robots", { as: theirs.owner, json: { name: "ci", organization: theirs.name } }),
+      await api.ask("POST", "/robots", { json: { name: theirs.name } }),
+    ];
+    expect(made.map(({ status }) => status)).toEqual([200, 201, 201]);
+    const guest = { role: "guest", to: { kind: "account", name: as[0] } };
+    const requests: readonly (readonly [string, (name: string) => string, ((name: string) => unknown)?])[] = [
+      ["POST", () => "/grants", (name) => ({ ...guest, on: { kind: "organization", name } })],
+      ["POST", () => "/grants", (name) => ({ ...guest, on: { kind: "namespace", name } })],
+      ["POST", () => "/grants", (name) => ({ ...guest, on: { kind: "pattern", pattern: `${name}/*` } })],
+      ["POST", () => "/grants", (name) => ({ ...guest, on: { kind: "repository", name: `${name}/app` } })],
+      ["POST", () => "/repositories", (name) => ({ name: `${name}/app` })],
+      ["GET", (name) => `/access/explain?account=${as[0]}&doing=read&repository=${name}/app`],
+      ["GET", (name) => `/robots?organization=${name}`],
+      ["POST", () => "/robots", (name) => ({ name: "ci", organization: name })],
+      ["GET", (name) => `/robots/${robotOf(name)}`],
+      ["PATCH", (name) => `/robots/${robotOf(name)}`, () => ({ disabled: true })],
+      ["DELETE", (name) => `/robots/${robotOf(name)}`],
+      ["GET", (name) => `/tokens?robot=${robotOf(name)}`],
+      ["POST", () => "/tokens", (name) => ({ robot: robotOf(name), name: "x" })],
+      ["GET", (name) => `/robots/robot$${name}`],
+      ["DELETE", (name) => `/robots/robot$${name}`],
+      ["POST", () => "/tokens", (name) => ({ robot: `robot$${name}`, name: "x" })],
+    ];
+    for (const [method, path, body] of requests) {
+      const [hidden, unknown] = [
+        await api.ask(method, path(theirs.name), { as, json: body?.(theirs.name) }),
+        await api.ask(method, path(absent), { as, json: body?.(absent) }),
+      ];
+      expect([method, path(""), told(hidden, theirs.name)]).toEqual([method, path(""), told(unknown, absent)]);
+    }
+    const nobody = freshName("user");
+    for (const [method, path, body] of [
+      ["GET", (name: string) => `/tokens?account=${name}`, undefined],
+      ["POST", () => "/tokens", (name: string) => ({ account: name, name: "x", scopes: ["**:read"] })],
+      ["PUT", (name: string) => `/accounts/${name}/password`, () => ({ password: "another password" })],
+      ["DELETE", (name: string) => `/accounts/${name}/second-factor`, undefined],
+    ] as const) {
+      const [hidden, unknown] = [
+        await api.ask(method, path(theirs.owner[0]), { as, json: body?.(theirs.owner[0]) }),
+        await api.ask(method, path(nobody), { as, json: body?.(nobody) }),
+      ];
+      expect(told(hidden, theirs.owner[0])).toEqual(told(unknown, nobody));
+    }
+  });
+
+  it("over accounts make nobody an administrator", async () => {
+    const clerk = await addUser(api);
+    const [user] = await addUser(api);
+    const role = freshName("clerk");
+    const permissions = ["account:read", "account:update", "account:delete"];
+    expect((await api.ask("POST", "/roles", { json: { name: role, permissions } })).status).toBe(201);
+    const given = { role, to: { kind: "account", name: clerk[0] }, on: { kind: "instance" } };
+    expect((await api.ask("POST", "/grants", { json: given })).status).toBe(200);
+    const { username: admin } = api.registry.server().admin;
+    const star = { "if-match": "*" };
+    const scopes = ["**:grant:create"];
+    for (const [name, status] of [
+      [admin, 403],
+      [user, undefined],
+    ] as const) {
+      const answers = [
+        await api.ask("PUT", `/accounts/${name}/password`, { as: clerk, json: { password: "another password" } }),
+        await api.ask("DELETE", `/accounts/${name}/second-factor`, { as: clerk }),
+        await api.ask("POST", "/tokens", { as: clerk, json: { account: name, name: "x", scopes } }),
+        await api.ask("PATCH", `/accounts/${name}`, { as: clerk, headers: star, json: { disabled: true } }),
+        await api.ask("DELETE", `/accounts/${name}`, { as: clerk }),
+      ];
+      expect(answers.map((answer) => answer.status)).toEqual(
+        status === undefined ? [204, 200, 200, 200, 200] : [status, status, status, status, status],
+      );
+    }
+    const shown = await api.ask("PATCH", `/accounts/${admin}`, {
+      as: clerk,
+      headers: star,
+      json: { displayName: "A" },
+    });
+    expect(shown.status).toBe(200);
+  });
+
+  it("end at a time that can be told again", async () => {
+    const { name, owner } = await addTenant(api);
+    const give = (until: string): Promise<Answer> =>
+      api.ask("POST", "/grants", {
+        as: owner,
+        json: { role: "guest", to: { kind: "signed-in" }, on: { kind: "organization", name }, until },
+      });
+    for (const until of ["9999-12-31T23:59:59-23:59", "2001-01-01T00:00:00Z", "0000-01-01T00:00:00Z", "tomorrow"])
+      expectRefused(await give(until), 400, "INPUT_INVALID");
+    expect((await give("9999-12-30T23:59:59.123456789Z")).status).toBe(200);
+    const listed = await api.ask("GET", `/organizations/${name}/grants`, { as: owner });
+    expect(listed.text).toContain("9999-12-30T23:59:59.123Z");
+    const late = { name: "late", organization: name, until: "9999-12-31T23:59:59-23:59" };
+    expectRefused(await api.ask("POST", "/robots", { as: owner, json: late }), 400, "INPUT_INVALID");
   });
 
   it("are changed only as they were read, of two changes at once one, and made once with a key", async () => {
@@ -204,13 +307,9 @@ describeEachDatabase("rights over the API", (dialect) => {
         json: { role: "guest", to: { kind: "account", name: owner[0] }, on: { kind: "organization", name }, ...about },
       });
     expect((await give({})).status).toBe(200);
-    for (const about of [
-      { role: "administrator" },
-      { on: { kind: "instance" } },
-      { on: { kind: "pattern", pattern: "*" } },
-    ]) {
+    for (const about of [{ role: "administrator" }, { on: { kind: "instance" } }])
       expectRefused(await give(about), 403, "DENIED");
-    }
+    expectRefused(await give({ on: { kind: "pattern", pattern: "*" } }), 404, "OBJECT_UNKNOWN");
     for (const about of [{ id: "x" }, { on: { kind: "organization", name, id: "x" } }, { to: { kind: "everyone" } }]) {
       expectRefused(await give(about), 400, "INPUT_INVALID");
     }

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
-import { bearerFor, challengeOf } from "./bearer.ts";
+import { adminBasic, bearerFor, challengeOf, claimsOf } from "./bearer.ts";
 import { absentDigest, digestOf, mediaTypes, type PushedImage, pushBlob, pushImage, startUpload } from "./content.ts";
 import { type Answer, expectProblem, freshRepository, useRegistry } from "./registry-client.ts";
 
@@ -119,6 +119,27 @@ describe("library", () => {
     const manifest = await registry.send("GET", `/v2/${repository}/manifests/v1`);
     expect(manifest.header("docker-content-digest")).toBe(image.digest);
   });
+});
+
+test("a private repository where new ones are public looks like one that is not there", async () => {
+  const [hidden, absent] = [freshRepository("library/private"), freshRepository("library/nothing")];
+  await pushImage(registry, hidden, { tag: "v1" });
+  const made = await registry.as(adminBasic(registry)).send("PUT", `/api/v1/repositories/${hidden}/visibility`, {
+    headers: { "content-type": "application/json" },
+    body: '{"visibility":"private"}',
+  });
+  expect(made.status).toBe(204);
+  const token = (name: string): Promise<string> => bearerFor(registry, `repository:${name}:pull`, "");
+  const tokens = [await token(hidden), await token(absent)];
+  expect(tokens.map((text) => claimsOf(text.replace("Bearer ", "")).access)).toEqual([[], []]);
+  for (const authorization of [undefined, ...tokens]) {
+    for (const path of ["manifests/v1", "tags/list", `blobs/${absentDigest()}`]) {
+      const caller = registry.as(authorization);
+      expect(comparable(await caller.send("GET", `/v2/${hidden}/${path}`), hidden)).toEqual(
+        comparable(await caller.send("GET", `/v2/${absent}/${path}`), absent),
+      );
+    }
+  }
 });
 
 describe("rights are those of the request, not of its path's siblings", () => {

@@ -127,6 +127,9 @@ describe("GET /token", () => {
   });
 
   test("asked for more than allowed is 200 with the intersection", async () => {
+    await pushIndex(registry.as(await bearerFor(registry, "repository:library/app:pull,push")), "library/app", {
+      tag: "v1",
+    });
     const query = "scope=repository:library/app:pull,push,delete&scope=repository:acme/secret:pull";
     const answer = await getToken(registry, query, "");
     expect(answer.status).toBe(200);

@@ -80,7 +80,7 @@ export async function addTenant(api: Api, tokenOf?: string): Promise<Tenant> {
   await succeed(api, `PUT /organizations/${organization}/teams/dev/members/${account}`);
   const namespaceBelow = `${organization}/below`;
   await succeed(api, "POST /namespaces", { json: { name: namespaceBelow } });
-  const protecting = { pattern: "never-*", roles: { create: "administrator" } };
+  const protecting = { pattern: "never-*", roles: { create: "maintainer" } };
   const protection = idIn(await succeed(api, `POST /namespaces/${organization}/protections`, { json: protecting }));
   const to = { kind: "team", name: `${organization}/dev` };
   const grant = await grantOn(api, organization, { role: "guest", to });

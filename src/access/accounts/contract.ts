@@ -108,7 +108,7 @@ export const setPassword = contract({
   method: "PUT",
   path: "/accounts/{account}/password",
   group,
-  summary: "Give an account another password, which ends its tokens and sessions",
+  summary: "Give an account another password, which ends its sessions; its personal tokens stay",
   need: { verb: "update", ...onInstance },
   params,
   body: z.strictObject({

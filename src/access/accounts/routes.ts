@@ -5,10 +5,13 @@ import { parseAccountName, type AccountName } from "../account-name.ts";
 import { usualItems } from "../api/parameters.ts";
 import { type Route, route } from "../api/route.ts";
 import type { Authorize } from "../authorize.ts";
+import type { AccessChange } from "../change-access.ts";
 import type { VerifyPassword } from "../credentials.ts";
 import { initialPasswordPath } from "../first-administrator.ts";
+import { changing } from "../organizations/routes.ts";
 import type { Caller } from "../principal.ts";
 import { refuse } from "../refusal.ts";
+import { requireAsMuchAs } from "../require-held.ts";
 import { removePrivateFile } from "../private-file.ts";
 import { addAccount, editAccount, removeAccount, replacePassword } from "./change-accounts.ts";
 import * as contracts from "./contract.ts";
@@ -35,31 +38,48 @@ export function accountRoutes(deps: AccountRoutesDeps): readonly Route[] {
       const last = page.items.at(-1);
       return { items: [...page.items], ...(!page.isLast && last !== undefined && { next: last.name }) };
     }),
-    route(contracts.createAccount, async ({ body: { password, ...given }, commit }) => {
+    route(contracts.createAccount, async (call) => {
+      const { password, ...given } = call.body;
       const passwordHash = await passwords.hash(password);
-      return commit((tx) => addAccount(tx, { ...given, passwordHash, createdAt: now() }));
+      return call.commit(async (tx) => {
+        await changing(deps, call)(tx);
+        return addAccount(tx, { ...given, passwordHash, createdAt: now() });
+      });
     }),
     route(contracts.showAccount, async ({ params }) => {
       return (await findShownAccount(database.read, params.account)) ?? failUnknown();
     }),
-    route(contracts.changeAccount, ({ params, body, expected, commit }) =>
-      commit((tx) => editAccount(tx, { name: params.account, expected, ...body })),
-    ),
-    route(contracts.setPassword, async ({ params, caller, body: { password, takeOver = false }, commit }) => {
+    route(contracts.changeAccount, async (call) => {
+      const { expected, body } = call;
+      const name = call.params.account;
+      return call.commit(async (tx) => {
+        const change = await changing(deps, call)(tx);
+        if (body.disabled !== undefined) await requireAsMuch(change, name);
+        return editAccount(tx, { name, expected, ...body });
+      });
+    }),
+    route(contracts.setPassword, async (call) => {
+      const { password, takeOver = false } = call.body;
       // A password can more than any token: whoever set one by a token could sign in with it.
-      if (caller.tokenId !== undefined) refuse("forbidden", "a token sets no passwords");
-      const name = params.account;
+      if (call.caller.tokenId !== undefined) refuse("forbidden", "a token sets no passwords");
+      const name = call.params.account;
       if ((await findShownAccount(database.read, name)) === undefined) failUnknown();
       const passwordHash = await passwords.hash(password);
-      await commit((tx) =>
-        replacePassword(tx, { name, passwordHash, changedAt: now(), takeOver }).then(() => undefined),
-      );
+      await call.commit(async (tx) => {
+        await requireAsMuch(await changing(deps, call)(tx), name);
+        await replacePassword(tx, { name, passwordHash, changedAt: now(), takeOver });
+        return undefined;
+      });
       await forgetFirstPassword(deps, name);
       return undefined;
     }),
-    route(contracts.deleteAccount, async ({ params, dryRun, commit }) =>
-      commit(async (tx) => ({ dryRun, removes: await removeAccount(tx, params.account) })),
-    ),
+    route(contracts.deleteAccount, async (call) => {
+      const name = call.params.account;
+      return call.commit(async (tx) => {
+        await requireAsMuch(await changing(deps, call)(tx), name);
+        return { dryRun: call.dryRun, removes: await removeAccount(tx, name) };
+      });
+    }),
   ];
 }
 
@@ -77,7 +97,7 @@ export function ownRoutes(deps: OwnRoutesDeps): readonly Route[] {
       const name = nameOf(caller);
       // Counted as any other guess: a session that was left open must not be one that passwords are tried on.
       const verified = await deps.checkPassword({ name, password: current, remoteAddress });
-      if (verified.kind !== "account") {
+      if (verified.kind !== "account" || verified.account.name !== name) {
         return fail({ code: "INPUT_INVALID", faults: [{ at: "current", reason: "it is not the password" }] });
       }
       const passwordHash = await passwords.hash(password);
@@ -88,6 +108,12 @@ export function ownRoutes(deps: OwnRoutesDeps): readonly Route[] {
       return undefined;
     }),
   ];
+}
+
+/** What there is none of is told by what is done to it. @throws RegistryError */
+async function requireAsMuch(change: AccessChange, name: AccountName): Promise<void> {
+  const account = await findShownAccount(change.tx, name);
+  if (account !== undefined) await requireAsMuchAs(change, account);
 }
 
 const failUnknown = (): never => fail({ code: "OBJECT_UNKNOWN", what: "account" });

@@ -54,5 +54,11 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
     next: z.string().optional().describe("what `after` is to be for the next page"),
   });
 
+const latestMs = Date.UTC(9999, 11, 31);
+
+/** When something ends. What an offset takes out of the four digits of a year could not be told again. */
+export const end = () =>
+  z.iso.datetime({ offset: true }).refine((text) => Date.parse(text) <= latestMs, "must be before the end of 9999");
+
 export const time = () => z.iso.datetime().describe("RFC 3339, in UTC");
 export const toTime = (ms: number): string => new Date(ms).toISOString();

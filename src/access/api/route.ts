@@ -1,5 +1,6 @@
 import type { Envelope } from "../../platform/events/access-event.ts";
 import type { RecordingWriter } from "../../platform/events/record-events.ts";
+import type { Authorize } from "../authorize.ts";
 import type { Changer } from "../change-access.ts";
 import type { Caller } from "../principal.ts";
 import type { Body, Contract, Params, Query, Value } from "./contract.ts";
@@ -24,6 +25,11 @@ export interface Call<C extends Contract> {
    */
   readonly commit: (work: (tx: RecordingWriter) => Promise<Value<C>>) => Promise<Value<C>>;
   readonly session: KeptSession;
+  /**
+   * Asks for the route's need once more, in the transaction of its change: who has lost a right meanwhile gives it to
+   * nobody. @throws RegistryError
+   */
+  readonly confirm: (authorize: Authorize, tx: RecordingWriter) => Promise<void>;
 }
 
 /** What the client keeps of a session: its secret, which no other answer ever holds. */

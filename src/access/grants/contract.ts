@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { contract } from "../api/contract.ts";
-import { pageOf, pageQuery, time, word } from "../api/parameters.ts";
+import { end, pageOf, pageQuery, time, word } from "../api/parameters.ts";
 import { removal } from "../api/removal.ts";
 import { subjects, verbs } from "../permissions.ts";
 
@@ -173,7 +173,7 @@ export const createGrant = contract({
     on,
     tags: word(128).optional().describe("a pattern of tags that it is limited to"),
     networks: z.array(word(64)).min(1).max(64).optional().describe("networks that it is limited to"),
-    until: z.iso.datetime({ offset: true }).optional(),
+    until: end().optional(),
   }),
   output: z.object({ id: z.string(), role: z.string() }),
   madeOnce: true,

@@ -6,6 +6,7 @@ import type { AccessChange } from "../change-access.ts";
 import { permissionsIn } from "../held.ts";
 import { parsePermission, type Permission } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
+import { requireHeld } from "../require-held.ts";
 import { requireRevision } from "../require-revision.ts";
 import { findBuiltInRole, type Role, roleOf } from "../roles.ts";
 
@@ -18,7 +19,7 @@ export interface StoredRole extends Role {
 
 const roleName = /^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/;
 
-/** A named set of permissions. Roles are the instance's: whoever makes one has all rights. @throws RegistryError */
+/** A named set of permissions, which gives nobody anything by itself. @throws RegistryError */
 export async function createRole(
   { tx, now }: AccessChange,
   { name, permissions }: { readonly name: string; readonly permissions: readonly string[] },
@@ -46,14 +47,16 @@ interface RoleChange {
   readonly expected?: number | undefined;
 }
 
-/** Counts for everyone who has the role. @throws RegistryError */
+/** Counts for everyone who has the role, wherever that is: nobody adds to it what they do not have. @throws RegistryError */
 export async function changeRole(
-  { tx }: AccessChange,
+  change: AccessChange,
   { name, permissions, expected }: RoleChange,
 ): Promise<StoredRole> {
+  const { tx } = change;
   const parsed = parsePermissions(permissions);
   const before = await requireCustomRole(tx, name);
   requireRevision(expected, before.revision);
+  await requireHeld(change, new Set(parsed).difference(before.permissions), { kind: "instance" });
   const revision = before.revision + 1;
   await tx
     .updateTable("roles")

@@ -1,15 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { JsonObject } from "../../oci/json.ts";
 import type { Reader, Writer } from "../../platform/database/database.ts";
-import { within } from "../../platform/database/prepared.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
-import { authorizer, type Resource } from "../authorize.ts";
+import { permit } from "../api/permit.ts";
 import type { AccessChange } from "../change-access.ts";
 import { requireAnotherAdministrator } from "../last-one.ts";
 import { findNamespace, namespaceLabel } from "../organizations/namespaces.ts";
-import type { Caller } from "../principal.ts";
-import { subjects, verbs } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
+import { authorizeIn, type HeldPlace, requireHeld } from "../require-held.ts";
 import { requireAccount, requireOrganization, requireTeam } from "../require-named.ts";
 import { requireRobot } from "../robots/find-robot.ts";
 import type { GrantedKind, GrantScopeKind } from "../tables.ts";
@@ -17,8 +15,10 @@ import { requireRole, type StoredRole } from "./custom-roles.ts";
 import {
   type Grantee,
   type GrantScope,
+  homeOf,
   namespaceCandidates,
   type NewGrant,
+  organizationNamed,
   requireConditions,
   requirePattern,
 } from "./grant.ts";
@@ -28,15 +28,12 @@ interface StoredScope {
   readonly kind: GrantScopeKind;
   readonly id: string;
   readonly pattern: string | null;
-  readonly place: Exclude<Resource, { readonly kind: "catalog" }>;
-  readonly organizationId: string | undefined;
+  readonly place: HeldPlace;
 }
 
 interface StoredGrantee {
   readonly kind: GrantedKind;
   readonly id: string;
-  /** Of a team, and of a robot that is one's. */
-  readonly organizationId?: string;
 }
 
 /**
@@ -49,9 +46,12 @@ export async function createGrant(change: AccessChange, wanted: NewGrant): Promi
   requireConditions(wanted.conditions ?? {}, now);
   const role = await requireRole(tx, wanted.role);
   if (role.permissions.size === 0) refuse("invalid", `the role ${role.name} allows nothing`);
-  const grant = { role, scope: await findScope(tx, wanted.on), to: await findGrantee(tx, wanted.to) };
-  if (change.by !== "operator") await requireAllOf(change, change.by, grant);
-  return insertGrant(change, { ...grant, wanted });
+  const scope = await findScope(tx, wanted.on);
+  await requireMayGrant(change, scope, wanted.on);
+  await requireAtHome(change, wanted);
+  const to = await findGrantee(tx, wanted.to);
+  await requireHeld(change, role.permissions, scope.place);
+  return insertGrant(change, { role, scope, to, wanted });
 }
 
 interface Resolved {
@@ -130,33 +130,22 @@ async function followAdministrator(
   await tx.updateTable("accounts").set({ administrator: left.length }).where("id", "=", to.id).execute();
 }
 
-/** By what is held in this very transaction. @throws RegistryError */
-async function requireAllOf(
-  { tx, database, now }: AccessChange,
-  caller: Caller,
-  { role, scope, to }: Resolved,
-): Promise<void> {
-  const { authorize } = authorizer({
-    database: within(tx, database),
-    revision: async () => 0,
-    policy: { mode: "standard" },
-    now: () => now,
-  });
-  if (to.organizationId !== undefined && to.organizationId !== scope.organizationId) {
-    const decision = await authorize(caller, "create", { kind: "instance", subject: "grant" });
-    if (!decision.allowed) refuse("forbidden", "a team or robot of an organization is given roles there");
-  }
-  const mayGrant = await authorize(caller, "create", { ...scope.place, subject: "grant" });
-  if (!mayGrant.allowed) refuse("forbidden", "it takes grant:create there to give a role");
-  for (const subject of subjects) {
-    for (const verb of verbs) {
-      if (!role.permissions.has(`${subject}:${verb}`)) continue;
-      const { allowed, dependsOn } = await authorize(caller, verb, { ...scope.place, subject });
-      if (!allowed || dependsOn !== undefined) {
-        refuse("forbidden", `nobody gives more than they have, and you do not have ${subject}:${verb} there`);
-      }
-    }
-  }
+/** @throws RegistryError, as if there were no such place for who may not know of it */
+async function requireMayGrant(change: AccessChange, { place }: StoredScope, on: GrantScope): Promise<void> {
+  const unknown = { code: "OBJECT_UNKNOWN", what: unknownScope(on) } as const;
+  await permit(authorizeIn(change), change.by, { verb: "create", place, subject: "grant", unknown });
+}
+
+/**
+ * What is of an organization works there, and elsewhere by those alone who see to all grants. It goes by names: whether
+ * another organization has such a team or robot is not told.
+ * @throws RegistryError
+ */
+async function requireAtHome(change: AccessChange, { on, to }: NewGrant): Promise<void> {
+  const home = homeOf(to);
+  if (change.by === "operator" || home === undefined || home === organizationNamed(on)) return;
+  const decision = await authorizeIn(change)(change.by, "create", { kind: "instance", subject: "grant" });
+  if (!decision.allowed) refuse("forbidden", "a team or robot of an organization is given roles there");
 }
 
 /** By its name. @throws RegistryError */
@@ -164,14 +153,10 @@ export async function findGrantee(reader: Reader, to: Grantee): Promise<StoredGr
   switch (to.kind) {
     case "account":
       return { kind: "account", id: (await requireAccount(reader, to.name)).id };
-    case "team": {
-      const { id, organization } = await requireTeam(reader, to.name);
-      return { kind: "team", id, organizationId: organization.id };
-    }
-    case "robot": {
-      const { id, organizationId } = await requireRobot(reader, to.name);
-      return { kind: "robot", id, ...(organizationId !== undefined && { organizationId }) };
-    }
+    case "team":
+      return { kind: "team", id: (await requireTeam(reader, to.name)).id };
+    case "robot":
+      return { kind: "robot", id: (await requireRobot(reader, to.name)).id };
     case "signed-in":
     case "anonymous":
       return { kind: to.kind, id: "" };
@@ -184,49 +169,59 @@ export async function findGrantee(reader: Reader, to: Grantee): Promise<StoredGr
 export async function findScope(reader: Reader, on: GrantScope): Promise<StoredScope> {
   switch (on.kind) {
     case "instance":
-      return { kind: "instance", id: "", pattern: null, place: { kind: "instance" }, organizationId: undefined };
+      return { kind: "instance", id: "", pattern: null, place: { kind: "instance" } };
     case "organization": {
       const { id } = await requireOrganization(reader, on.name);
-      return { kind: "organization", id, pattern: null, place: { kind: "organization", id }, organizationId: id };
+      return { kind: "organization", id, pattern: null, place: { kind: "organization", id } };
     }
     case "namespace": {
-      const found = (await findNamespace(reader, on.name)) ?? refuse("unknown", `namespace ${namespaceLabel(on.name)}`);
+      const found = (await findNamespace(reader, on.name)) ?? refuse("unknown", unknownScope(on));
       const place = { kind: "namespace", name: on.name } as const;
-      return { kind: "namespace", id: found.id, pattern: null, place, organizationId: await ownerOf(reader, on.name) };
+      return { kind: "namespace", id: found.id, pattern: null, place };
     }
     case "repository": {
       const row = await reader.selectFrom("repositories").select("id").where("name", "=", on.name).executeTakeFirst();
-      if (row === undefined) return refuse("unknown", `repository ${on.name}: create it, or grant on a pattern`);
+      if (row === undefined) return refuse("unknown", unknownScope(on));
       const place = { kind: "repository", name: on.name } as const;
-      const organizationId = on.name.includes("/") ? await ownerOf(reader, on.name) : undefined;
-      return { kind: "repository", id: String(row.id), pattern: null, place, organizationId };
+      return { kind: "repository", id: String(row.id), pattern: null, place };
     }
     case "pattern":
-      return resolvePattern(reader, on.pattern);
+      return resolvePattern(reader, on);
     default:
       return on satisfies never;
   }
 }
 
-async function resolvePattern(reader: Reader, pattern: string): Promise<StoredScope> {
+/** Of a place that there is not, and of one that nobody is to know of. */
+function unknownScope(on: GrantScope): string {
+  switch (on.kind) {
+    case "instance":
+      return on.kind;
+    case "organization":
+      return `organization ${on.name}`;
+    case "namespace":
+      return `namespace ${namespaceLabel(on.name)}`;
+    case "repository":
+      return `repository ${on.name}: create it, or grant on a pattern`;
+    case "pattern":
+      return `namespace that ${on.pattern} begins with: create it first`;
+    default:
+      return on satisfies never;
+  }
+}
+
+async function resolvePattern(reader: Reader, on: GrantScope & { readonly kind: "pattern" }): Promise<StoredScope> {
+  const { pattern } = on;
   requirePattern(pattern);
   for (const name of namespaceCandidates(pattern)) {
     const found = await findNamespace(reader, name);
     if (found === undefined) continue;
     const rest = name === "" ? pattern : pattern.slice(name.length + 1);
     const place = { kind: "namespace", name } as const;
-    const organizationId = await ownerOf(reader, name);
     // All of a namespace is a grant on the namespace.
     return rest === "**"
-      ? { kind: "namespace", id: found.id, pattern: null, place, organizationId }
-      : { kind: "pattern", id: found.id, pattern: rest, place, organizationId };
+      ? { kind: "namespace", id: found.id, pattern: null, place }
+      : { kind: "pattern", id: found.id, pattern: rest, place };
   }
-  return refuse("unknown", `namespace that ${pattern} begins with: create it first`);
-}
-
-/** The organization that a namespace, or the one that a name is in, belongs to. */
-async function ownerOf(reader: Reader, name: string): Promise<string | undefined> {
-  const [top = ""] = name.split("/", 1);
-  const found = await findNamespace(reader, top);
-  return found?.ownerKind === "organization" ? found.ownerId : undefined;
+  return refuse("unknown", unknownScope(on));
 }

@@ -2,8 +2,10 @@ import type { Reader } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
 import type { AccessChange } from "../change-access.ts";
+import { asOwner } from "../held.ts";
 import { requireOtherOwners } from "../last-one.ts";
 import { refuse } from "../refusal.ts";
+import { requireHeld } from "../require-held.ts";
 import type { Named } from "../require-named.ts";
 import type { OrganizationRole } from "../tables.ts";
 
@@ -17,11 +19,15 @@ interface Membership {
   readonly account: Named;
 }
 
-/** Makes the account a member, or gives it the other role. @throws RegistryError for the last owner */
+/**
+ * Makes the account a member, or gives it the other role.
+ * @throws RegistryError for the last owner, and for an owner who is made by somebody that can less
+ */
 export async function setMember(
-  { tx, now }: AccessChange,
+  change: AccessChange,
   wanted: Membership & { readonly role: OrganizationRole },
 ): Promise<void> {
+  const { tx, now } = change;
   const { organization, account, role } = wanted;
   const before = await tx
     .selectFrom("organization_members")
@@ -31,6 +37,8 @@ export async function setMember(
     .executeTakeFirst();
   if (before?.role === role) return;
   if (before?.role === "owner") await requireOtherOwners(tx, account.id, organization.id);
+  if (role === "owner")
+    await requireHeld(change, asOwner.role.permissions, { kind: "organization", id: organization.id });
   await tx
     .insertInto("organization_members")
     .values({ organization_id: organization.id, account_id: account.id, role, created_at: now })

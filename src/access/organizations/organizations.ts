@@ -4,6 +4,8 @@ import type { Reader, Writer } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
 import type { AccessChange } from "../change-access.ts";
+import { asOwner } from "../held.ts";
+import { requireHeld } from "../require-held.ts";
 import { requireAccount } from "../require-named.ts";
 import { refuse } from "../refusal.ts";
 import { requireRevision } from "../require-revision.ts";
@@ -30,7 +32,8 @@ export interface NewOrganization {
  * With the namespace of its name.
  * @throws RegistryError
  */
-export async function createOrganization({ tx, now }: AccessChange, wanted: NewOrganization): Promise<Organization> {
+export async function createOrganization(change: AccessChange, wanted: NewOrganization): Promise<Organization> {
+  const { tx, now } = change;
   const { name } = wanted;
   if (parseRepositoryName(name) === undefined || name.includes("/")) {
     refuse("invalid", "an organization's name is in small letters and digits, with . _ or - between them");
@@ -38,7 +41,8 @@ export async function createOrganization({ tx, now }: AccessChange, wanted: NewO
   const organization = { id: randomUUID(), name, displayName: wanted.displayName ?? name, revision: 1 };
   const created_at = now;
   const { id, displayName: display_name } = organization;
-  if (wanted.takesOver !== true) await requireNoRepositories(tx, name);
+  if (wanted.takesOver === true) await requireHeld(change, asOwner.role.permissions, { kind: "namespace", name });
+  else await requireNoRepositories(tx, name);
   await requireFreeName(tx, name);
   await tx.insertInto("organizations").values({ id, name, display_name, created_at }).execute();
   await tx

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { parseRepositoryName } from "../../oci/names.ts";
 import { fail } from "../../oci/problem.ts";
+import type { Reader, Writer } from "../../platform/database/database.ts";
 import type { RecordingWriter } from "../../platform/events/record-events.ts";
 import type { Page } from "../../registry/repositories.ts";
 import { usualItems } from "../api/parameters.ts";
@@ -11,6 +12,7 @@ import type { Contract } from "../api/contract.ts";
 import { type AccessChange, beginChange, type ChangeDeps } from "../change-access.ts";
 import type { Authorize } from "../authorize.ts";
 import { refuse } from "../refusal.ts";
+import { authorizeIn } from "../require-held.ts";
 import { requireAccount, requireOrganization, requireTeam } from "../require-named.ts";
 import * as contracts from "./contract.ts";
 import * as members from "./members.ts";
@@ -22,11 +24,14 @@ export interface ModelRoutesDeps extends ChangeDeps {
   readonly authorize: Authorize;
 }
 
-/** Begins the change of a route in the transaction of its commit. */
+/** Begins the change of a route in the transaction of its commit, and sees to it that it is still theirs to make. */
 export const changing =
-  ({ database, now }: ChangeDeps, { by }: Pick<Call<Contract>, "by">) =>
-  (tx: RecordingWriter): Promise<AccessChange> =>
-    beginChange({ tx, database, by, now: now() });
+  ({ database, now }: ChangeDeps, { by, confirm }: Pick<Call<Contract>, "by" | "confirm">) =>
+  async (tx: RecordingWriter): Promise<AccessChange> => {
+    const change = await beginChange({ tx, database, by, now: now() });
+    await confirm(authorizeIn(change), tx);
+    return change;
+  };
 
 /** A page as it is answered; `keyOf` is what the next one goes on behind. */
 export function answerPage<T>({ items, isLast }: Page<T>, keyOf: (item: T) => string) {
@@ -65,14 +70,18 @@ function aboutOrganizations(deps: ModelRoutesDeps): readonly Route[] {
     }),
     route(contracts.showOrganization, ({ params }) => shown(deps, params.organization)),
     route(contracts.renameOrganization, async (call) => {
-      const { id, name } = await requireOrganization(read, call.params.organization);
-      const renamed = { id, name, displayName: call.body.displayName, expected: call.expected };
-      return call.commit(async (tx) => organizations.renameForDisplay(await changing(deps, call)(tx), renamed));
+      return call.commit(async (tx) => {
+        const change = await changing(deps, call)(tx);
+        const { id, name } = await requireOrganization(tx, call.params.organization);
+        const renamed = { id, name, displayName: call.body.displayName, expected: call.expected };
+        return organizations.renameForDisplay(change, renamed);
+      });
     }),
     route(contracts.deleteOrganization, async (call) => {
-      const found = await requireOrganization(read, call.params.organization);
       return call.commit(async (tx) => {
-        await organizations.deleteOrganization(await changing(deps, call)(tx), found);
+        const change = await changing(deps, call)(tx);
+        const found = await requireOrganization(tx, call.params.organization);
+        await organizations.deleteOrganization(change, found);
         return { dryRun: call.dryRun, removes: [one("organization", found.name)] };
       });
     }),
@@ -86,12 +95,13 @@ async function shown({ database }: ModelRoutesDeps, name: string): Promise<organ
   );
 }
 
+const named = async (tx: Writer, given: { readonly organization: string; readonly account: string }) => ({
+  organization: await requireOrganization(tx, given.organization),
+  account: await requireAccount(tx, given.account),
+});
+
 function aboutMembers(deps: ModelRoutesDeps): readonly Route[] {
   const { read } = deps.database;
-  const named = async ({ organization, account }: { readonly organization: string; readonly account: string }) => ({
-    organization: await requireOrganization(read, organization),
-    account: await requireAccount(read, account),
-  });
   return [
     route(contracts.listMembers, async ({ params, query: { after, limit = usualItems } }) => {
       const { id } = await requireOrganization(read, params.organization);
@@ -99,59 +109,66 @@ function aboutMembers(deps: ModelRoutesDeps): readonly Route[] {
     }),
     route(contracts.setMember, async (call) => {
       const { role } = call.body;
-      const wanted = { ...(await named(call.params)), role };
       return call.commit(async (tx) => {
-        await members.setMember(await changing(deps, call)(tx), wanted);
+        const change = await changing(deps, call)(tx);
+        const wanted = { ...(await named(tx, call.params)), role };
+        await members.setMember(change, wanted);
         return { name: wanted.account.name, role };
       });
     }),
     route(contracts.removeMember, async (call) => {
-      const gone = await named(call.params);
       return call.commit(async (tx) => {
-        await members.removeMember(await changing(deps, call)(tx), gone);
+        const change = await changing(deps, call)(tx);
+        const gone = await named(tx, call.params);
+        await members.removeMember(change, gone);
         return { dryRun: call.dryRun, removes: [one("member", gone.account.name)] };
       });
     }),
   ];
 }
 
+const teamIn = (reader: Reader | Writer, given: { readonly organization: string; readonly team: string }) =>
+  requireTeam(reader, `${given.organization}/${given.team}`);
+
 function aboutTeams(deps: ModelRoutesDeps): readonly Route[] {
   const { read } = deps.database;
-  const teamIn = ({ organization, team }: { readonly organization: string; readonly team: string }) =>
-    requireTeam(read, `${organization}/${team}`);
   return [
     route(contracts.listTeams, async ({ params, query: { after, limit = usualItems } }) => {
       const { id } = await requireOrganization(read, params.organization);
       return answerPage(await teams.listTeams(read, id, { after, limit }), nameOf);
     }),
     route(contracts.createTeam, async (call) => {
-      const organization = await requireOrganization(read, call.params.organization);
-      return call.commit(async (tx) =>
-        teams.createTeam(await changing(deps, call)(tx), { organization, name: call.body.name }),
-      );
+      return call.commit(async (tx) => {
+        const change = await changing(deps, call)(tx);
+        const organization = await requireOrganization(tx, call.params.organization);
+        return teams.createTeam(change, { organization, name: call.body.name });
+      });
     }),
     route(contracts.deleteTeam, async (call) => {
-      const team = await teamIn(call.params);
       return call.commit(async (tx) => {
-        await teams.deleteTeam(await changing(deps, call)(tx), team);
+        const change = await changing(deps, call)(tx);
+        const team = await teamIn(tx, call.params);
+        await teams.deleteTeam(change, team);
         return { dryRun: call.dryRun, removes: [one("team", team.name)] };
       });
     }),
     route(contracts.listTeamMembers, async ({ params, query: { after, limit = usualItems } }) => {
-      const page = await teams.listTeamMembers(read, (await teamIn(params)).id, { after, limit });
+      const page = await teams.listTeamMembers(read, (await teamIn(read, params)).id, { after, limit });
       return answerPage({ ...page, items: page.items.map((name) => ({ name })) }, nameOf);
     }),
     route(contracts.addToTeam, async (call) => {
-      const wanted = { team: await teamIn(call.params), account: await requireAccount(read, call.params.account) };
       return call.commit(async (tx) => {
-        await teams.addToTeam(await changing(deps, call)(tx), wanted);
+        const change = await changing(deps, call)(tx);
+        const team = await teamIn(tx, call.params);
+        await teams.addToTeam(change, { team, account: await requireAccount(tx, call.params.account) });
         return undefined;
       });
     }),
     route(contracts.removeFromTeam, async (call) => {
-      const gone = { team: await teamIn(call.params), account: await requireAccount(read, call.params.account) };
       return call.commit(async (tx) => {
-        await teams.removeFromTeam(await changing(deps, call)(tx), gone);
+        const change = await changing(deps, call)(tx);
+        const gone = { team: await teamIn(tx, call.params), account: await requireAccount(tx, call.params.account) };
+        await teams.removeFromTeam(change, gone);
         return { dryRun: call.dryRun, removes: [one("member", gone.account.name)] };
       });
     }),

@@ -5,6 +5,7 @@ import { recordEvents } from "../../platform/events/record-events.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
 import type { AccessChange } from "../change-access.ts";
 import { refuse } from "../refusal.ts";
+import { requireAllGrantedTo } from "../require-held.ts";
 import type { Named, NamedTeam } from "../require-named.ts";
 
 /** @throws RegistryError */
@@ -43,8 +44,10 @@ interface TeamMembership {
   readonly account: Named;
 }
 
-/** Members of the organization alone. @throws RegistryError */
-export async function addToTeam({ tx, now }: AccessChange, { team, account }: TeamMembership): Promise<void> {
+/** Members of the organization alone, by who can do what the team can. @throws RegistryError */
+export async function addToTeam(change: AccessChange, { team, account }: TeamMembership): Promise<void> {
+  const { tx, now } = change;
+  await requireAllGrantedTo(change, { kind: "team", ...targetOf(team), organizationId: team.organization.id });
   const isMember = await tx
     .selectFrom("organization_members")
     .select("role")

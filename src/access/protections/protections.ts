@@ -7,7 +7,10 @@ import { type Page, type PageRequest, toPage } from "../../registry/repositories
 import type { AccessChange } from "../change-access.ts";
 import { findScope } from "../grants/grants.ts";
 import { isTagPattern } from "../pattern.ts";
+import type { Permission } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
+import { requireHeld } from "../require-held.ts";
+import { builtInRole, type RankedRole } from "../roles.ts";
 import type { Protection } from "./protection.ts";
 
 /** Where tags are protected, by name. */
@@ -59,14 +62,26 @@ export async function createProtection(
   return { id, pattern, roles };
 }
 
-/** Where it is, `findProtection` tells. @throws RegistryError */
-export async function deleteProtection({ tx }: AccessChange, id: string): Promise<void> {
+/**
+ * Where it is, `findProtectedPlace` tells. Without a rule, those could do what it keeps from them: it goes by those whom it
+ * keeps from nothing.
+ * @throws RegistryError
+ */
+export async function deleteProtection(change: AccessChange, id: string): Promise<void> {
+  const { tx } = change;
+  const place = await findProtectedPlace(tx, id);
   const deleted = await tx.deleteFrom("tag_protections").where("id", "=", id).returningAll().executeTakeFirst();
-  if (deleted === undefined) return refuse("unknown", `protection ${id}`);
+  if (deleted === undefined || place === undefined) return refuse("unknown", `protection ${id}`);
+  for (const role of [deleted.create_role, deleted.update_role, deleted.delete_role])
+    if (role !== null) await requireHeld(change, permissionsBeside(role), place);
   const { id: _, created_at: __, ...before } = deleted;
   const target = { id, name: deleted.pattern };
   recordEvents(tx, { kind: "access-changed", action: "protection-deleted", target, before });
 }
+
+/** Of a role, but for what rules like these are about. */
+const permissionsBeside = (role: RankedRole): ReadonlySet<Permission> =>
+  builtInRole(role).permissions.difference(new Set(["repository:delete"]));
 
 /** By id. */
 export async function listProtections(

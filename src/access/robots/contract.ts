@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { contract } from "../api/contract.ts";
-import { line, pageOf, pageQuery, time, word } from "../api/parameters.ts";
+import { end, line, pageOf, pageQuery, time, word } from "../api/parameters.ts";
 import { removal } from "../api/removal.ts";
 
 const group = "tokens and robots";
-const until = z.iso.datetime({ offset: true });
 const description = line(200);
 const params = z.strictObject({ robot: word(255).describe("as it signs in") });
 
@@ -39,7 +38,7 @@ export const createRobot = contract({
     name: word(64),
     organization: word(255).optional().describe("whose it is; the whole registry's where it is not said"),
     description: description.optional(),
-    until: until.optional(),
+    until: end().optional(),
   }),
   output: robot,
   creates: "/robots/{name}",
@@ -67,7 +66,7 @@ export const changeRobot = contract({
   body: z.strictObject({
     description: description.optional(),
     disabled: z.boolean().optional(),
-    until: until.nullable().optional().describe("null takes the end away"),
+    until: end().nullable().optional().describe("null takes the end away"),
   }),
   output: robot,
 });

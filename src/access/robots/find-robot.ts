@@ -52,6 +52,13 @@ function robotNameOf(text: string): string {
   return lower.startsWith(robotPrefix) ? lower : `${robotPrefix}${lower}`;
 }
 
+/** By the name in either form: of the organization that it is one of, if it is of any. */
+export function organizationOfRobot(text: string): string | undefined {
+  const name = robotNameOf(text).slice(robotPrefix.length);
+  const plus = name.indexOf("+");
+  return plus === -1 ? undefined : name.slice(0, plus);
+}
+
 export const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
   id: row.id,
   name: row.name,
@@ -67,8 +74,11 @@ export const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot =>
 export async function requireRobot(reader: Reader | Writer, text: string): Promise<Robot> {
   const name = robotNameOf(text);
   const row = await reader.selectFrom("robots").selectAll().where("name", "=", name).executeTakeFirst();
-  return row === undefined ? refuse("unknown", `robot ${name}`) : robotOf(row);
+  return row === undefined ? failUnknownRobot(name) : robotOf(row);
 }
+
+/** @throws RegistryError */
+export const failUnknownRobot = (name: string): never => refuse("unknown", `robot ${name}`);
 
 /** By name: an organization's, or all of them. */
 export async function listRobots(

@@ -78,13 +78,13 @@ describeEachDatabase("a robot", (_dialect, open) => {
       );
     expect(await give("robot$acme+ci", "maintainer", "organization acme")).toBeString();
     expect(await give("robot$all", "guest", "pattern acme/a*")).toBeString();
-    for (const [role, on] of [
-      ["guest", "repository other/app"],
-      ["guest", "instance"],
-      ["administrator", "organization acme"],
-      ["guest", "pattern *"],
+    for (const [role, on, code] of [
+      ["guest", "repository other/app", "OBJECT_UNKNOWN"],
+      ["guest", "instance", "DENIED"],
+      ["administrator", "organization acme", "DENIED"],
+      ["guest", "pattern *", "OBJECT_UNKNOWN"],
     ] as const) {
-      expect([on, await problemOf(give("robot$acme+ci", role, on))]).toMatchObject([on, { code: "DENIED" }]);
+      expect([on, await problemOf(give("robot$acme+ci", role, on))]).toMatchObject([on, { code }]);
     }
     // Its own namespace is no place for another's robot.
     expect(await problemOf(give("robot$acme+ci", "guest", "namespace ann"))).toMatchObject({ code: "DENIED" });

@@ -25,7 +25,7 @@ export const confirmSecondFactor = contract({
   method: "POST",
   path: "/me/second-factor/confirmation",
   group,
-  summary: "Have sign-ins ask for a code from now on, which ends all tokens and sessions, this one too",
+  summary: "Have sign-ins ask for a code from now on, which ends all sessions, this one too; personal tokens stay",
   need: "person",
   body: z.strictObject({ code: z.string().max(64) }),
   output: z.object({

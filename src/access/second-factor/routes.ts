@@ -3,8 +3,11 @@ import type { Database } from "../../platform/database/database.ts";
 import { type Account, findAccountById, findAccountByName } from "../accounts.ts";
 import { one } from "../api/removal.ts";
 import { type Route, route } from "../api/route.ts";
+import type { ChangeDeps } from "../change-access.ts";
 import type { VerifyPassword } from "../credentials.ts";
+import { changing } from "../organizations/routes.ts";
 import type { Caller } from "../principal.ts";
+import { requireAsMuchAs } from "../require-held.ts";
 import * as contracts from "./contract.ts";
 import { removeSecondFactor, type SecondFactors } from "./second-factors.ts";
 import { otpauthUri } from "./totp.ts";
@@ -30,7 +33,6 @@ export const secondFactorRoutes = (deps: SecondFactorRoutesDeps): readonly Route
   return [
     route(contracts.enrolSecondFactor, async ({ caller, body: { password }, remoteAddress, commit }) => {
       const account = await proven(caller, password, remoteAddress);
-      if (account.secondFactor) fail({ code: "CONFLICT", reasons: ["there is a second factor: take it away first"] });
       return commit(async (tx) => {
         const secret = await secondFactors.enrol(tx, account);
         return { secret, uri: otpauthUri(secret, { issuer: service, name: account.name }) };
@@ -48,13 +50,14 @@ export const secondFactorRoutes = (deps: SecondFactorRoutesDeps): readonly Route
   ];
 };
 
-export const resetRoutes = ({ database }: { readonly database: Database }): readonly Route[] => [
-  route(contracts.resetSecondFactor, async ({ params, dryRun, commit }) => {
-    const account = await findAccountByName(database, params.account);
+export const resetRoutes = (deps: ChangeDeps): readonly Route[] => [
+  route(contracts.resetSecondFactor, async (call) => {
+    const account = await findAccountByName(deps.database, call.params.account);
     if (account === undefined) return fail({ code: "OBJECT_UNKNOWN", what: "account" });
-    return commit(async (tx) => {
+    return call.commit(async (tx) => {
+      await requireAsMuchAs(await changing(deps, call)(tx), account);
       const removed = await removeSecondFactor(tx, account);
-      return { dryRun, removes: removed ? [one("second factor", account.name)] : [] };
+      return { dryRun: call.dryRun, removes: removed ? [one("second factor", account.name)] : [] };
     });
   }),
 ];

@@ -20,7 +20,10 @@ export interface SecondFactorsDeps {
 
 /** One-time codes of accounts that have said so (RFC 6238), and codes on paper for when the device is gone. */
 export interface SecondFactors {
-  /** Makes a new secret, which does not count before it is confirmed. @returns it in base32, this once */
+  /**
+   * Makes a new secret, which does not count before it is confirmed. @returns it in base32, this once
+   * @throws RegistryError CONFLICT where there is one that counts
+   */
   enrol(tx: Writer, account: Account): Promise<string>;
   /**
    * With the first code it counts, and everything that was issued before is void. @returns recovery codes, this once
@@ -67,6 +70,7 @@ export function createSecondFactors(deps: SecondFactorsDeps): SecondFactors {
 
   return {
     async enrol(tx, { id }) {
+      await requireNone(tx, id);
       const secret = randomBytes(secretBytes);
       const row = { sealed_secret: seal(key, id, secret.toString("base64url")), last_step: 0 };
       await tx
@@ -94,6 +98,18 @@ export function createSecondFactors(deps: SecondFactorsDeps): SecondFactors {
         ),
       ),
   };
+}
+
+/** Whoever confirms one at the same time waits, or has done so: it is not exchanged for another behind them. */
+async function requireNone(tx: Writer, accountId: string): Promise<void> {
+  const open = await tx
+    .updateTable("accounts")
+    .set({ second_factor: 0 })
+    .where("id", "=", accountId)
+    .where("second_factor", "=", 0)
+    .returning("id")
+    .execute();
+  if (open.length === 0) fail({ code: "CONFLICT", reasons: ["there is a second factor: take it away first"] });
 }
 
 /** Takes it away, and needs no key for that. `false`: there was none that counted. */

@@ -2,6 +2,7 @@ import type { Reader } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import type { AccessChange } from "../change-access.ts";
 import { refuse } from "../refusal.ts";
+import { requireAllGrantedTo } from "../require-held.ts";
 import type { NamedTeam } from "../require-named.ts";
 
 /** A group of a source whose members are a team's. */
@@ -11,8 +12,10 @@ export interface TeamGroup {
   readonly group: string;
 }
 
-/** From the next look at the source on, the team has the group's people. @throws AccessRefusal */
-export async function addTeamGroup({ tx, now }: AccessChange, team: NamedTeam, wanted: TeamGroup): Promise<void> {
+/** From the next look at the source on, the team has the group's people. @throws RegistryError */
+export async function addTeamGroup(change: AccessChange, team: NamedTeam, wanted: TeamGroup): Promise<void> {
+  const { tx, now } = change;
+  await requireAllGrantedTo(change, { kind: "team", ...targetOf(team), organizationId: team.organization.id });
   const row = { team_id: team.id, source: wanted.source, group_name: wanted.group, created_at: now };
   const added = await tx
     .insertInto("team_groups")
@@ -26,7 +29,7 @@ export async function addTeamGroup({ tx, now }: AccessChange, team: NamedTeam, w
 
 /**
  * Whoever was in the team by it is out: at once where it was the team's only group of its source, else with the next look
- * at the source. @throws AccessRefusal
+ * at the source. @throws RegistryError
  */
 export async function removeTeamGroup({ tx }: AccessChange, team: NamedTeam, gone: TeamGroup): Promise<void> {
   const removed = await tx

@@ -4,10 +4,11 @@ import type { Reader, Writer } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import type { AccessChange } from "../change-access.ts";
 import { hashOfToken, makeOpaqueToken } from "../opaque-token.ts";
-import type { Caller, TokenScope } from "../principal.ts";
+import type { TokenScope } from "../principal.ts";
 import { refuse } from "../refusal.ts";
+import { requireAllGrantedTo, requireAsMuchAs } from "../require-held.ts";
 import { listIn } from "../held.ts";
-import type { TokenOwnerKind, TokenState } from "./tables.ts";
+import type { TokenOwnerKind, TokenRow, TokenState } from "./tables.ts";
 import { tokenPrefixes } from "./token-prefixes.ts";
 import { formatTokenScope, isWithin, tokenScopesIn } from "./token-scopes.ts";
 
@@ -46,16 +47,18 @@ const mostNetworks = 64;
 
 /** @throws RegistryError */
 export async function createToken(change: AccessChange, limits: TokenLimits, wanted: NewToken): Promise<MadeToken> {
-  const { now, by } = change;
+  const { now } = change;
   const { owner, name, scopes, networks } = wanted;
-  const expiresAt = wanted.expiresAt ?? now + limits.defaultDays * dayMs;
+  const shown = await shownToken(change);
+  const expiresAt = wanted.expiresAt ?? Math.min(now + limits.defaultDays * dayMs, shown?.expiresAt ?? Infinity);
   requireName(name);
   requireNetworks(networks);
   if (expiresAt <= now) refuse("invalid", "the end of the token has passed");
   if (expiresAt > now + limits.maximumDays * dayMs) {
     refuse("invalid", `a token is good for ${String(limits.maximumDays)} days at most (access.tokens.maximumDays)`);
   }
-  if (by !== "operator") await requireNotWider(change, by, wanted);
+  if (shown !== undefined) requireNotWider(shown, { owner, scopes, networks, expiresAt });
+  await requireActingAs(change, owner);
   return insertToken(change, { owner, name, scopes, networks, expiresAt }, "token-created");
 }
 
@@ -75,22 +78,53 @@ function requireNetworks(networks: readonly string[] | undefined): void {
   if (wrong !== undefined) refuse("invalid", `${wrong} is no network, such as 10.0.0.0/8`);
 }
 
+/** The token that whoever makes a change has shown. */
+interface ShownToken {
+  readonly scopes: readonly TokenScope[] | undefined;
+  readonly networks: readonly string[] | undefined;
+  readonly expiresAt: number;
+}
+
+async function shownToken({ tx, by }: AccessChange): Promise<ShownToken | undefined> {
+  const id = by === "operator" ? undefined : (by.tokenId ?? by.ruleId);
+  if (id === undefined) return undefined;
+  const row = await tx.selectFrom("tokens").selectAll().where("id", "=", id).executeTakeFirst();
+  return row === undefined
+    ? { scopes: [], networks: [], expiresAt: Infinity }
+    : { ...limitsIn(row), expiresAt: row.expires_at };
+}
+
+const limitsIn = ({ scopes, networks }: Pick<TokenRow, "scopes" | "networks">) => ({
+  scopes: scopes === null ? undefined : tokenScopesIn(scopes),
+  networks: networks === null ? undefined : listIn(networks),
+});
+
 /**
  * What a leaked token has made would outlive it: a personal token makes no other, and what it makes of robots' can no more
- * than it can itself. Another issuer's token makes none.
+ * than it can itself, from no further away and for no longer. Another issuer's token makes none.
  * @throws RegistryError
  */
-async function requireNotWider(
-  { tx }: AccessChange,
-  { ruleId, tokenId = ruleId }: Caller,
-  wanted: NewToken,
-): Promise<void> {
-  if (tokenId === undefined) return;
-  if (wanted.owner.kind === "account") refuse("forbidden", "a token makes no personal tokens: sign in with a password");
-  const own = await tx.selectFrom("tokens").select("scopes").where("id", "=", tokenId).executeTakeFirst();
-  const limits = own === undefined ? [] : own.scopes === null ? undefined : tokenScopesIn(own.scopes);
-  if (limits === undefined || (wanted.scopes !== undefined && isWithin(wanted.scopes, limits))) return;
-  refuse("forbidden", "a token makes no secret that can more than it can itself");
+function requireNotWider(shown: ShownToken, wanted: Omit<Stored, "name">): void {
+  const { owner, scopes, networks, expiresAt } = wanted;
+  if (owner.kind === "account") refuse("forbidden", "a token makes no personal tokens: sign in with a password");
+  const isWithinScopes = shown.scopes === undefined || (scopes !== undefined && isWithin(scopes, shown.scopes));
+  const from = shown.networks === undefined ? undefined : new Set(shown.networks);
+  const isWithinNetworks = from === undefined || (networks !== undefined && networks.every((one) => from.has(one)));
+  if (!isWithinScopes) refuse("forbidden", "a token makes no secret that can more than it can itself");
+  if (!isWithinNetworks)
+    refuse("forbidden", "a token that is limited to networks makes secrets for some of those alone");
+  if (expiresAt > shown.expiresAt)
+    refuse("forbidden", "a token makes no secret that is good for longer than it is itself");
+}
+
+/** Whoever has a token of somebody can act as them. @throws RegistryError */
+async function requireActingAs(change: AccessChange, owner: Owner): Promise<void> {
+  const { by, tx } = change;
+  if (by === "operator" || (by.principal.kind === owner.kind && by.principal.id === owner.id)) return;
+  if (owner.kind === "account") return requireAsMuchAs(change, owner);
+  const row = await tx.selectFrom("robots").select("organization_id").where("id", "=", owner.id).executeTakeFirst();
+  const organizationId = row?.organization_id ?? undefined;
+  await requireAllGrantedTo(change, { ...owner, ...(organizationId !== undefined && { organizationId }) });
 }
 
 interface Stored {
@@ -124,6 +158,7 @@ async function insertToken(
       expires_at: expiresAt,
       last_used_at: null,
       last_used_address: null,
+      replaced_by: null,
     })
     .execute();
   const after: JsonObject = {
@@ -153,7 +188,8 @@ async function makeRoom({ tx, now }: AccessChange, { kind, id, name }: Owner): P
 
 /**
  * Another secret in the place of a token's, with all that it had and for as long as it was made for. The old one is good
- * until the end of the overlap.
+ * until the end of the overlap, and has had its turn: who goes on using it gets no third one. A personal token that does
+ * this with itself wins no time by it, so that one which was stolen ends.
  * @throws RegistryError
  */
 export async function rotateToken(
@@ -166,24 +202,21 @@ export async function rotateToken(
   if (row.state !== "active" || row.expires_at <= now) {
     refuse("in-the-way", "the token is no longer good, and so nothing takes its place: make another");
   }
-  const scopes = row.scopes === null ? undefined : tokenScopesIn(row.scopes);
-  if (change.by !== "operator" && change.by.tokenId !== id) {
-    await requireNotWider(change, change.by, { owner, name: row.name, ...(scopes && { scopes }) });
+  if (row.replaced_by !== null) refuse("in-the-way", `the token ${row.replaced_by} is in its place: rotate that one`);
+  const limited = limitsIn(row);
+  const isItself = change.by !== "operator" && change.by.tokenId === id;
+  const livesMs = Math.min(row.expires_at - row.created_at, limits.maximumDays * dayMs);
+  // A robot renews its own secret, as nobody else may be there to do so.
+  const shown = isItself && owner.kind === "robot" ? undefined : await shownToken(change);
+  const expiresAt = Math.min(now + livesMs, shown?.expiresAt ?? Infinity);
+  if (!isItself) {
+    if (shown !== undefined) requireNotWider(shown, { owner, ...limited, expiresAt });
+    await requireActingAs(change, owner);
   }
   const oldExpiresAt = Math.min(row.expires_at, now + Math.max(0, overlapMs));
-  await tx.updateTable("tokens").set({ expires_at: oldExpiresAt }).where("id", "=", id).execute();
-  const livesMs = Math.min(row.expires_at - row.created_at, limits.maximumDays * dayMs);
-  const made = await insertToken(
-    change,
-    {
-      owner,
-      name: row.name,
-      scopes,
-      networks: row.networks === null ? undefined : listIn(row.networks),
-      expiresAt: now + livesMs,
-    },
-    "token-rotated",
-  );
+  const made = await insertToken(change, { owner, name: row.name, ...limited, expiresAt }, "token-rotated");
+  const set = { expires_at: oldExpiresAt, replaced_by: made.id };
+  await tx.updateTable("tokens").set(set).where("id", "=", id).execute();
   recordEvents(tx, {
     kind: "access-changed",
     action: "token-changed",

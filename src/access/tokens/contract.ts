@@ -1,10 +1,9 @@
 import { z } from "zod";
 import { contract } from "../api/contract.ts";
-import { line, pageOf, pageQuery, time, word } from "../api/parameters.ts";
+import { end, line, pageOf, pageQuery, time, word } from "../api/parameters.ts";
 import { removal } from "../api/removal.ts";
 
 const group = "tokens and robots";
-const until = z.iso.datetime({ offset: true });
 const params = z.strictObject({ token: word(64) });
 
 /** Whose: the own ones where nothing is said. */
@@ -59,7 +58,7 @@ export const createToken = contract({
       .optional()
       .describe("such as `acme/**:read,create`; a robot's secret needs none"),
     networks: z.array(word(64)).min(1).max(64).optional().describe("from where alone it is good"),
-    until: until.optional(),
+    until: end().optional(),
   }),
   output: made,
 });

@@ -9,6 +9,14 @@ export const tokensMigration: Migration = {
   },
 };
 
+/** Those that were rotated before are known by nothing, and end with their overlap. */
+export const replacedTokensMigration: Migration = {
+  name: "202611290140_replaced_tokens",
+  async up({ schema }, { text }) {
+    await schema.alterTable("tokens").addColumn("replaced_by", text).execute();
+  },
+};
+
 async function createTokens({ schema }: Writer, { text, integer }: ColumnTypes): Promise<void> {
   await schema
     .createTable("tokens")

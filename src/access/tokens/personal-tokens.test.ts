@@ -238,6 +238,59 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     expect(await problemOf(again)).toMatchObject({ code: "CONFLICT" });
   });
 
+  it("that rotates itself wins no time, and the one before it has had its turn", async () => {
+    const { access, ann } = await start();
+    const first = await make(access, ann, { expiresAt: access.clock.now() + 10 * dayMs });
+    access.clock.advance(9 * dayMs);
+    const rotate = async ({ id, text }: MadeToken) => {
+      const caller = await signIn(access, ["ann", text]);
+      return access.change((change) => rotateToken(change, limits, { id, overlapMs: 90 * dayMs }), caller);
+    };
+    const second = await rotate(first);
+    expect([second.expiresAt, second.oldExpiresAt]).toEqual([first.expiresAt, first.expiresAt]);
+    // Whoever has stolen the first is shut out by whoever rotates, and the other way round is seen.
+    expect(await problemOf(rotate(first))).toMatchObject({ code: "CONFLICT" });
+    const both = await Promise.allSettled([rotate(second), rotate(second)]);
+    expect(both.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+    access.clock.advance(dayMs);
+    const late = both.flatMap((one) => (one.status === "fulfilled" ? one.value.text : []));
+    for (const text of [first.text, second.text, ...late]) expect(await signIn(access, ["ann", text])).toBeUndefined();
+    // With the password in hand it is renewed.
+    const own = await make(access, ann, { expiresAt: access.clock.now() + 10 * dayMs });
+    access.clock.advance(dayMs);
+    const renewed = await access.change(
+      (change) => rotateToken(change, limits, { id: own.id, overlapMs: 0 }),
+      callerOf(ann),
+    );
+    expect(renewed.expiresAt).toBe(access.clock.now() + 10 * dayMs);
+  });
+
+  it("makes secrets of robots from no further away and for no longer than it is good itself", async () => {
+    const { access, ann } = await start();
+    const now = access.clock.now();
+    const { text } = await make(access, ann, {
+      scopes: ["**:read"],
+      networks: ["192.0.2.0/24", "10.0.0.0/8"],
+      expiresAt: now + 2 * dayMs,
+    });
+    const caller = await signIn(access, ["ann", text]);
+    const owner = { kind: "robot", id: "r", name: "robot$r" } as const;
+    const attempt = (more: Partial<NewToken>) =>
+      access.change(
+        (change) => createToken(change, limits, { owner, name: "x", scopes: parseTokenScopes(["**:read"]), ...more }),
+        caller,
+      );
+    for (const more of [
+      {},
+      { networks: ["0.0.0.0/0"] },
+      { networks: ["10.0.0.0/8", "0.0.0.0/0"] },
+      { networks: ["10.0.0.0/8"], expiresAt: now + 3 * dayMs },
+    ]) {
+      expect(await problemOf(attempt(more))).toMatchObject({ code: "DENIED" });
+    }
+    expect((await attempt({ networks: ["10.0.0.0/8"] })).expiresAt).toBe(now + 2 * dayMs);
+  });
+
   it("that is revoked stays so, and one that is disabled may come back", async () => {
     const { access, ann } = await start();
     const { id, text } = await make(access, ann);

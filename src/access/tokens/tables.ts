@@ -1,3 +1,5 @@
+import type { Selectable } from "kysely";
+
 export type TokenOwnerKind = "account" | "robot";
 export type TokenState = "active" | "disabled" | "revoked";
 
@@ -18,6 +20,8 @@ interface TokensTable {
   readonly expires_at: number;
   readonly last_used_at: number | null;
   readonly last_used_address: string | null;
+  /** The token that it was rotated into. */
+  readonly replaced_by: string | null;
 }
 
 interface RobotsTable {
@@ -34,6 +38,8 @@ interface RobotsTable {
   readonly created_at: number;
   readonly expires_at: number | null;
 }
+
+export type TokenRow = Selectable<TokensTable>;
 
 declare module "../../platform/database/database.ts" {
   interface Tables {

@@ -6,6 +6,7 @@ import { type Route, route } from "../api/route.ts";
 import type { Changer } from "../change-access.ts";
 import { answerPage, changing, type ModelRoutesDeps } from "../organizations/routes.ts";
 import type { Verb } from "../permissions.ts";
+import { authorizeIn } from "../require-held.ts";
 import type { Named } from "../require-named.ts";
 import { requireRobot, type Robot } from "../robots/find-robot.ts";
 import { permitRobot } from "../robots/permit-robot.ts";
@@ -44,10 +45,12 @@ export function workloadRoutes(deps: WorkloadRoutesDeps): readonly Route[] {
       return answerPage({ ...page, items: page.items.map((rule) => shown(robot, rule)) }, ({ id }) => id);
     }),
     route(contracts.createWorkloadRule, async (call) => {
-      const robot = await robotFor(call.params.robot, call.by, "update");
-      return call.commit(async (tx) =>
-        shown(robot, await createRule(await changing(deps, call)(tx), { robot, trust: call.body, listed })),
-      );
+      return call.commit(async (tx) => {
+        const change = await changing(deps, call)(tx);
+        const robot = await requireRobot(tx, call.params.robot);
+        await permitRobot(authorizeIn(change), call.by, { robot, verb: "update" });
+        return shown(robot, await createRule(change, { robot, trust: call.body, listed }));
+      });
     }),
     route(contracts.showWorkloadRule, async ({ params, by }) => {
       const { robot, rule } = await ruleFor(params.rule, by, "read");

@@ -6,8 +6,9 @@ import { recordEvents } from "../../platform/events/record-events.ts";
 import { type Page, type PageRequest, toPage } from "../../registry/repositories.ts";
 import type { AccessChange } from "../change-access.ts";
 import { refuse } from "../refusal.ts";
+import { requireAllGrantedTo } from "../require-held.ts";
 import type { Named } from "../require-named.ts";
-import { type Robot, robotOf } from "../robots/find-robot.ts";
+import { type NamedRobot, type Robot, robotOf } from "../robots/find-robot.ts";
 import { checkTrust } from "./check-trust.ts";
 import { conditionsIn, formatCondition, type Trust, type WorkloadRule } from "./rule.ts";
 
@@ -15,15 +16,17 @@ import { conditionsIn, formatCondition, type Trust, type WorkloadRule } from "./
 const mostOfRobot = 20;
 
 interface NewRule {
-  readonly robot: Named;
+  readonly robot: NamedRobot;
   readonly trust: Trust;
   /** Issuers of the configuration. */
   readonly listed: readonly string[];
 }
 
-/** Whoever shows such a token is the robot from now on. @throws RegistryError */
-export async function createRule({ tx, now }: AccessChange, { robot, trust, listed }: NewRule): Promise<WorkloadRule> {
+/** Whoever shows such a token is the robot from now on: it is for who can do what the robot can. @throws RegistryError */
+export async function createRule(change: AccessChange, { robot, trust, listed }: NewRule): Promise<WorkloadRule> {
+  const { tx, now } = change;
   checkTrust(trust, listed);
+  await requireAllGrantedTo(change, { kind: "robot", ...robot });
   const { issuer, audience, conditions } = trust;
   const others = await tx.selectFrom("workload_rules").select("id").where("robot_id", "=", robot.id).execute();
   if (others.length >= mostOfRobot) refuse("in-the-way", `${robot.name} has ${String(mostOfRobot)} rules, and no more`);

@@ -4,7 +4,8 @@ import { quietLog } from "../../../test/support/quiet-log.ts";
 import type { Database } from "../../platform/database/database.ts";
 import { findEntries, shownEntry } from "./find-entries.ts";
 import { auditMigrations } from "./migrations.ts";
-import { type Note, noteQueue } from "./note-queue.ts";
+import { noteQueue } from "./note-queue.ts";
+import type { Note } from "./note-sources.ts";
 
 function noted(requestId: string, parts: Partial<Note> = {}): Note {
   const actor = { kind: "account", id: "1", name: "ann" } as const;
@@ -16,7 +17,7 @@ const found = async ({ read }: Database, requestId?: string) =>
   (await findEntries(read, { requestId }, { limit: 10_000 })).items.map(shownEntry);
 
 describeEachDatabase("what is noted beside changes", (_dialect, open) => {
-  async function start(parts: { readonly mostSources?: number } = {}) {
+  async function start(parts: { readonly mostSources?: number; readonly mostOfClient?: number } = {}) {
     const database = await open([auditMigrations]);
     const { log, errors } = quietLog();
     const time = { now: 1_000_000 };
@@ -80,6 +81,29 @@ describeEachDatabase("what is noted beside changes", (_dialect, open) => {
       .select(({ fn }) => fn.countAll<number>().as("count"))
       .executeTakeFirstOrThrow();
     expect(count).toBe(200);
+  });
+
+  it("of one client who does a thousand things is told together, and crowds nobody out", async () => {
+    const { database, queue, time } = await start({ mostSources: 30, mostOfClient: 10 });
+    const { actor } = noted("r").by;
+    for (let number = 0; number < 1000; number++) {
+      const by = { actor, address: `2001:db8::${number.toString(16)}`, requestId: "r" };
+      queue.add(noted("r", { by, source: `name-${String(number)}`, repository: `acme/${String(number)}` }));
+    }
+    const other = { actor: { kind: "anonymous", id: "", name: "anonymous" }, address: "192.0.2.9" } as const;
+    queue.add(noted("r", { action: "sign-in", by: other, source: "victim" }));
+    await queue.flush();
+    time.now += 60_000;
+    await queue.flush();
+    expect(queue.dropped()).toBe(0);
+    const entries = await found(database);
+    expect(entries.filter(({ action }) => action === "sign-in")).toHaveLength(1);
+    expect(entries.filter(({ repository }) => repository !== undefined)).toHaveLength(10);
+    expect(entries.reduce((sum, { times }) => sum + times, 0)).toBe(1001);
+    // Its room is free again.
+    queue.add(noted("r", { source: "anew", repository: "acme/anew" }));
+    await queue.flush();
+    expect((await found(database))[0]).toMatchObject({ repository: "acme/anew" });
   });
 
   it("waits while the database is away, and is not written twice", async () => {

@@ -2,14 +2,7 @@ import type { Database } from "../../platform/database/database.ts";
 import type { Log } from "../../platform/telemetry/log.ts";
 import { addEntries } from "./add-entries.ts";
 import type { Entry } from "./entry.ts";
-
-/** Something that changes nothing and is remembered all the same: a sign-in, a refusal. */
-export interface Note extends Omit<Entry, "at" | "times"> {
-  /** What of one source is the same thing once more. */
-  readonly source: string;
-  /** For how long repeats are gathered into one entry. */
-  readonly windowMs: number;
-}
+import { type Note, noteSources, type Source } from "./note-sources.ts";
 
 /** Where notes wait for a second, in memory: nobody waits for them, and a loss of power may take them. */
 export interface NoteQueue {
@@ -18,16 +11,6 @@ export interface NoteQueue {
   flush(isLast?: boolean): Promise<void>;
   /** Notes that there was no room for. */
   dropped(): number;
-}
-
-interface Source {
-  readonly note: Note;
-  /** Milliseconds since 1970. */
-  readonly since: number;
-  /** The entry of the first one, once it is written. */
-  entryId: number | undefined;
-  repeats: number;
-  latest: number;
 }
 
 interface Repeat {
@@ -42,6 +25,8 @@ interface NoteQueueDeps {
   readonly now: () => number;
   /** How many sources may be remembered at once. */
   readonly mostSources?: number;
+  /** How many of them may be one client's: what it does beyond that is told together. */
+  readonly mostOfClient?: number;
 }
 
 const flushEveryMs = 1000;
@@ -51,8 +36,9 @@ const mostFirstOfFlush = 200;
 const mostRequestsOfFlush = 200;
 
 /** The first of a source is written at once, and what repeats it within its window as one entry at the window's end. */
-export function noteQueue({ database, log, now, mostSources = 5000 }: NoteQueueDeps): NoteQueue {
-  const sources = new Map<string, Source>();
+export function noteQueue(deps: NoteQueueDeps): NoteQueue {
+  const { database, log, now, mostSources = 5000, mostOfClient = 200 } = deps;
+  const sources = noteSources(mostOfClient);
   let repeats: Repeat[] = [];
   let dropped = 0;
   let flushing: Promise<void> | undefined;
@@ -60,23 +46,20 @@ export function noteQueue({ database, log, now, mostSources = 5000 }: NoteQueueD
   /** Nothing is added to what is being written: it is taken out, and put back where that fails. */
   const write = async (isLast: boolean): Promise<void> => {
     const at = now();
-    const first = [...sources.values()]
-      .filter(({ entryId }) => entryId === undefined)
-      .slice(0, isLast ? mostSources : mostFirstOfFlush);
+    const all = [...sources];
+    const first = all.filter(({ entryId }) => entryId === undefined).slice(0, isLast ? mostSources : mostFirstOfFlush);
     const isWritten = (source: Source): boolean => source.entryId !== undefined || first.includes(source);
-    const ended = [...sources].filter(
-      ([, source]) => (isLast || at - source.since >= source.note.windowMs) && isWritten(source),
-    );
+    const ended = all.filter((source) => (isLast || at - source.since >= source.note.windowMs) && isWritten(source));
     const requests = repeats.filter(({ source }) => isWritten(source));
     repeats = repeats.filter(({ source }) => !isWritten(source));
-    for (const [key] of ended) sources.delete(key);
-    const gathered = ended.flatMap(([, source]) => (source.repeats > 0 ? repeatsOf(source) : []));
+    for (const source of ended) sources.delete(source);
+    const gathered = ended.flatMap((source) => (source.repeats > 0 ? repeatsOf(source) : []));
     if (first.length + gathered.length + requests.length === 0) return;
     try {
       const added = await writeNotes(database, { first, gathered, requests });
       for (const [index, source] of first.entries()) source.entryId = added + index;
     } catch (error) {
-      for (const [key, source] of ended) if (!sources.has(key)) sources.set(key, source);
+      for (const source of ended) sources.add(source);
       throw error;
     }
   };
@@ -91,11 +74,12 @@ export function noteQueue({ database, log, now, mostSources = 5000 }: NoteQueueD
   setInterval(() => void (sources.size > 0 && flushing === undefined && flush()), flushEveryMs).unref();
 
   return {
-    add(note) {
+    add(given) {
+      const note = sources.within(given);
       const known = sources.get(note.source);
       if (known === undefined) {
         if (sources.size >= mostSources) dropped += 1;
-        else sources.set(note.source, { note, since: now(), entryId: undefined, repeats: 0, latest: 0 });
+        else sources.add({ note, since: now(), entryId: undefined, repeats: 0, latest: 0 });
         return;
       }
       known.repeats += 1;

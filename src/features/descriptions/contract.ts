@@ -17,7 +17,7 @@ const params = z.strictObject({
 const text = z
   .string()
   .max(mostCharacters)
-  .refine((given) => !given.includes("\0"), "must be text without a NUL")
+  .refine((given) => !given.includes("\0") && given.isWellFormed(), "must be text without a NUL")
   .describe("Markdown; empty where there is none");
 
 const description = z.object({ text, revision: z.int(), updatedAt: time().optional() });

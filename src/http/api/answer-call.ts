@@ -38,16 +38,17 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const { contract } = route;
   const caller = await callerOf(deps, contract, request);
   onCaller(caller);
-  await requireNeed(deps, caller, { need: contract.need, given: match.given });
+  const needed = { need: contract.need, given: match.given };
+  await requireNeed({ authorize: deps.authorize, read: deps.database.read }, caller, needed);
   const params = readParams(contract, match.given);
   const { query, dryRun } = readQuery(contract, request);
   const { body, bytes } = await readBody(contract, request);
   const keyed = takesKey(contract) ? keyedBy(caller, request, bytes) : undefined;
   const known = keyed && (await deps.answers.find(keyed));
   if (known !== undefined) return replyOf(contract, known.value);
+  const envelope = envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId);
   const cookies: string[] = [];
   const encode = encoder(contract);
-  const envelope = envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId);
   const value = await route.run({
     ...toInput({ params, query, body }),
     caller,
@@ -68,6 +69,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
       keep: (secret) => void cookies.push(sessionCookie(request.scheme, secret, deps.longestSessionMs)),
       drop: () => void cookies.push(endedCookie(request.scheme)),
     },
+    confirm: (authorize, tx) => requireNeed({ authorize, read: tx }, caller, needed),
   });
   return replyOf(contract, encode(value), cookies.length === 0 ? {} : { "set-cookie": cookies });
 }

@@ -36,6 +36,7 @@ export function callLocally({ database, routes, envelope }: LocalDeps): CallApi 
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the work of this route gives is what it gets
       commit: committer({ database, envelope, dryRun, once: undefined }) as Call<Contract>["commit"],
       session: { secret: undefined, keep: () => {}, drop: () => {} },
+      confirm: async () => undefined,
     });
     return encoder(contract)(value);
   };

@@ -6,11 +6,11 @@ import { findOrganization } from "../../access/organizations/organizations.ts";
 import type { Caller } from "../../access/principal.ts";
 import { parseRepositoryName } from "../../oci/names.ts";
 import { fail, type Problem } from "../../oci/problem.ts";
-import type { Database } from "../../platform/database/database.ts";
+import type { Reader, Writer } from "../../platform/database/database.ts";
 
 interface NeedDeps {
   readonly authorize: Authorize;
-  readonly database: Pick<Database, "read">;
+  readonly read: Reader | Writer;
 }
 
 /**
@@ -44,7 +44,7 @@ interface Found {
   readonly unknown: Problem;
 }
 
-async function placeOf({ database }: NeedDeps, on: Placed, given: string): Promise<Found> {
+async function placeOf({ read }: NeedDeps, on: Placed, given: string): Promise<Found> {
   switch (on) {
     case "instance":
       return { place: { kind: "instance" }, unknown: { code: "ROUTE_UNKNOWN" } };
@@ -54,11 +54,11 @@ async function placeOf({ database }: NeedDeps, on: Placed, given: string): Promi
       return { place: name && { kind: "repository", name, tag: { some: true } }, unknown };
     }
     case "organization": {
-      const found = await findOrganization(database.read, given);
+      const found = await findOrganization(read, given);
       return { place: found && { kind: "organization", id: found.id }, unknown: unknownOf("organization") };
     }
     case "namespace": {
-      const found = await findNamespace(database.read, namespaceNamed(given));
+      const found = await findNamespace(read, namespaceNamed(given));
       return { place: found && { kind: "namespace", name: found.name }, unknown: unknownOf("namespace") };
     }
     default:

@@ -3,6 +3,7 @@ import { incoming } from "../../../test/support/incoming.ts";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { openTestAccess, problemOf, type TestAccess } from "../../../test/support/access.ts";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
+import { addRepositories } from "../../../test/support/rights.ts";
 import type { Policy } from "../../access/authorize.ts";
 import { accessMigrations } from "../../access/migrations.ts";
 import type { Incoming, Reply } from "../../platform/runtime/http.ts";
@@ -69,6 +70,7 @@ describeEachDatabase("GET /token", (_dialect, open) => {
   const start = async (mode: Policy["mode"] = "standard") => {
     const access = await openTestAccess(await open([accessMigrations]), mode);
     await access.addAccount("admin", password, true);
+    await addRepositories(access, { "library/a": "public" });
     return { access, ...client(access) };
   };
 

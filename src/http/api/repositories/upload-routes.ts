@@ -21,8 +21,8 @@ export const uploadRoutes = (registry: Registry): readonly Route[] => [
       ({ id }) => id,
     );
   }),
-  route(contracts.cancelUpload, async ({ params: { upload }, dryRun }) => {
-    const isThere = dryRun ? await isOpen(registry, upload) : await cancelUploadById(registry, upload);
+  route(contracts.cancelUpload, async ({ params: { upload }, dryRun, envelope: by }) => {
+    const isThere = dryRun ? await isOpen(registry, upload) : await cancelUploadById({ ...registry, by }, upload);
     return isThere ? { dryRun, removes: [one("upload", upload)] } : fail({ code: "OBJECT_UNKNOWN", what: "upload" });
   }),
 ];
