@@ -3,6 +3,7 @@ import type { Writer } from "../platform/database/database.ts";
 import { registryMigrations } from "../registry/migrations.ts";
 import { protectionsMigration } from "./protections/migration.ts";
 import { createModel } from "./model-migration.ts";
+import { deviceMigration } from "./device/migration.ts";
 import { profilesMigration } from "./accounts/migration.ts";
 import { secondFactorMigration } from "./second-factor/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
@@ -49,6 +50,7 @@ export const accessMigrations: Migrations = {
       },
     },
     replacedTokensMigration,
+    deviceMigration,
   ],
 };
 

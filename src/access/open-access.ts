@@ -8,7 +8,7 @@ import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { identifier, type Identify, type TokenRefusalReason } from "./identify.ts";
 import { deriveKey } from "./instance-secret.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
-import { createSignInFailures } from "./sign-in-failures.ts";
+import { createSignInFailures, type SignInFailures } from "./sign-in-failures.ts";
 import { createSecondFactors, type SecondFactors } from "./second-factor/second-factors.ts";
 import { createSessions, type Sessions, type SessionSettings } from "./sessions/sessions.ts";
 import { openSigningKeys, type SigningKeys } from "./signing-keys.ts";
@@ -63,6 +63,8 @@ export interface Access extends Authorization, Visibilities {
   readonly tokenUses: TokenUses;
   readonly refreshTokens: RefreshTokens;
   readonly sessions: Sessions;
+  /** Wrong passwords, and all else that is guessed. */
+  readonly failures: SignInFailures;
   readonly signingKeys: SigningKeys;
   readonly workload: Workload;
 }
@@ -100,6 +102,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     tokenUses: uses,
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
     sessions: createSessions({ database, settings: sessionSettings, now }),
+    failures,
     signingKeys,
     workload,
   };

@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   check: async () => (await import("./check.ts")).addCheck,
   uploads: async () => (await import("./uploads.ts")).addUploads,
   jobs: async () => (await import("./jobs.ts")).addJobs,
+  "docker-credential": async () => (await import("./docker-credential.ts")).addDockerCredential,
   login: async () => (await import("./login.ts")).addLogin,
   logout: async () => (await import("./logout.ts")).addLogout,
   protection: async () => (await import("./protection.ts")).addProtection,

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { type ApiAnswer, apiClient, type ApiRequest, type CallApi } from "../access/api/client.ts";
-import { guardedFetch } from "../platform/net/guarded-fetch.ts";
+import { type GuardedFetch, guardedFetch } from "../platform/net/guarded-fetch.ts";
 import type { OutboundReply } from "../platform/net/outbound.ts";
 import { StartError } from "./start-error.ts";
 
@@ -42,11 +42,16 @@ export interface Sender {
 /** What a command shows a server: the cookie of a session, or a personal token or robot's secret. */
 export type Credentials = { readonly cookie: string } | { readonly token: string };
 
-/** Asks a server, which may be on this machine or in the same house: the operator has named it. */
-export async function senderTo({ origin, caFile }: Server, shown: Credentials | undefined): Promise<Sender> {
+/** The way to a server, which may be on this machine or in the same house: the operator has named it. */
+export async function wayTo({ origin, caFile }: Server): Promise<GuardedFetch> {
   const ca = caFile === undefined ? undefined : await readFile(caFile, "utf8");
   const { hostname } = new URL(origin);
-  const ask = guardedFetch({ allow: [hostname], maxBodyBytes: mostAnswerBytes, ...(ca !== undefined && { ca }) });
+  return guardedFetch({ allow: [hostname], maxBodyBytes: mostAnswerBytes, ...(ca !== undefined && { ca }) });
+}
+
+export async function senderTo(server: Server, shown: Credentials | undefined): Promise<Sender> {
+  const { origin } = server;
+  const ask = await wayTo(server);
   let set: string | undefined;
   return {
     cookie: () => set,

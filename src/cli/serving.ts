@@ -7,7 +7,7 @@ import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
 import type { Sources } from "../access/sources/sources.ts";
-import { auditBrowserSignIns, auditSignIns, auditTokens, auditVouched } from "../features/audit/audit-sign-ins.ts";
+import { auditSignIns, auditTokens, auditVouched } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
 import { auditRefusals } from "../http/audit-refusals.ts";
@@ -16,7 +16,6 @@ import { challenger } from "../http/challenge.ts";
 import { distribution } from "../http/distribution/distribution.ts";
 import { entrance, type Site } from "../http/entrance.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
-import { signInSite } from "../http/sign-in/sign-in-site.ts";
 import { tokenSite } from "../http/token/token-site.ts";
 import type { Vouching } from "../http/vouching.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
@@ -34,6 +33,7 @@ import type { Metrics } from "../platform/telemetry/metrics.ts";
 import type { Tracer } from "../platform/telemetry/tracing/tracer.ts";
 import { clockWatch } from "../registry/clock-watch.ts";
 import type { Registry } from "../registry/registry.ts";
+import { browserSites } from "./browser-sites.ts";
 import { type OpenPullLimits, openPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
@@ -247,22 +247,11 @@ function entranceOf(config: Config, parts: Parts): Handle {
       }),
       tokenSite(access),
       apiSiteOf(config, parts),
-      signInSiteOf(config, parts),
+      ...browserSites(config, parts),
       site,
     ],
   });
 }
-
-const signInSiteOf = ({ http }: Config, { access, secret, operation, notes, browserSources }: Parts): Site =>
-  signInSite({
-    ...access,
-    browserSources,
-    pendingKey: deriveKey(secret, "sign-ins"),
-    publicUrl: http.publicUrl,
-    log: operation.log,
-    onSignIn: notes === undefined ? () => undefined : auditBrowserSignIns(notes),
-    now: Date.now,
-  });
 
 const apiSiteOf = (
   { http, data, access: { sources, issuers, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Fixture, openFixture, startDaemon } from "./fixture.ts";
 import { archiveLayout, type Layout } from "./images/layout.ts";
@@ -8,6 +9,7 @@ import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
 import { programs, refusedWith } from "./robot.ts";
 import { attempt, type Outcome, run, type RunOptions, runRefused } from "./run.ts";
 import { startServer } from "../support/server.ts";
+import { signInMachine } from "./signed-in-machine.ts";
 import { describeClient } from "./tools.ts";
 
 // The engine names itself and, in brackets, the command line that spoke to it.
@@ -60,6 +62,22 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
     await docker(["tag", `berth.test/${image}`, `${host}/${reference}`]);
     await docker(["push", `${host}/${reference}`]);
   }
+
+  test("pushes without a pasted secret, on a machine that a browser has let in, until it is logged out", async () => {
+    const DOCKER_CONFIG = join(fixture.folder, "helped");
+    const DOCKER_HOST = `unix://${fixture.folder}/docker.sock`;
+    const env = { ...(await signInMachine(fixture)), DOCKER_CONFIG, DOCKER_HOST };
+    await mkdir(DOCKER_CONFIG);
+    await writeFile(join(DOCKER_CONFIG, "config.json"), JSON.stringify({ credHelpers: { [host]: "berth" } }));
+    const reference = `${host}/helped/busybox:1`;
+    await docker(["tag", "berth.test/busybox:1", reference], { env });
+    await docker(["push", reference], { env });
+    expect(await digestOf(fixture.server, "helped/busybox", "1")).toStartWith("sha256:");
+    await docker(["logout", host], { env });
+    expect(await refused(["push", reference], { env })).toMatch(
+      /unauthorized|authentication required|denied|no basic auth/i,
+    );
+  });
 
   test("logs in, and not with a wrong password", async () => {
     const seen = watch(fixture.server);

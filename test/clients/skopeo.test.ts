@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ContainersTool, containersTool } from "./containers-tools.ts";
 import { type Fixture, openFixture } from "./fixture.ts";
@@ -9,6 +9,7 @@ import { makeLargeImage, makeMultiPlatformIndex } from "./images/make.ts";
 import { count, digestOf, expectMounts, watch } from "./request-log.ts";
 import { programs, refusedWith } from "./robot.ts";
 import { run } from "./run.ts";
+import { signInMachine } from "./signed-in-machine.ts";
 import { describeClient } from "./tools.ts";
 
 const client = /^skopeo\//;
@@ -50,6 +51,21 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     await skopeo.run(["copy", "--all", "--preserve-digests", plainSource, source, `oci:${folder}:pulled`]);
     return folder;
   }
+
+  test("pushes without a pasted secret, on a machine that a browser has let in, until it is logged out", async () => {
+    const env = {
+      ...(await signInMachine(fixture)),
+      REGISTRY_AUTH_FILE: join(fixture.folder, "helped.json"),
+      TMPDIR: fixture.folder,
+    };
+    await writeFile(env.REGISTRY_AUTH_FILE, JSON.stringify({ credHelpers: { [host]: "berth" } }));
+    const target = `docker://${host}/helped/busybox:1`;
+    const copy = ["copy", plainTarget, `oci:${busybox.folder}:${busybox.tag}`, target];
+    await skopeo.run(copy, { env });
+    expect(await skopeo.run(["inspect", "--tls-verify=false", target], { env })).toMatchObject({ exitCode: 0 });
+    await run(["docker-credential-berth", "erase"], { env, input: host });
+    expect(await skopeo.refused(copy, { env })).toMatch(/unauthorized|authentication required|denied/i);
+  });
 
   test("logs in, and not with a wrong password", async () => {
     const seen = watch(fixture.server);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { resolve } from "node:path";
 import { startServer, type TestServer } from "../support/server.ts";
 import { unusedPort } from "../support/unused-port.ts";
-import { type Browser, openBrowser, type Page, signInThere } from "./browser.ts";
+import { type Browser, openBrowser, type Page, signInThere } from "../support/browser.ts";
 import { type Provider, startProvider } from "./provider.ts";
 
 setDefaultTimeout(120_000);

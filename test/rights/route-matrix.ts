@@ -16,6 +16,8 @@ export const callers = "nsmLGDMPrRtUA";
 export const apiMatrix = {
   "POST /session": "nsmLGDMPrRtUA",
   "DELETE /session": "nsmLGDMPrRtUA",
+  "GET /device-sign-ins/{code}": ".smLGDMP...UA",
+  "POST /device-sign-ins/{code}": ".smLGDMP...UA",
   "GET /me": ".smLGDMP..tUA",
   "PUT /me/password": ".smLGDMP...UA",
   "POST /me/second-factor": ".smLGDMP...UA",

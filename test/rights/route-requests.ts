@@ -34,6 +34,9 @@ const protection = { pattern: "never-*", roles: { create: "maintainer" } };
 export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "POST /session": ({ account }) => ({ json: { name: account, password } }),
   "DELETE /session": asItIs,
+  // Whoever may ask is told that there is more in it than there should be; a code that nobody waits under counts as a guess.
+  "GET /device-sign-ins/{code}": () => ({ params: { code: "BCDF-GHJK" }, query: { also: "this" }, allowed: 400 }),
+  "POST /device-sign-ins/{code}": () => ({ params: { code: "BCDF-GHJK" }, json: {}, allowed: 400 }),
   "GET /me": asItIs,
   "PUT /me/password": () => ({ json: { current: password, password } }),
   "POST /me/second-factor": () => ({ json: { password } }),

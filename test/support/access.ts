@@ -3,6 +3,7 @@ import { createSecretKey, type KeyObject } from "node:crypto";
 import { type Access, openAccess } from "../../src/access/open-access.ts";
 import { parseAccountName } from "../../src/access/account-name.ts";
 import { type Account, createAccount, findAccountByName } from "../../src/access/accounts.ts";
+import { createDeviceSignIns, type DeviceSignIns } from "../../src/access/device/device-sign-ins.ts";
 import type { Policy } from "../../src/access/authorize.ts";
 import { type AccessChange, changeAccess, type Changer } from "../../src/access/change-access.ts";
 import type { Database } from "../../src/platform/database/database.ts";
@@ -68,6 +69,7 @@ export interface TestAccess extends Access {
   readonly database: Database;
   readonly sources: Sources;
   readonly browserSources: BrowserSources;
+  readonly deviceSignIns: DeviceSignIns;
   /** Why tokens were refused. */
   readonly refusals: readonly string[];
   /** What sources have said, in its order. */
@@ -134,6 +136,7 @@ export async function openTestAccess(
       sources.filter((source) => source.kind === "browser"),
       asking,
     ),
+    deviceSignIns: createDeviceSignIns({ database, failures: access.failures, now: clock.now }),
     refusals,
     answers,
     async addAccount(text, password, administrator = false) {

@@ -1,6 +1,7 @@
 import { fail } from "../../oci/problem.ts";
 import type { Database } from "../../platform/database/database.ts";
-import { type Account, findAccountById, findAccountByName } from "../accounts.ts";
+import { accountOfCaller } from "../account-of-caller.ts";
+import { type Account, findAccountByName } from "../accounts.ts";
 import { one } from "../api/removal.ts";
 import { type Route, route } from "../api/route.ts";
 import type { ChangeDeps } from "../change-access.ts";
@@ -25,7 +26,7 @@ export const secondFactorRoutes = (deps: SecondFactorRoutesDeps): readonly Route
   const { database, checkPassword, secondFactors, service } = deps;
   /** A session that was left open must not be enough. */
   const proven = async (caller: Caller, password: string, remoteAddress: string): Promise<Account> => {
-    const account = await accountOf(database, caller);
+    const account = await accountOfCaller(database, caller);
     const verified = await checkPassword({ name: account.name, password, remoteAddress });
     if (verified.kind === "account" && verified.account.id === account.id) return verified.account;
     return fail({ code: "INPUT_INVALID", faults: [{ at: "password", reason: "it is not the password" }] });
@@ -39,7 +40,7 @@ export const secondFactorRoutes = (deps: SecondFactorRoutesDeps): readonly Route
       });
     }),
     route(contracts.confirmSecondFactor, async ({ caller, body: { code }, commit }) => {
-      const account = await accountOf(database, caller);
+      const account = await accountOfCaller(database, caller);
       if (account.secondFactor) fail({ code: "CONFLICT", reasons: ["it is confirmed already"] });
       return commit(async (tx) => ({ recoveryCodes: [...(await secondFactors.confirm(tx, account, code))] }));
     }),
@@ -61,8 +62,3 @@ export const resetRoutes = (deps: ChangeDeps): readonly Route[] => [
     });
   }),
 ];
-
-async function accountOf(database: Database, { principal }: Caller): Promise<Account> {
-  const account = principal.kind === "account" ? await findAccountById(database, principal.id) : undefined;
-  return account ?? fail({ code: "UNAUTHORIZED", scopes: [] });
-}

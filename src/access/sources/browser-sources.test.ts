@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { openTestAccess, problemOf, type TestAccess } from "../../../test/support/access.ts";
-import { openBrowser, signInThere } from "../../../test/oidc/browser.ts";
+import { openBrowser, signInThere } from "../../../test/support/browser.ts";
 import { type Provider, startProvider } from "../../../test/oidc/provider.ts";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
 import { sourcesSchema } from "../../platform/config/sources-schema.ts";

@@ -1,4 +1,6 @@
 import { accountRoutes, type AccountRoutesDeps, ownRoutes, type OwnRoutesDeps } from "../../access/accounts/routes.ts";
+import type { DeviceSignInsDeps } from "../../access/device/device-sign-ins.ts";
+import { deviceRoutes } from "../../access/device/routes.ts";
 import { rightsRoutes } from "../../access/grants/routes.ts";
 import { organizationRoutes } from "../../access/organizations/routes.ts";
 import { protectionRoutes } from "../../access/protections/routes.ts";
@@ -19,7 +21,7 @@ import { uploadRoutes } from "./repositories/upload-routes.ts";
 export interface AdministrationDeps
   extends AccountRoutesDeps, TokenRoutesDeps, WorkloadRoutesDeps, SourceRoutesDeps, RepositoryRoutesDeps {}
 
-export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps {
+export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps, DeviceSignInsDeps {
   readonly secondFactors: SecondFactors;
   readonly sessions: Sessions;
 }
@@ -44,6 +46,7 @@ export const administrationRoutes = (deps: AdministrationDeps): readonly Route[]
 /** Every route of the API. */
 export const apiRoutes = (deps: RoutesDeps): readonly Route[] => [
   ...sessionRoutes(deps),
+  ...deviceRoutes(deps),
   ...ownRoutes(deps),
   ...secondFactorRoutes(deps),
   ...administrationRoutes(deps),

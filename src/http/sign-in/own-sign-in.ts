@@ -15,9 +15,9 @@ import { signedInPage, signInPage } from "./sign-in-page.ts";
 export async function showSignIn(deps: SignInDeps, request: Incoming): Promise<Reply> {
   const secret = readSessionCookie(request);
   const session = secret === undefined ? undefined : await deps.sessions.use(secret, true);
-  if (session !== undefined) return signedInPage(session.account.name);
-  const { labels } = deps.browserSources;
-  return signInPage({ labels, returnTo: returnPath(request.query.get("return")) });
+  const returnTo = returnPath(request.query.get("return"));
+  if (session === undefined) return signInPage({ labels: deps.browserSources.labels, returnTo });
+  return returnTo === signInPath ? signedInPage(session.account.name) : onTo(returnTo);
 }
 
 const longestFormBytes = 16 * 1024;
@@ -41,7 +41,7 @@ export async function signInByForm(deps: SignInDeps, request: Incoming, notes: R
     deps.onSignIn({ source: undefined, account, remoteAddress, requestId });
     const { secret } = await beginSession(deps, request, account);
     const cookie = sessionCookie(scheme, secret, deps.sessions.settings.longestMs);
-    return { kind: "empty", status: 303, headers: { location: returnTo, "set-cookie": [cookie], ...unstored } };
+    return onTo(returnTo, { "set-cookie": [cookie] });
   } catch (error) {
     const [problem] = error instanceof RegistryError ? error.problems : [];
     if (problem?.code !== "UNAUTHORIZED" && problem?.code !== "SECOND_FACTOR_REQUIRED") throw error;
@@ -52,7 +52,11 @@ export async function signInByForm(deps: SignInDeps, request: Incoming, notes: R
   }
 }
 
-const unstored = { "cache-control": "no-store" } as const;
+const onTo = (location: string, headers: Reply["headers"] = {}): Reply => ({
+  kind: "empty",
+  status: 303,
+  headers: { location, "cache-control": "no-store", ...headers },
+});
 
 /** A secret that was there before is another's, or one that somebody has put there. */
 export async function beginSession(

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, te
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openBrowser, signInThere } from "../../../../test/oidc/browser.ts";
+import { openBrowser, signInThere } from "../../../../test/support/browser.ts";
 import {
   type Misbehaviour,
   type People,
