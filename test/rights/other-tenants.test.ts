@@ -66,6 +66,22 @@ async function rowsAbout<R extends string>(
   return found;
 }
 
+/** For good, and not for show. */
+const inEarnest = ({ query = {}, ...asked }: ApiAsking): ApiAsking => {
+  const { dryRun: _, ...rest } = query;
+  return { ...asked, query: rest };
+};
+
+const apiRequest = async (row: ApiRow, tenant: Tenant) => {
+  const asked = inEarnest(await apiRequests[row](tenant, "somebody-else"));
+  return { ...requestOf(row, tenant, asked), json: asked.json, headers: asked.headers };
+};
+
+const protocolRequest = async (row: ProtocolRow, tenant: Tenant) => {
+  const { headers = {}, body, ...asked } = await protocolRequests[row](tenant, "somebody-else");
+  return { ...requestOf(row, tenant, asked), call: { headers, ...(body !== undefined && { body }) } };
+};
+
 describeEachDatabase("what another organization has", (dialect) => {
   const api = useApi({ dialect });
   let ours: Tenant;
@@ -121,22 +137,9 @@ describeEachDatabase("what another organization has", (dialect) => {
     return state;
   };
 
-  /** For good, and not for show. */
-  const inEarnest = ({ query = {}, ...asked }: ApiAsking): ApiAsking => {
-    const { dryRun: _, ...rest } = query;
-    return { ...asked, query: rest };
-  };
-  const apiRequest = async (row: ApiRow, tenant: Tenant) => {
-    const asked = inEarnest(await apiRequests[row](tenant, "somebody-else"));
-    return { ...requestOf(row, tenant, asked), json: asked.json, headers: asked.headers };
-  };
   const askApi = async (row: ApiRow, tenant: Tenant, { authorization }: Asker): Promise<Answer> => {
     const { method, path, json, headers } = await apiRequest(row, tenant);
     return api.ask(method, path, { as: null, json, headers: { ...headers, authorization } });
-  };
-  const protocolRequest = async (row: ProtocolRow, tenant: Tenant) => {
-    const { headers = {}, body, ...asked } = await protocolRequests[row](tenant, "somebody-else");
-    return { ...requestOf(row, tenant, asked), call: { headers, ...(body !== undefined && { body }) } };
   };
 
   it("is to the API as if it were not there, by its names and by its ids, and stays as it is", async () => {
