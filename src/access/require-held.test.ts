@@ -8,6 +8,7 @@ import type { AccessChange, Changer } from "./change-access.ts";
 import { changeRole, createRole } from "./grants/custom-roles.ts";
 import { accessMigrations } from "./migrations.ts";
 import { setMember } from "./organizations/members.ts";
+import { createNamespace, deleteNamespace } from "./organizations/namespaces.ts";
 import { createOrganization } from "./organizations/organizations.ts";
 import { addToTeam } from "./organizations/teams.ts";
 import { createProtection, deleteProtection } from "./protections/protections.ts";
@@ -159,6 +160,13 @@ describeEachDatabase("whoever may make some change only", (_dialect, open) => {
     expect([await remove(clerk, highest), await remove(owner, highest)]).toEqual(["DENIED", "DENIED"]);
     expect([await remove(clerk, high), await remove(clerk, low)]).toEqual(["DENIED", "done"]);
     expect([await remove(owner, high), await remove(root, highest)]).toEqual(["done", "done"]);
+    const below = { kind: "namespace", name: "acme/web" } as const;
+    await access.change((change) => createNamespace(change, below));
+    await access.change((change) =>
+      createProtection(change, below, { pattern: "v*", roles: { update: "administrator" } }),
+    );
+    const drop = (by: Account) => outcome(access, by, (change) => deleteNamespace(change, below.name));
+    expect([await drop(owner), await drop(root)]).toEqual(["DENIED", "done"]);
   });
 
   it("of organizations takes no repositories over", async () => {

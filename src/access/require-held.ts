@@ -7,8 +7,9 @@ import { type Permission, subjects, verbs } from "./permissions.ts";
 import { refuse } from "./refusal.ts";
 import type { Named } from "./require-named.ts";
 import { loadRights } from "./rights.ts";
-import { findBuiltInRole } from "./roles.ts";
-import type { GrantedKind } from "./tables.ts";
+import type { ProtectedVerb } from "./protections/protection.ts";
+import { builtInRole, findBuiltInRole, type RankedRole } from "./roles.ts";
+import type { GrantedKind, ProtectionRow } from "./tables.ts";
 
 export type HeldPlace = Exclude<Resource, { readonly kind: "catalog" }>;
 
@@ -50,6 +51,20 @@ export async function requireHeld(
   if (lacked !== undefined)
     refuse("forbidden", `nobody gives more than they have, and you do not have ${lacked} there`);
 }
+
+/** Whoever takes rules away that protect tags could do what these keep from them. @throws RegistryError */
+export async function requireNothingKept(
+  change: AccessChange,
+  rules: readonly Pick<ProtectionRow, `${ProtectedVerb}_role`>[],
+  place: HeldPlace,
+): Promise<void> {
+  const roles = new Set(rules.flatMap((rule) => [rule.create_role, rule.update_role, rule.delete_role]));
+  for (const role of roles) if (role !== null) await requireHeld(change, permissionsBeside(role), place);
+}
+
+/** Of a role, but for what rules like these are about. */
+const permissionsBeside = (role: RankedRole): ReadonlySet<Permission> =>
+  builtInRole(role).permissions.difference(new Set(["repository:delete"]));
 
 /**
  * Whoever decides how somebody signs in can sign in as them: of who has something on the whole instance, that is for those

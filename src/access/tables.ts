@@ -212,6 +212,7 @@ declare module "../platform/database/database.ts" {
   }
 }
 
+export type ProtectionRow = Selectable<TagProtectionsTable>;
 export type AccountRow = Selectable<AccountsTable>;
 export type FailuresRow = Selectable<LoginFailuresTable>;
 export type SigningKeyRow = Insertable<SigningKeysTable> & { readonly expires_at: number | null };

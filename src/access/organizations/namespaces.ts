@@ -6,11 +6,12 @@ import { recordEvents } from "../../platform/events/record-events.ts";
 import { createRepository, type Page, type PageRequest, setVisibility, toPage } from "../../registry/repositories.ts";
 import type { AccessChange } from "../change-access.ts";
 import { refuse } from "../refusal.ts";
+import { requireNothingKept } from "../require-held.ts";
 import { requireRevision } from "../require-revision.ts";
 import { visibilityOfNew } from "../rights.ts";
 import type { CreateOnPush, NamespaceOwnerKind } from "../tables.ts";
 import { within } from "../../platform/database/prepared.ts";
-import { removeNamespace, requireNoRepositories } from "./remove-namespaces.ts";
+import { removeNamespace, requireNoRepositories, rulesWithin } from "./remove-namespaces.ts";
 
 /** What is not said here is as the namespace above says, and `private` and `project-admins` at the top. */
 export interface NamespaceRules {
@@ -108,7 +109,8 @@ const rulesOf = ({ visibility, createOnPush }: NamespaceRules) => ({
  * its repositories to that.
  * @throws RegistryError
  */
-export async function deleteNamespace({ tx }: AccessChange, name: string): Promise<void> {
+export async function deleteNamespace(change: AccessChange, name: string): Promise<void> {
+  const { tx } = change;
   const found = await findNamespace(tx, name);
   if (found === undefined) return refuse("unknown", `namespace ${namespaceLabel(name)}`);
   if (name === "" || name === "library") refuse("in-the-way", "this namespace is part of every registry");
@@ -116,6 +118,7 @@ export async function deleteNamespace({ tx }: AccessChange, name: string): Promi
     refuse("in-the-way", `it goes with the ${found.ownerKind} whose it is`);
   }
   if (found.ownerKind !== "above") await requireNoRepositories(tx, name);
+  await requireNothingKept(change, await rulesWithin(tx, name), { kind: "namespace", name });
   await removeNamespace(tx, name);
   recordEvents(tx, { kind: "access-changed", action: "namespace-deleted", target: { id: found.id, name } });
 }

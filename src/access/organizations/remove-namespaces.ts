@@ -1,6 +1,7 @@
 import type { Writer } from "../../platform/database/database.ts";
 import { inChunks } from "../../platform/database/in-chunks.ts";
 import { refuse } from "../refusal.ts";
+import type { ProtectionRow } from "../tables.ts";
 
 interface Owner {
   readonly kind: "organization" | "account";
@@ -22,13 +23,25 @@ export async function removeNamespacesOf(tx: Writer, owner: Owner): Promise<void
   }
 }
 
-/** And those below it, with the grants on them. */
-export async function removeNamespace(tx: Writer, name: string): Promise<void> {
-  const spaces = await tx
+/** A namespace and those below it. */
+const spacesWithin = (tx: Writer, name: string) =>
+  tx
     .selectFrom("namespaces")
     .select("id")
-    .where((eb) => eb.or([eb("name", "=", name), eb.and([eb("name", ">", `${name}/`), eb("name", "<", `${name}0`)])]))
+    .where((eb) => eb.or([eb("name", "=", name), eb.and([eb("name", ">", `${name}/`), eb("name", "<", `${name}0`)])]));
+
+/** The rules that protect tags which go with it. */
+export const rulesWithin = (tx: Writer, name: string): Promise<readonly ProtectionRow[]> =>
+  tx
+    .selectFrom("tag_protections")
+    .selectAll()
+    .where("scope_kind", "=", "namespace")
+    .where("scope_id", "in", spacesWithin(tx, name))
     .execute();
+
+/** And those below it, with the grants on them. */
+export async function removeNamespace(tx: Writer, name: string): Promise<void> {
+  const spaces = await spacesWithin(tx, name).execute();
   for (const ids of inChunks(spaces.map(({ id }) => id))) {
     await tx
       .deleteFrom("grants")

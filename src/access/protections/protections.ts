@@ -7,10 +7,8 @@ import { type Page, type PageRequest, toPage } from "../../registry/repositories
 import type { AccessChange } from "../change-access.ts";
 import { findScope } from "../grants/grants.ts";
 import { isTagPattern } from "../pattern.ts";
-import type { Permission } from "../permissions.ts";
 import { refuse } from "../refusal.ts";
-import { requireHeld } from "../require-held.ts";
-import { builtInRole, type RankedRole } from "../roles.ts";
+import { requireNothingKept } from "../require-held.ts";
 import type { Protection } from "./protection.ts";
 
 /** Where tags are protected, by name. */
@@ -72,16 +70,11 @@ export async function deleteProtection(change: AccessChange, id: string): Promis
   const place = await findProtectedPlace(tx, id);
   const deleted = await tx.deleteFrom("tag_protections").where("id", "=", id).returningAll().executeTakeFirst();
   if (deleted === undefined || place === undefined) return refuse("unknown", `protection ${id}`);
-  for (const role of [deleted.create_role, deleted.update_role, deleted.delete_role])
-    if (role !== null) await requireHeld(change, permissionsBeside(role), place);
+  await requireNothingKept(change, [deleted], place);
   const { id: _, created_at: __, ...before } = deleted;
   const target = { id, name: deleted.pattern };
   recordEvents(tx, { kind: "access-changed", action: "protection-deleted", target, before });
 }
-
-/** Of a role, but for what rules like these are about. */
-const permissionsBeside = (role: RankedRole): ReadonlySet<Permission> =>
-  builtInRole(role).permissions.difference(new Set(["repository:delete"]));
 
 /** By id. */
 export async function listProtections(
