@@ -32,6 +32,10 @@ export const apiMatrix = {
   "DELETE /accounts/{account}": "............A",
   "DELETE /accounts/{account}/second-factor": "............A",
   "GET /audit": "...........UA",
+  "GET /audit/export": "...........UA",
+  "GET /audit/verification": "...........UA",
+  "GET /usage": "...........UA",
+  "GET /usage.csv": "...........UA",
 
   "GET /organizations": ".smLGDMPrRtUA",
   "POST /organizations": "............A",

@@ -51,6 +51,10 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "DELETE /accounts/{account}": dry,
   "DELETE /accounts/{account}/second-factor": dry,
   "GET /audit": asItIs,
+  "GET /audit/export": asItIs,
+  "GET /audit/verification": asItIs,
+  "GET /usage": asItIs,
+  "GET /usage.csv": asItIs,
 
   "GET /organizations": asItIs,
   "POST /organizations": ({ fresh }) => ({ json: { name: fresh() } }),

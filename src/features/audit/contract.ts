@@ -74,7 +74,7 @@ export const exportAudit = contract({
 const mostHeadCharacters = 9000;
 const head = z.object({ number: z.int(), digest: z.string() });
 
-export const auditFault = z.object({
+const auditFault = z.object({
   kind: z.enum(["missing-entry", "altered-entries", "broken-chain", "missing-tail", "unknown-head"]),
   text: z.string(),
   seal: z.int().optional(),
