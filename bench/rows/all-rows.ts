@@ -1,4 +1,5 @@
 import type { Row } from "../measure/row.ts";
+import { manifestAmongAccounts, tokens } from "./accounts.ts";
 import { blob, blobOverTls, largeBlob, ranges } from "./blobs.ts";
 import { deleteOfMany } from "./deletes.ts";
 import { catalog, manifestOfMany, referrers, tagsFew, tagsMany } from "./lists.ts";
@@ -26,6 +27,8 @@ export const allRows: readonly Row[] = [
   referrers,
   deleteOfMany,
   basic,
+  ...manifestAmongAccounts,
+  tokens,
   starts,
   idle,
   uploads,

@@ -7,6 +7,7 @@ import { archiveLayout, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, debianOutput, makeBusyboxImage, makeDebianImage } from "./images/make.ts";
 import { hostArchitecture, makeForeignImage, makeLargeImage, otherArchitecture } from "./images/make.ts";
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
+import { programs, refusedWith } from "./robot.ts";
 import { describeClient } from "./tools.ts";
 
 const client = /^Buildah\//;
@@ -124,6 +125,22 @@ describeClient("buildah", ["root", "buildah", "dpkg", "/bin/busybox"], () => {
     const seen = watch(fixture.server);
     expect(await buildah.refused(["pull", plain, `${host}/other/debian:1`])).toMatch(/manifest unknown/i);
     await seen.from(client);
+  });
+
+  test.each(programs)("logs in as %s, pushes and pulls where that may alone, and logs out", async (...given) => {
+    const [, namespace, make] = given;
+    const { name, secret } = await make(fixture, namespace);
+    const file = ["--authfile", join(fixture.folder, `${namespace}.json`)];
+    const login = ["login", plain, ...file, "--username", name, "--password-stdin", host];
+    expect((await buildah.run(login, { input: secret })).stdout).toContain("Login Succeeded!");
+    const pushed = ["push", plain, ...file, `${host}/team/base:1`];
+    const allowed = `${host}/${namespace}/busybox:1`;
+    await buildah.run([...pushed, `docker://${allowed}`]);
+    expect(await digestOf(fixture.server, `${namespace}/busybox`, "1")).toBeString();
+    await buildah.run(["pull", plain, ...file, "--policy", "always", allowed]);
+    expect(await buildah.refused([...pushed, `docker://${host}/team/${namespace}:1`])).toMatch(refusedWith);
+    await buildah.run(["logout", ...file, host]);
+    expect(await buildah.refused([...pushed, `docker://${allowed}`])).toMatch(refusedWith);
   });
 
   test("logs out: the public namespace stays readable, all else is refused", async () => {

@@ -7,6 +7,7 @@ import { busyboxGreeting, debianOutput, makeBusyboxImage, makeDebianImage } from
 import { makeLargeImage, makeMultiPlatformIndex } from "./images/make.ts";
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
 import { attempt, type Outcome, run, runRefused } from "./run.ts";
+import { programs, refusedWith } from "./robot.ts";
 import { describeClient } from "./tools.ts";
 
 const client = /^containerd\//;
@@ -152,6 +153,19 @@ describeClient("containerd", ["root", "containerd", "ctr", "runc", "dpkg", "/bin
     const seen = watch(fixture.server);
     expect(await refused("images", "pull", ...account, `${host}/other/debian:1`)).toMatch(/not found/i);
     await seen.from(client);
+  });
+
+  test.each(programs)("as %s pushes and pulls where that may alone", async (...given) => {
+    const [, namespace, make] = given;
+    const { name, secret } = await make(fixture, namespace);
+    const own = ["--plain-http", "--user", `${name}:${secret}`];
+    const image = "berth.test/busybox:1";
+    await ctr("images", "push", ...own, `${host}/${namespace}/busybox:1`, image);
+    expect(await digestOf(fixture.server, `${namespace}/busybox`, "1")).toBeString();
+    await pull(`${namespace}/busybox:1`, own);
+    expect(await refused("images", "push", ...own, `${host}/team/${namespace}:1`, image)).toMatch(refusedWith);
+    const without = ["--plain-http", `${host}/${namespace}/busybox:1`, image];
+    expect(await refused("images", "push", ...without)).toMatch(refusedWith);
   });
 
   test("without credentials the public namespace is readable, all else is refused", async () => {

@@ -6,7 +6,7 @@ import { archiveLayout, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, debianOutput, otherArchitecture } from "./images/make.ts";
 import { makeBusyboxImage, makeDebianImage, makeForeignImage, makeLargeImage } from "./images/make.ts";
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
-import { programs } from "./robot.ts";
+import { programs, refusedWith } from "./robot.ts";
 import { attempt, type Outcome, run, type RunOptions, runRefused } from "./run.ts";
 import { startServer } from "../support/server.ts";
 import { signInMachine } from "./signed-in-machine.ts";
@@ -161,18 +161,21 @@ describeClient("docker engine", ["root", "dockerd", "docker", "containerd", "run
     await docker(["pull", `${host}/team/debian:1`]);
   });
 
-  test.each(programs)("logs in as %s, and pushes where that may alone", async (_who, organization, make) => {
-    const robot = await make(fixture, organization);
-    const own = ["--config", join(fixture.folder, organization)];
-    const login = [...own, "login", "--username", robot.name, "--password-stdin", host];
-    expect((await docker(login, { input: robot.secret })).stdout).toContain("Login Succeeded");
-    for (const name of [`${organization}/busybox:1`, "team/robot:1"]) {
-      await docker(["tag", "berth.test/busybox:1", `${host}/${name}`]);
-    }
-    await docker([...own, "push", `${host}/${organization}/busybox:1`]);
-    expect(await digestOf(fixture.server, `${organization}/busybox`, "1")).toBeString();
-    expect(await refused([...own, "push", `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
+  test.each(programs)("logs in as %s, pushes and pulls where that may alone, and logs out", async (...given) => {
+    const [, namespace, make] = given;
+    const { name, secret } = await make(fixture, namespace);
+    const own = ["--config", join(fixture.folder, namespace)];
+    const login = [...own, "login", "--username", name, "--password-stdin", host];
+    expect((await docker(login, { input: secret })).stdout).toContain("Login Succeeded");
+    const [allowed, elsewhere] = [`${host}/${namespace}/busybox:1`, `${host}/team/${namespace}:1`];
+    for (const reference of [allowed, elsewhere]) await docker(["tag", "berth.test/busybox:1", reference]);
+    await docker([...own, "push", allowed]);
+    expect(await digestOf(fixture.server, `${namespace}/busybox`, "1")).toBeString();
+    await docker(["image", "rm", allowed]);
+    await docker([...own, "pull", allowed]);
+    expect(await refused([...own, "push", elsewhere])).toMatch(refusedWith);
     await docker([...own, "logout", host]);
+    expect(await refused([...own, "push", allowed])).toMatch(refusedWith);
   });
 
   test("tells whoever has pulled as often as they may", async () => {

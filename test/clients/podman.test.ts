@@ -6,7 +6,7 @@ import { archiveLayout, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, debianOutput, makeBusyboxImage, makeDebianImage } from "./images/make.ts";
 import { hostArchitecture, makeForeignImage, makeLargeImage, otherArchitecture } from "./images/make.ts";
 import { ask, count, digestOf, expectMounts, watch } from "./request-log.ts";
-import { programs } from "./robot.ts";
+import { programs, refusedWith } from "./robot.ts";
 import { describeClient } from "./tools.ts";
 
 const client = /^(containers|libpod)\//;
@@ -130,17 +130,20 @@ describeClient("podman", ["root", "podman", "runc", "dpkg", "/bin/busybox"], () 
     await seen.from(client);
   });
 
-  test.each(programs)("logs in as %s, and pushes where that may alone", async (_who, organization, make) => {
-    const robot = await make(fixture, organization);
-    const file = ["--authfile", join(fixture.folder, `${organization}.json`)];
-    const login = ["login", plain, ...file, "--username", robot.name, "--password-stdin", host];
-    const { stdout } = await podman.run(login, { input: robot.secret });
-    expect(stdout).toContain("Login Succeeded!");
+  test.each(programs)("logs in as %s, pushes and pulls where that may alone, and logs out", async (...given) => {
+    const [, namespace, make] = given;
+    const { name, secret } = await make(fixture, namespace);
+    const file = ["--authfile", join(fixture.folder, `${namespace}.json`)];
+    const login = ["login", plain, ...file, "--username", name, "--password-stdin", host];
+    expect((await podman.run(login, { input: secret })).stdout).toContain("Login Succeeded!");
     const pushed = ["push", plain, ...file, "berth.test/busybox:1"];
-    await podman.run([...pushed, `${host}/${organization}/busybox:1`]);
-    expect(await digestOf(fixture.server, `${organization}/busybox`, "1")).toBeString();
-    expect(await podman.refused([...pushed, `${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
+    const allowed = `${host}/${namespace}/busybox:1`;
+    await podman.run([...pushed, allowed]);
+    expect(await digestOf(fixture.server, `${namespace}/busybox`, "1")).toBeString();
+    await podman.run(["pull", plain, ...file, allowed]);
+    expect(await podman.refused([...pushed, `${host}/team/${namespace}:1`])).toMatch(refusedWith);
     await podman.run(["logout", ...file, host]);
+    expect(await podman.refused([...pushed, allowed])).toMatch(refusedWith);
   });
 
   test("logs out: the public namespace stays readable, all else is refused", async () => {

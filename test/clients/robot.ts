@@ -35,6 +35,16 @@ const makeJob = async (fixture: Fixture, organization: string): Promise<TestRobo
   return { name, secret: await issuer.sign({ aud: audience, repository: "acme/app", jti: crypto.randomUUID() }) };
 };
 
+/** Somebody who may do everything, with a token that is limited to one namespace. */
+const makeToken = async (fixture: Fixture, organization: string): Promise<TestRobot> => {
+  const command = commandOn(fixture);
+  await command("org", "create", organization);
+  const scope = `${organization}/**:read,create,update`;
+  const { stdout } = await command("token", "create", "--user", "admin", "--scope", scope);
+  const { token } = JSON.parse(stdout) as { readonly token: string };
+  return { name: "admin", secret: token };
+};
+
 const commandOn =
   ({ server, issuer }: Fixture) =>
   (...args: readonly string[]) =>
@@ -44,4 +54,7 @@ const commandOn =
 export const programs = [
   ["a robot", "robots", makeRobot],
   ["a job with a token of another issuer", "jobs", makeJob],
+  ["somebody with a personal token", "tokens", makeToken],
 ] as const;
+
+export const refusedWith = /unauthorized|denied|authentication required|authorization failed|401|403/i;

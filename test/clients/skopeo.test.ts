@@ -7,7 +7,7 @@ import { blobPath, type Layout } from "./images/layout.ts";
 import { busyboxGreeting, makeBusyboxImage, makeDebianImage } from "./images/make.ts";
 import { makeLargeImage, makeMultiPlatformIndex } from "./images/make.ts";
 import { count, digestOf, expectMounts, watch } from "./request-log.ts";
-import { programs } from "./robot.ts";
+import { programs, refusedWith } from "./robot.ts";
 import { run } from "./run.ts";
 import { signInMachine } from "./signed-in-machine.ts";
 import { describeClient } from "./tools.ts";
@@ -143,18 +143,21 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     expect(count(requests, { method: "DELETE", path: /^\/v2\/team\/many\/manifests\/sha256:/, status: 202 })).toBe(1);
   });
 
-  test.each(programs)("logs in as %s, and pushes where that may alone", async (_who, organization, make) => {
-    const robot = await make(fixture, organization);
+  test.each(programs)("logs in as %s, pushes and pulls where that may alone, and logs out", async (...given) => {
+    const [, namespace, make] = given;
+    const { name, secret } = await make(fixture, namespace);
     const seen = watch(fixture.server);
-    const file = ["--authfile", join(fixture.folder, `${organization}.json`)];
-    const login = ["login", "--tls-verify=false", ...file, "--username", robot.name, "--password-stdin", host];
-    const { stdout } = await skopeo.run(login, { input: robot.secret });
-    expect(stdout).toContain("Login Succeeded!");
+    const file = ["--authfile", join(fixture.folder, `${namespace}.json`)];
+    const login = ["login", "--tls-verify=false", ...file, "--username", name, "--password-stdin", host];
+    expect((await skopeo.run(login, { input: secret })).stdout).toContain("Login Succeeded!");
     const copy = ["copy", ...file, plainTarget, `oci:${busybox.folder}:${busybox.tag}`];
-    await skopeo.run([...copy, `docker://${host}/${organization}/busybox:1`]);
-    expect(await digestOf(fixture.server, `${organization}/busybox`, "1")).toBe(busybox.image.digest);
-    expect(await skopeo.refused([...copy, `docker://${host}/team/robot:1`])).toMatch(/unauthorized|denied/i);
+    const allowed = `docker://${host}/${namespace}/busybox:1`;
+    await skopeo.run([...copy, allowed]);
+    expect(await digestOf(fixture.server, `${namespace}/busybox`, "1")).toBe(busybox.image.digest);
+    await skopeo.run(["copy", ...file, plainSource, allowed, `oci:${join(fixture.folder, namespace)}:pulled`]);
+    expect(await skopeo.refused([...copy, `docker://${host}/team/${namespace}:1`])).toMatch(refusedWith);
     await skopeo.run(["logout", ...file, host]);
+    expect(await skopeo.refused([...copy, allowed])).toMatch(refusedWith);
     await seen.from(client);
   });
 

@@ -96,6 +96,12 @@ export const apiMatrix = {
   "GET /robots/{robot}": "......MP.R.UA",
   "PATCH /robots/{robot}": ".......P.R..A",
   "DELETE /robots/{robot}": ".......P.R..A",
+  "GET /robots/{robot}/workload-rules": "......MP.R.UA",
+  // Whoever is trusted lasts longer than a program does: it takes a person.
+  "POST /robots/{robot}/workload-rules": ".......P....A",
+  "POST /robots/{robot}/workload-test": "......MP.R.UA",
+  "GET /workload-rules/{rule}": "......MP.R.UA",
+  "DELETE /workload-rules/{rule}": ".......P.R..A",
 
   "GET /repositories": "nsmLGDMPrRtUA",
   "POST /repositories": ".....DMPrR..A",

@@ -2,7 +2,7 @@ import { password } from "../api/checked-api.ts";
 import { absentDigest, digestOf, indexBytes, mediaTypes } from "../protocol/content.ts";
 import type { Call } from "../protocol/registry-client.ts";
 import { type ApiRow, type ProtocolRow, routeOf } from "./route-matrix.ts";
-import type { Tenant } from "./tenant.ts";
+import { type Tenant, trust } from "./tenant.ts";
 
 /** How a row of the matrix is asked for: so that nothing that another row needs is gone afterwards. */
 interface Asking {
@@ -29,7 +29,7 @@ const dryRun = { dryRun: "true" } as const;
 const dry: Row<Asking> = () => ({ query: dryRun });
 const ifMatch = { "if-match": "*" } as const;
 const scopes = ["**:read"];
-const rule = { pattern: "never-*", roles: { create: "maintainer" } };
+const protection = { pattern: "never-*", roles: { create: "maintainer" } };
 
 export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "POST /session": ({ account }) => ({ json: { name: account, password } }),
@@ -111,9 +111,9 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   }),
 
   "GET /namespaces/{namespace}/protections": asItIs,
-  "POST /namespaces/{namespace}/protections": () => ({ json: rule }),
+  "POST /namespaces/{namespace}/protections": () => ({ json: protection }),
   "GET /repositories/{repository}/protections": asItIs,
-  "POST /repositories/{repository}/protections": () => ({ json: rule }),
+  "POST /repositories/{repository}/protections": () => ({ json: protection }),
   "DELETE /protections/{protection}": dry,
 
   "GET /tokens": asItIs,
@@ -136,6 +136,11 @@ export const apiRequests: Readonly<Record<ApiRow, Row<ApiAsking>>> = {
   "GET /robots/{robot}": asItIs,
   "PATCH /robots/{robot}": () => ({ json: { description: "builds" } }),
   "DELETE /robots/{robot}": dry,
+  "GET /robots/{robot}/workload-rules": asItIs,
+  "POST /robots/{robot}/workload-rules": () => ({ json: trust }),
+  "POST /robots/{robot}/workload-test": () => ({ json: { token: "no token" } }),
+  "GET /workload-rules/{rule}": asItIs,
+  "DELETE /workload-rules/{rule}": dry,
 
   "GET /repositories": asItIs,
   "POST /repositories": ({ fresh, organization }) => ({ json: { name: `${organization}/${fresh()}` } }),

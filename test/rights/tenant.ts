@@ -18,6 +18,8 @@ export interface Tenant {
   readonly accountToken: string;
   readonly grant: string;
   readonly protection: string;
+  /** By which tokens of another issuer are the robot's. */
+  readonly rule: string;
   readonly upload: string;
   readonly tag: string;
   readonly digest: string;
@@ -29,6 +31,12 @@ export interface Tenant {
   /** Of the robot, and good for one rotation. */
   readonly newToken: () => Promise<string>;
 }
+
+export const trust = {
+  issuer: "https://issuer.example",
+  audience: "https://registry.example",
+  conditions: [{ claim: "sub", pattern: "repo:acme/app:*" }],
+};
 
 const idIn = (answer: Answer): string => (answer.json() as { readonly id: string }).id;
 
@@ -72,8 +80,8 @@ export async function addTenant(api: Api, tokenOf?: string): Promise<Tenant> {
   await succeed(api, `PUT /organizations/${organization}/teams/dev/members/${account}`);
   const namespaceBelow = `${organization}/below`;
   await succeed(api, "POST /namespaces", { json: { name: namespaceBelow } });
-  const rule = { pattern: "never-*", roles: { create: "maintainer" } };
-  const protection = idIn(await succeed(api, `POST /namespaces/${organization}/protections`, { json: rule }));
+  const protecting = { pattern: "never-*", roles: { create: "maintainer" } };
+  const protection = idIn(await succeed(api, `POST /namespaces/${organization}/protections`, { json: protecting }));
   const to = { kind: "team", name: `${organization}/dev` };
   const grant = await grantOn(api, organization, { role: "guest", to });
   const role = freshName("role");
@@ -86,6 +94,7 @@ export async function addTenant(api: Api, tokenOf?: string): Promise<Tenant> {
   const robot = (await succeed(api, "POST /robots", { json: { name: "ci", organization } })).json() as {
     readonly name: string;
   };
+  const rules = `/robots/${encodeURIComponent(robot.name)}/workload-rules`;
   const newToken = async (): Promise<string> =>
     idIn(await succeed(api, "POST /tokens", { json: { robot: robot.name, name: "secret" } }));
   const owner = tokenOf ?? account;
@@ -102,6 +111,7 @@ export async function addTenant(api: Api, tokenOf?: string): Promise<Tenant> {
     accountToken: idIn(await succeed(api, "POST /tokens", ofAccount)),
     grant,
     protection,
+    rule: idIn(await succeed(api, `POST ${rules}`, { json: trust })),
     upload: locationOf(begun).split("?", 1)[0]?.split("/").at(-1) ?? "",
     tag: "v1",
     digest: image.digest,

@@ -2,6 +2,7 @@ import type { RepositoryName } from "../../oci/names.ts";
 import { parseNetwork } from "../../platform/net/networks.ts";
 import { isTagPattern, parseNamePattern } from "../pattern.ts";
 import { refuse } from "../refusal.ts";
+import { organizationOfRobot } from "../robots/find-robot.ts";
 
 /** Whom something is granted to, by name: names are looked up when it is granted, and ids stored. */
 export type Grantee =
@@ -65,4 +66,17 @@ export function namespaceCandidates(pattern: string): readonly string[] {
   const end = literal.findIndex((segment) => segment.includes("*"));
   const plain = end === -1 ? literal : literal.slice(0, end);
   return plain.map((_, at) => plain.slice(0, plain.length - at).join("/"));
+}
+
+/** The organization that a team or robot is one of, by its name. */
+export function homeOf(to: Grantee): string | undefined {
+  if (to.kind === "team") return to.name.split("/", 1)[0];
+  return to.kind === "robot" ? organizationOfRobot(to.name) : undefined;
+}
+
+/** The organization that a scope would be in, if there is one of that name: it has the namespace of its name. */
+export function organizationNamed(on: GrantScope): string | undefined {
+  if (on.kind === "instance") return undefined;
+  const [top, ...below] = (on.kind === "pattern" ? on.pattern : on.name).split("/");
+  return on.kind === "repository" && below.length === 0 ? undefined : top;
 }

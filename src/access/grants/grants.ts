@@ -15,8 +15,10 @@ import { requireRole, type StoredRole } from "./custom-roles.ts";
 import {
   type Grantee,
   type GrantScope,
+  homeOf,
   namespaceCandidates,
   type NewGrant,
+  organizationNamed,
   requireConditions,
   requirePattern,
 } from "./grant.ts";
@@ -27,14 +29,11 @@ interface StoredScope {
   readonly id: string;
   readonly pattern: string | null;
   readonly place: HeldPlace;
-  readonly organizationId: string | undefined;
 }
 
 interface StoredGrantee {
   readonly kind: GrantedKind;
   readonly id: string;
-  /** Of a team, and of a robot that is one's. */
-  readonly organizationId?: string;
 }
 
 /**
@@ -49,10 +48,10 @@ export async function createGrant(change: AccessChange, wanted: NewGrant): Promi
   if (role.permissions.size === 0) refuse("invalid", `the role ${role.name} allows nothing`);
   const scope = await findScope(tx, wanted.on);
   await requireMayGrant(change, scope, wanted.on);
-  const grant = { role, scope, to: await findGrantee(tx, wanted.to) };
-  await requireAtHome(change, grant);
+  await requireAtHome(change, wanted);
+  const to = await findGrantee(tx, wanted.to);
   await requireHeld(change, role.permissions, scope.place);
-  return insertGrant(change, { ...grant, wanted });
+  return insertGrant(change, { role, scope, to, wanted });
 }
 
 interface Resolved {
@@ -137,9 +136,14 @@ async function requireMayGrant(change: AccessChange, { place }: StoredScope, on:
   await permit(authorizeIn(change), change.by, { verb: "create", place, subject: "grant", unknown });
 }
 
-/** What is of an organization works there, and elsewhere by those alone who see to all grants. @throws RegistryError */
-async function requireAtHome(change: AccessChange, { scope, to }: Pick<Resolved, "scope" | "to">): Promise<void> {
-  if (change.by === "operator" || to.organizationId === undefined || to.organizationId === scope.organizationId) return;
+/**
+ * What is of an organization works there, and elsewhere by those alone who see to all grants. It goes by names: whether
+ * another organization has such a team or robot is not told.
+ * @throws RegistryError
+ */
+async function requireAtHome(change: AccessChange, { on, to }: NewGrant): Promise<void> {
+  const home = homeOf(to);
+  if (change.by === "operator" || home === undefined || home === organizationNamed(on)) return;
   const decision = await authorizeIn(change)(change.by, "create", { kind: "instance", subject: "grant" });
   if (!decision.allowed) refuse("forbidden", "a team or robot of an organization is given roles there");
 }
@@ -149,14 +153,10 @@ export async function findGrantee(reader: Reader, to: Grantee): Promise<StoredGr
   switch (to.kind) {
     case "account":
       return { kind: "account", id: (await requireAccount(reader, to.name)).id };
-    case "team": {
-      const { id, organization } = await requireTeam(reader, to.name);
-      return { kind: "team", id, organizationId: organization.id };
-    }
-    case "robot": {
-      const { id, organizationId } = await requireRobot(reader, to.name);
-      return { kind: "robot", id, ...(organizationId !== undefined && { organizationId }) };
-    }
+    case "team":
+      return { kind: "team", id: (await requireTeam(reader, to.name)).id };
+    case "robot":
+      return { kind: "robot", id: (await requireRobot(reader, to.name)).id };
     case "signed-in":
     case "anonymous":
       return { kind: to.kind, id: "" };
@@ -169,22 +169,21 @@ export async function findGrantee(reader: Reader, to: Grantee): Promise<StoredGr
 export async function findScope(reader: Reader, on: GrantScope): Promise<StoredScope> {
   switch (on.kind) {
     case "instance":
-      return { kind: "instance", id: "", pattern: null, place: { kind: "instance" }, organizationId: undefined };
+      return { kind: "instance", id: "", pattern: null, place: { kind: "instance" } };
     case "organization": {
       const { id } = await requireOrganization(reader, on.name);
-      return { kind: "organization", id, pattern: null, place: { kind: "organization", id }, organizationId: id };
+      return { kind: "organization", id, pattern: null, place: { kind: "organization", id } };
     }
     case "namespace": {
       const found = (await findNamespace(reader, on.name)) ?? refuse("unknown", unknownScope(on));
       const place = { kind: "namespace", name: on.name } as const;
-      return { kind: "namespace", id: found.id, pattern: null, place, organizationId: await ownerOf(reader, on.name) };
+      return { kind: "namespace", id: found.id, pattern: null, place };
     }
     case "repository": {
       const row = await reader.selectFrom("repositories").select("id").where("name", "=", on.name).executeTakeFirst();
       if (row === undefined) return refuse("unknown", unknownScope(on));
       const place = { kind: "repository", name: on.name } as const;
-      const organizationId = on.name.includes("/") ? await ownerOf(reader, on.name) : undefined;
-      return { kind: "repository", id: String(row.id), pattern: null, place, organizationId };
+      return { kind: "repository", id: String(row.id), pattern: null, place };
     }
     case "pattern":
       return resolvePattern(reader, on);
@@ -219,18 +218,10 @@ async function resolvePattern(reader: Reader, on: GrantScope & { readonly kind: 
     if (found === undefined) continue;
     const rest = name === "" ? pattern : pattern.slice(name.length + 1);
     const place = { kind: "namespace", name } as const;
-    const organizationId = await ownerOf(reader, name);
     // All of a namespace is a grant on the namespace.
     return rest === "**"
-      ? { kind: "namespace", id: found.id, pattern: null, place, organizationId }
-      : { kind: "pattern", id: found.id, pattern: rest, place, organizationId };
+      ? { kind: "namespace", id: found.id, pattern: null, place }
+      : { kind: "pattern", id: found.id, pattern: rest, place };
   }
   return refuse("unknown", unknownScope(on));
-}
-
-/** The organization that a namespace, or the one that a name is in, belongs to. */
-async function ownerOf(reader: Reader, name: string): Promise<string | undefined> {
-  const [top = ""] = name.split("/", 1);
-  const found = await findNamespace(reader, top);
-  return found?.ownerKind === "organization" ? found.ownerId : undefined;
 }

@@ -52,6 +52,13 @@ function robotNameOf(text: string): string {
   return lower.startsWith(robotPrefix) ? lower : `${robotPrefix}${lower}`;
 }
 
+/** By the name in either form: of the organization that it is one of, if it is of any. */
+export function organizationOfRobot(text: string): string | undefined {
+  const name = robotNameOf(text).slice(robotPrefix.length);
+  const plus = name.indexOf("+");
+  return plus === -1 ? undefined : name.slice(0, plus);
+}
+
 export const robotOf = (row: Awaited<ReturnType<typeof byId>>[number]): Robot => ({
   id: row.id,
   name: row.name,
