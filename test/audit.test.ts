@@ -122,6 +122,19 @@ describeEachDatabase("the audit log of a server", (dialect) => {
     expect(JSON.stringify(items)).not.toContain("my-secret-password");
   });
 
+  it("tells who has begun a session, and who was not let in, by the request that asked", async () => {
+    const name = freshName("session");
+    await api.ask("POST", "/accounts", { json: { name, password } });
+    for (const [given, outcome] of [
+      ["not the password", "refused"],
+      [password, "done"],
+    ]) {
+      const answer = await api.ask("POST", "/session", { json: { name, password: given } });
+      const entry = await waitFor(`requestId=${answer.header("x-request-id") ?? "none"}`);
+      expect(entry).toMatchObject({ action: "sign-in", outcome });
+    }
+  });
+
   it("is read page by page, by those who may, and written to by nobody", async () => {
     const name = freshName("reader");
     await api.ask("POST", "/accounts", { json: { name, password } });

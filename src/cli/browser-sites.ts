@@ -1,9 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import { deriveKey } from "../access/instance-secret.ts";
 import type { Access } from "../access/open-access.ts";
+import type { NoteSession } from "../access/sessions/session-note.ts";
 import type { BrowserSources } from "../access/sources/browser-sources.ts";
-import { auditBrowserSignIns } from "../features/audit/audit-sign-ins.ts";
-import type { NoteQueue } from "../features/audit/note-queue.ts";
 import { deviceSite } from "../http/device/device-site.ts";
 import type { Site } from "../http/entrance.ts";
 import { signInSite } from "../http/sign-in/sign-in-site.ts";
@@ -17,8 +16,7 @@ interface BrowserSitesDeps {
   readonly registry: Pick<Registry, "database">;
   readonly secret: KeyObject;
   readonly operation: Operation;
-  /** Absent where nothing is remembered. */
-  readonly notes: NoteQueue | undefined;
+  readonly onSignIn: NoteSession;
 }
 
 /** What people do with a browser: sign in, and let devices in that have none. */
@@ -29,7 +27,7 @@ export const browserSites = (config: Config, deps: BrowserSitesDeps): readonly S
 
 const signInSiteOf = (
   { http: { publicUrl } }: Config,
-  { access, browserSources, secret, operation: { log }, notes }: BrowserSitesDeps,
+  { access, browserSources, secret, operation: { log }, onSignIn }: BrowserSitesDeps,
 ): Site =>
   signInSite({
     checkPassword: access.checkPassword,
@@ -39,7 +37,7 @@ const signInSiteOf = (
     pendingKey: deriveKey(secret, "sign-ins"),
     publicUrl,
     log,
-    onSignIn: notes === undefined ? () => undefined : auditBrowserSignIns(notes),
+    onSignIn,
     now: Date.now,
   });
 

@@ -6,8 +6,9 @@ import type { GuessesUnderWay } from "../access/guesses-under-way.ts";
 import { deriveKey, loadInstanceSecret } from "../access/instance-secret.ts";
 import { type Access, openAccess } from "../access/open-access.ts";
 import { apiSite } from "../http/api/api-site.ts";
+import type { NoteSession } from "../access/sessions/session-note.ts";
 import type { Sources } from "../access/sources/sources.ts";
-import { auditSignIns, auditTokens, auditVouched } from "../features/audit/audit-sign-ins.ts";
+import { auditSessions, auditSignIns, auditTokens, auditVouched } from "../features/audit/audit-sign-ins.ts";
 import { type NoteQueue, noteQueue } from "../features/audit/note-queue.ts";
 import { switchAudit } from "../features/audit/switch-audit.ts";
 import { type UsageCounts, usageCounts } from "../features/usage/usage-counts.ts";
@@ -93,6 +94,7 @@ export async function openServing(config: Config, opened: Registry, around: Arou
       passwords,
       operation,
       notes,
+      onSignIn: notes === undefined ? () => undefined : auditSessions(notes),
       limits,
       usage,
       browserSources,
@@ -225,6 +227,7 @@ async function importWantedAccounts({ access: { htpasswdFile } }: Config, databa
 }
 
 interface Parts extends Checks, Pick<WantedSources, "browserSources"> {
+  readonly onSignIn: NoteSession;
   /** Absent where nothing is remembered. */
   readonly notes: NoteQueue | undefined;
   readonly limits: OpenPullLimits | undefined;
@@ -268,7 +271,7 @@ function entranceOf(config: Config, parts: Parts): Handle {
 
 const apiSiteOf = (
   { http, data, access: { sources, issuers, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
-  { registry, access, vouching, secret, passwords }: Parts,
+  { registry, access, vouching, secret, passwords, onSignIn }: Parts,
 ): Site =>
   apiSite({
     vouching,
@@ -276,6 +279,7 @@ const apiSiteOf = (
     listedIssuers: issuers ?? [],
     ...access,
     access,
+    onSignIn,
     registry,
     authorization: access,
     deletesEnabled,

@@ -4,13 +4,13 @@ import { signIn, signOut } from "./contract.ts";
 import type { Sessions } from "./sessions.ts";
 import { type PasswordSignInDeps, signInByPassword } from "./sign-in-by-password.ts";
 
-interface SessionRoutesDeps extends PasswordSignInDeps {
+export interface SessionRoutesDeps extends PasswordSignInDeps {
   readonly sessions: Sessions;
 }
 
-export const sessionRoutes = ({ sessions, checkPassword, secondFactors }: SessionRoutesDeps): readonly Route[] => [
-  route(signIn, async ({ body: { name, password, code }, remoteAddress, session }) => {
-    const account = await signInByPassword({ checkPassword, secondFactors }, { name, password, code, remoteAddress });
+export const sessionRoutes = ({ sessions, ...deps }: SessionRoutesDeps): readonly Route[] => [
+  route(signIn, async ({ body: { name, password, code }, remoteAddress, session, envelope: { requestId = "" } }) => {
+    const account = await signInByPassword(deps, { name, password, code, remoteAddress, requestId });
     // A secret that was there before is another's, or one that somebody has put there.
     if (session.secret !== undefined) await sessions.end(session.secret);
     const started = await sessions.begin(account);

@@ -1,9 +1,10 @@
 import { parseAccountName } from "../../access/account-name.ts";
-import { type Account, findAccountByName, principalOf } from "../../access/accounts.ts";
+import { findAccountByName, principalOf } from "../../access/accounts.ts";
 import type { Credentials, VerifyPassword } from "../../access/credentials.ts";
 import { envelopeOf } from "../../access/envelope.ts";
 import { type Identify, isWorkload } from "../../access/identify.ts";
 import { anonymous } from "../../access/principal.ts";
+import type { NoteSession } from "../../access/sessions/session-note.ts";
 import type { CallerNamed } from "../../access/vouched-callers.ts";
 import { tokenPrefixOf } from "../../access/tokens/token-prefixes.ts";
 import type { Database } from "../../platform/database/database.ts";
@@ -82,27 +83,17 @@ export const auditVouched =
     return caller;
   };
 
-/** A sign-in with a browser, as it ended. */
-export interface BrowserSignInNote {
-  /** `undefined`: by a password of the database, or of a source that is shown passwords. */
-  readonly source: string | undefined;
-  /** `undefined`: nobody was let in. */
-  readonly account: Account | undefined;
-  readonly remoteAddress: string;
-  readonly requestId: string;
-}
-
-/** Has it remembered who has begun a session with a browser, and by which source. */
-export const auditBrowserSignIns =
-  (queue: Pick<NoteQueue, "add">) =>
-  ({ source, account, remoteAddress, requestId }: BrowserSignInNote): void => {
+/** Has it remembered who has begun a session, or was not let in, and by which source. */
+export const auditSessions =
+  (queue: Pick<NoteQueue, "add">): NoteSession =>
+  ({ source, account, remoteAddress, requestId }) => {
     const who = account === undefined ? anonymous : { principal: principalOf(account) };
     queue.add({
       action: "sign-in",
       outcome: account === undefined ? "refused" : "done",
       by: envelopeOf({ ...who, remoteAddress }, requestId),
-      detail: { by: "browser", ...(source !== undefined && { source }) },
-      source: `sign-in browser ${source ?? ""} ${account?.id ?? ""} ${remoteAddress}`,
+      detail: { by: "session", ...(source !== undefined && { source }) },
+      source: `sign-in session ${source ?? ""} ${account?.id ?? ""} ${remoteAddress}`,
       windowMs: account === undefined ? refusedWindowMs : acceptedWindowMs,
     });
   };

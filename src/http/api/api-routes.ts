@@ -10,8 +10,7 @@ import { robotRoutes } from "../../access/robots/routes.ts";
 import { type TokenRoutesDeps, tokenRoutes } from "../../access/tokens/routes.ts";
 import { type SourceRoutesDeps, sourceRoutes } from "../../access/sources/routes.ts";
 import { type WorkloadRoutesDeps, workloadRoutes } from "../../access/workload/routes.ts";
-import { sessionRoutes } from "../../access/sessions/routes.ts";
-import type { Sessions } from "../../access/sessions/sessions.ts";
+import { type SessionRoutesDeps, sessionRoutes } from "../../access/sessions/routes.ts";
 import { resetRoutes, secondFactorRoutes, type SecondFactorRoutesDeps } from "../../access/second-factor/routes.ts";
 import type { SecondFactors } from "../../access/second-factor/second-factors.ts";
 import { descriptionRoutes } from "../../features/descriptions/routes.ts";
@@ -22,9 +21,9 @@ import { uploadRoutes } from "./repositories/upload-routes.ts";
 export interface AdministrationDeps
   extends AccountRoutesDeps, TokenRoutesDeps, WorkloadRoutesDeps, SourceRoutesDeps, RepositoryRoutesDeps {}
 
-export interface RoutesDeps extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps, DeviceSignInsDeps {
+export interface RoutesDeps
+  extends AdministrationDeps, OwnRoutesDeps, SecondFactorRoutesDeps, SessionRoutesDeps, DeviceSignInsDeps {
   readonly secondFactors: SecondFactors;
-  readonly sessions: Sessions;
 }
 
 /** Routes that are about others than who asks: what an operator may do on the data folder too. */

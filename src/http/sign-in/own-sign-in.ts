@@ -34,19 +34,16 @@ export async function signInByForm(deps: SignInDeps, request: Incoming, notes: R
   const [name, password, code] = [field("name"), field("password"), field("code").trim()];
   const returnTo = returnPath(form.get("return"));
   const { remoteAddress, requestId, scheme } = request;
-  const given = { name, password, code: code === "" ? undefined : code, remoteAddress };
+  const given = { name, password, code: code === "" ? undefined : code, remoteAddress, requestId };
   try {
     const account = await signInByPassword(deps, given);
     notes.caller = { principal: principalOf(account) };
-    deps.onSignIn({ source: undefined, account, remoteAddress, requestId });
     const { secret } = await beginSession(deps, request, account);
     const cookie = sessionCookie(scheme, secret, deps.sessions.settings.longestMs);
     return onTo(returnTo, { "set-cookie": [cookie] });
   } catch (error) {
     const [problem] = error instanceof RegistryError ? error.problems : [];
     if (problem?.code !== "UNAUTHORIZED" && problem?.code !== "SECOND_FACTOR_REQUIRED") throw error;
-    if (problem.code === "UNAUTHORIZED")
-      deps.onSignIn({ source: undefined, account: undefined, remoteAddress, requestId });
     const { labels } = deps.browserSources;
     return signInPage({ labels, returnTo, name, wants: problem.code === "UNAUTHORIZED" ? "another-try" : "code" });
   }

@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import type { PasswordSignInDeps } from "../../access/sessions/sign-in-by-password.ts";
 import type { Sessions } from "../../access/sessions/sessions.ts";
 import type { BrowserSources } from "../../access/sources/browser-sources.ts";
-import type { BrowserSignInNote } from "../../features/audit/audit-sign-ins.ts";
+import type { NoteSession } from "../../access/sessions/session-note.ts";
 import type { Log } from "../../platform/telemetry/log.ts";
 
 export interface SignInDeps extends PasswordSignInDeps {
@@ -12,7 +12,7 @@ export interface SignInDeps extends PasswordSignInDeps {
   readonly pendingKey: KeyObject;
   readonly publicUrl: string | undefined;
   readonly log: Log;
-  readonly onSignIn: (note: BrowserSignInNote) => void;
+  readonly onSignIn: NoteSession;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
