@@ -109,8 +109,12 @@ describeEachDatabase("the audit log of a server", (dialect) => {
   it("tells sign-ins, those that were refused, and bad tokens, and keeps what nobody is called to itself", async () => {
     const name = freshName("sign-in");
     await api.ask("POST", "/accounts", { json: { name, password } });
-    await api.registry.as(basic(name, password)).send("GET", "/v2/");
-    expect(await waitFor(`action=sign-in&actor=${name}`)).toMatchObject({ outcome: "done", address: "127.0.0.1" });
+    const answer = await api.registry.as(basic(name, password)).send("GET", "/v2/");
+    expect(await waitFor(`action=sign-in&actor=${name}`)).toMatchObject({
+      outcome: "done",
+      address: "127.0.0.1",
+      requestId: answer.header("x-request-id"),
+    });
     await api.registry.as(basic(name, "not the password")).send("GET", "/v2/");
     await api.registry.as(basic("my-secret-password", "not the password")).send("GET", "/v2/");
     await api.registry.as("Bearer nonsense").send("GET", "/v2/");

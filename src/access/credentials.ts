@@ -21,6 +21,8 @@ export interface Credentials {
   readonly name: string;
   readonly password: string;
   readonly remoteAddress: string;
+  /** Of the request that brought them, for the audit log. */
+  readonly requestId?: string;
 }
 
 export type Verified =

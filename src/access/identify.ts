@@ -24,8 +24,8 @@ export type Identified =
     }
   | {
       readonly kind: "refused";
-      /** Why another issuer's token is none of a robot's: for the audit log, never for whoever showed it. */
-      readonly why?: WorkloadRefusal;
+      /** Why a token is nobody's: for the audit log, never for whoever showed it. */
+      readonly why?: WorkloadRefusal | TokenRefusalReason;
     }
   | { readonly kind: "malformed" };
 
@@ -73,7 +73,7 @@ export function identifier(deps: IdentifyDeps): Identify {
     const token = parseOpaqueToken(prefix, password);
     if (token === undefined) {
       deps.tokenRefused("malformed");
-      return { kind: "refused" };
+      return { kind: "refused", why: "malformed" };
     }
     const found = await findToken(database, token.id);
     // Something is compared in any case.
@@ -132,7 +132,7 @@ const refuser =
   async (reason: TokenRefusalReason, { name = "", remoteAddress }: Shown): Promise<Identified> => {
     deps.tokenRefused(reason);
     await countFailure(deps, { name, remoteAddress });
-    return { kind: "refused" };
+    return { kind: "refused", why: reason };
   };
 
 /** @throws RegistryError TOO_MANY_REQUESTS */

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { decodeProtectedHeader, errors, jwtVerify, type ProtectedHeaderParameters, SignJWT } from "jose";
+import { CompactSign, decodeProtectedHeader, errors, jwtVerify, type ProtectedHeaderParameters } from "jose";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
 import type { Reading } from "../platform/database/prepared.ts";
@@ -120,18 +120,20 @@ export function createTokens(deps: TokensDeps): Tokens {
       const issuedAtSeconds = Math.floor(now() / 1000);
       const left = Math.floor(until / 1000) - issuedAtSeconds;
       const seconds = Math.max(leastSeconds, Math.min(left, mostSeconds));
-      const token = await new SignJWT({
+      const payload = {
         ...(holder && ownClaims(holder)),
         access: grants.map(({ type, name, actions }) => ({ type, name, actions })),
-      })
+        iss: settings.issuer,
+        sub: holder?.name ?? "",
+        aud: settings.service,
+        iat: issuedAtSeconds,
+        nbf: issuedAtSeconds,
+        exp: issuedAtSeconds + seconds,
+        jti: randomUUID(),
+      };
+      // `SignJWT` would clone the claims first, which takes as long as the rest but for the signature.
+      const token = await new CompactSign(Buffer.from(JSON.stringify(payload)))
         .setProtectedHeader({ alg: signingAlgorithm, typ: "JWT", kid })
-        .setIssuer(settings.issuer)
-        .setSubject(holder?.name ?? "")
-        .setAudience(settings.service)
-        .setIssuedAt(issuedAtSeconds)
-        .setNotBefore(issuedAtSeconds)
-        .setExpirationTime(issuedAtSeconds + seconds)
-        .setJti(randomUUID())
         .sign(privateKey);
       return { token, expiresInSeconds: seconds, issuedAt: new Date(issuedAtSeconds * 1000) };
     },

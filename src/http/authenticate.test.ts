@@ -59,8 +59,11 @@ describeEachDatabase("authenticator", (_dialect, open) => {
     const authenticate = authenticator(access);
     const as = (authorization: string | undefined, scopes?: readonly string[]) =>
       authenticate(
-        new Map(authorization === undefined ? [] : [["authorization", authorization]]),
-        remoteAddress,
+        {
+          headers: new Map(authorization === undefined ? [] : [["authorization", authorization]]),
+          remoteAddress,
+          requestId: "a-request",
+        },
         scopes,
       );
     return { access, account, as };

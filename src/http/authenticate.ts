@@ -4,26 +4,25 @@ import { fail } from "../oci/problem.ts";
 import type { Incoming } from "../platform/runtime/http.ts";
 import { parseAuthorization } from "./authorization-header.ts";
 
+/** What tells who a request is from. */
+type Sender = Pick<Incoming, "headers" | "remoteAddress" | "requestId">;
+
 /**
- * Who sends a request with these headers.
+ * Who sends a request.
  * @param scopes what the request needs, for the challenge if it is refused
  * @throws RegistryError UNAUTHORIZED when there are credentials and they are not good
  */
-export type Authenticate = (
-  headers: Incoming["headers"],
-  remoteAddress: string,
-  scopes?: readonly string[],
-) => Promise<Caller>;
+export type Authenticate = (request: Sender, scopes?: readonly string[]) => Promise<Caller>;
 
 export const authenticator =
   ({ identify, tokens }: Pick<Access, "identify" | "tokens">): Authenticate =>
-  async (headers, remoteAddress, scopes = []) => {
+  async ({ headers, remoteAddress, requestId }, scopes = []) => {
     const given = parseAuthorization(headers.get("authorization"));
     switch (given.kind) {
       case "none":
         return { ...anonymous, remoteAddress };
       case "basic": {
-        const identified = await identify({ name: given.name, password: given.password, remoteAddress });
+        const identified = await identify({ name: given.name, password: given.password, remoteAddress, requestId });
         if (identified.kind === "caller") return identified.caller;
         return fail({ code: "UNAUTHORIZED", scopes });
       }

@@ -238,7 +238,10 @@ async function isSound({ database, blobs }: Registry, digest: Digest): Promise<b
 export async function deleteBlob(registry: Registry, repository: RepositoryName, digest: Digest): Promise<void> {
   const { database } = registry;
   const isRemoved = await writeChange(registry, async (tx) => {
-    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values: [digest], against: "everyone" });
+    const blob = { table: "blobs", column: "digest", values: [digest] };
+    const locked = await lockRows(tx, database.dialect, { ...blob, against: "everyone" });
+    // Not there yet. What comes meanwhile would be seen, and is not locked: two would wait for each other.
+    if (locked.length === 0) return false;
     const rows = await tx
       .deleteFrom("repository_blobs")
       .where("digest", "=", digest)

@@ -124,9 +124,15 @@ async function dropMemberships(registry: Registry): Promise<Step> {
   if (due.length === 0) return { due: 0, removed: {} };
   return writeEvents(database, async (tx) => {
     const values = [...new Set(due.map((row) => row.digest))].toSorted();
-    await lockRows(tx, database.dialect, { table: "blobs", column: "digest", values, against: "everyone" });
+    const blobs = { table: "blobs", column: "digest", values };
+    // One that has gone since, and comes again meanwhile, is not locked.
+    const locked = new Set(await lockRows(tx, database.dialect, { ...blobs, against: "everyone" }));
+    if (locked.size === 0) return { due: due.length, removed: {} };
     let memberships = 0;
-    const byRepository = Map.groupBy(due, (row) => row.repository_id);
+    const byRepository = Map.groupBy(
+      due.filter(({ digest }) => locked.has(digest)),
+      (row) => row.repository_id,
+    );
     const kept = await keepRepositories(tx, database, [...byRepository.keys()]);
     for (const [repositoryId, rows] of byRepository) {
       // Deleted since: another may have its name, and its blobs.
@@ -152,7 +158,7 @@ async function dropMemberships(registry: Registry): Promise<Step> {
       if (repository === undefined) throw new Error(`the database holds a name that is none: ${rows[0]?.name ?? ""}`);
       for (const { digest } of gone) recordEvents(tx, { kind: "blob-removed", repository, digest: asDigest(digest) });
     }
-    return { due: due.length, removed: { memberships, blobs: await dropUnusedBlobs(registry, tx, values) } };
+    return { due: due.length, removed: { memberships, blobs: await dropUnusedBlobs(registry, tx, [...locked]) } };
   });
 }
 

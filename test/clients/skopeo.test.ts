@@ -52,21 +52,6 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     return folder;
   }
 
-  test("pushes without a pasted secret, on a machine that a browser has let in, until it is logged out", async () => {
-    const env = {
-      ...(await signInMachine(fixture)),
-      REGISTRY_AUTH_FILE: join(fixture.folder, "helped.json"),
-      TMPDIR: fixture.folder,
-    };
-    await writeFile(env.REGISTRY_AUTH_FILE, JSON.stringify({ credHelpers: { [host]: "berth" } }));
-    const target = `docker://${host}/helped/busybox:1`;
-    const copy = ["copy", plainTarget, `oci:${busybox.folder}:${busybox.tag}`, target];
-    await skopeo.run(copy, { env });
-    expect(await skopeo.run(["inspect", "--tls-verify=false", target], { env })).toMatchObject({ exitCode: 0 });
-    await run(["docker-credential-berth", "erase"], { env, input: host });
-    expect(await skopeo.refused(copy, { env })).toMatch(/unauthorized|authentication required|denied/i);
-  });
-
   test("logs in, and not with a wrong password", async () => {
     const seen = watch(fixture.server);
     const login = ["login", "--tls-verify=false", "--username", "admin", "--password-stdin", host];
@@ -159,6 +144,21 @@ describeClient("skopeo", ["skopeo", "umoci", "dpkg", "/bin/busybox"], () => {
     await skopeo.run(["logout", ...file, host]);
     expect(await skopeo.refused([...copy, allowed])).toMatch(refusedWith);
     await seen.from(client);
+  });
+
+  test("pushes without a pasted secret, on a machine that a browser has let in, until it is logged out", async () => {
+    const env = {
+      ...(await signInMachine(fixture)),
+      REGISTRY_AUTH_FILE: join(fixture.folder, "helped.json"),
+      TMPDIR: fixture.folder,
+    };
+    await writeFile(env.REGISTRY_AUTH_FILE, JSON.stringify({ credHelpers: { [host]: "berth" } }));
+    const target = `docker://${host}/helped/busybox:1`;
+    const copy = ["copy", plainTarget, `oci:${busybox.folder}:${busybox.tag}`, target];
+    await skopeo.run(copy, { env });
+    expect(await skopeo.run(["inspect", "--tls-verify=false", target], { env })).toMatchObject({ exitCode: 0 });
+    await run(["docker-credential-berth", "erase"], { env, input: host });
+    expect(await skopeo.refused(copy, { env })).toMatch(/unauthorized|authentication required|denied/i);
   });
 
   test("logs out: the public namespace stays readable, all else is refused", async () => {

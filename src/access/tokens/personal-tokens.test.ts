@@ -191,7 +191,10 @@ describeEachDatabase("a personal token", (_dialect, open) => {
       workload: { identify: never },
       now: access.clock.now,
     });
-    expect(await unasked({ name: "ann", password: typo, remoteAddress: home })).toEqual({ kind: "refused" });
+    expect(await unasked({ name: "ann", password: typo, remoteAddress: home })).toEqual({
+      kind: "refused",
+      why: "malformed",
+    });
     for (let attempt = 0; attempt < mostFailuresOfPair; attempt += 1) {
       expect(await signIn(access, ["ann", text])).toBeUndefined();
     }

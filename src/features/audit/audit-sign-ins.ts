@@ -19,14 +19,14 @@ export const auditSignIns =
   (verifyPassword: VerifyPassword, database: Database, queue: Pick<NoteQueue, "add">): VerifyPassword =>
   async (credentials) => {
     const verified = await verifyPassword(credentials);
-    const from = { address: credentials.remoteAddress };
+    const { remoteAddress, requestId } = credentials;
     if (verified.kind === "account") {
-      const { id, name } = verified.account;
+      const { id } = verified.account;
       queue.add({
         action: "sign-in",
         outcome: "done",
-        by: { actor: { kind: "account", id, name }, ...from },
-        source: `sign-in ${id} ${credentials.remoteAddress}`,
+        by: envelopeOf({ principal: principalOf(verified.account), remoteAddress }, requestId),
+        source: `sign-in ${id} ${remoteAddress}`,
         windowMs: acceptedWindowMs,
       });
     } else {
@@ -34,9 +34,9 @@ export const auditSignIns =
         queue.add({
           action: "sign-in",
           outcome: "refused",
-          by: { actor: { kind: "anonymous", id: "", name: "anonymous" }, ...from },
+          by: envelopeOf({ ...anonymous, remoteAddress }, requestId),
           target,
-          source: `sign-in refused ${credentials.remoteAddress} ${target ?? ""}`,
+          source: `sign-in refused ${remoteAddress} ${target ?? ""}`,
           windowMs: refusedWindowMs,
         });
       // Nobody waits for it.
@@ -52,13 +52,13 @@ export const auditTokens =
     const identified = await identify(shown);
     const isOthers = shown.once === true || isWorkload(shown.name, shown.password);
     if (!isOthers && tokenPrefixOf(shown.password) === undefined) return identified;
-    const { remoteAddress } = shown;
+    const { remoteAddress, requestId } = shown;
     if (identified.kind === "caller") {
-      const by = envelopeOf({ ...identified.caller, remoteAddress });
+      const by = envelopeOf({ ...identified.caller, remoteAddress }, requestId);
       const source = `sign-in ${by.actor.tokenId ?? by.actor.id} ${remoteAddress}`;
       queue.add({ action: "sign-in", outcome: "done", by, source, windowMs: acceptedWindowMs });
     } else {
-      const by = envelopeOf({ ...anonymous, remoteAddress });
+      const by = envelopeOf({ ...anonymous, remoteAddress }, requestId);
       const why = identified.kind === "refused" ? identified.why : undefined;
       const source = `token-refused ${why ?? "secret"} ${remoteAddress}`;
       const refused = { action: "token-refused", outcome: "refused", by, source, windowMs: refusedWindowMs } as const;

@@ -18,14 +18,13 @@ const safe: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /**
  * Who asks the API: by name and password, by a personal token or a robot's secret, or by the cookie of a session, or whom a proxy
- * vouches for. A token of
- * the registry protocol is for that alone.
+ * vouches for. A token of the registry protocol is for that alone.
  * @throws RegistryError UNAUTHORIZED for credentials that are not good, FOREIGN_ORIGIN, TOO_MANY_REQUESTS
  */
 export const apiCaller =
   ({ identify, sessions, publicUrl, vouching }: CallerDeps) =>
   async (request: Incoming): Promise<Caller> => {
-    const { headers, remoteAddress, method } = request;
+    const { headers, remoteAddress, requestId, method } = request;
     const given = parseAuthorization(headers.get("authorization"));
     switch (given.kind) {
       case "none": {
@@ -43,11 +42,11 @@ export const apiCaller =
           : { principal: principalOf(found.account), remoteAddress };
       }
       case "basic": {
-        const identified = await identify({ name: given.name, password: given.password, remoteAddress });
+        const identified = await identify({ name: given.name, password: given.password, remoteAddress, requestId });
         return identified.kind === "caller" ? identified.caller : fail({ code: "UNAUTHORIZED", scopes: [] });
       }
       case "bearer": {
-        const identified = await identify({ name: undefined, password: given.token, remoteAddress });
+        const identified = await identify({ name: undefined, password: given.token, remoteAddress, requestId });
         return identified.kind === "caller" ? identified.caller : fail({ code: "UNAUTHORIZED", scopes: [] });
       }
       case "malformed":

@@ -97,7 +97,7 @@ export function distribution(deps: DistributionDeps) {
     const wanted = wantedBy(route, endpoint);
     const scopes = wanted === undefined ? [] : [scopeOf(wanted.resource, wanted.need), ...mountScope(request)];
     const vouched = deps.vouching && (await deps.vouching.callerOf(request, scopes));
-    const caller = vouched ?? (await deps.authenticate(request.headers, request.remoteAddress, scopes));
+    const caller = vouched ?? (await deps.authenticate(request, scopes));
     notes.caller = caller;
     const decision =
       wanted === undefined ? undefined : await requireAccess(deps.access.authorize, caller, { ...wanted, scopes });

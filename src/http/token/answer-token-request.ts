@@ -4,6 +4,7 @@ import type { Access } from "../../access/open-access.ts";
 import { anonymous, type Caller } from "../../access/principal.ts";
 import type { Grant } from "../../access/scope.ts";
 import { type IssuedToken, longestExchangedSeconds, type TokenHolder } from "../../access/tokens.ts";
+import type { Incoming } from "../../platform/runtime/http.ts";
 import { badCredentials, badSubjectToken, type TokenRefusal, type TokenRequest } from "./token-request.ts";
 
 export interface GrantedToken {
@@ -14,6 +15,8 @@ export interface GrantedToken {
   readonly isExchanged: boolean;
 }
 
+type Sender = Pick<Incoming, "remoteAddress" | "requestId">;
+
 /**
  * Issues what of the request may be had, which can be nothing: only bad credentials are refused.
  * @throws RegistryError TOO_MANY_REQUESTS
@@ -21,12 +24,12 @@ export interface GrantedToken {
 export async function answerTokenRequest(
   access: Access,
   request: TokenRequest,
-  remoteAddress: string,
+  sender: Sender,
 ): Promise<GrantedToken | TokenRefusal> {
-  const owner = await ownerOf(access, request.credentials, remoteAddress);
+  const owner = await ownerOf(access, request.credentials, sender);
   if (owner.kind === "refused") return owner;
   const { caller, epoch } = owner;
-  const granted = await grantable(access.authorize, { ...caller, remoteAddress }, request.scopes);
+  const granted = await grantable(access.authorize, { ...caller, remoteAddress: sender.remoteAddress }, request.scopes);
   const holder = holderOf(caller, epoch);
   const isExchanged = request.credentials.kind === "exchange";
   const issued = await access.tokens.issue(holder, granted, {
@@ -53,19 +56,19 @@ function holderOf({ principal, tokenId, ruleId }: Caller, epoch: number): TokenH
 async function ownerOf(
   access: Access,
   credentials: TokenRequest["credentials"],
-  remoteAddress: string,
+  { remoteAddress, requestId }: Sender,
 ): Promise<Owner> {
   switch (credentials.kind) {
     case "none":
       return nobody;
     case "password": {
-      const identified = await access.identify({ ...credentials, remoteAddress });
+      const identified = await access.identify({ ...credentials, remoteAddress, requestId });
       if (identified.kind === "malformed") return malformedPassword;
       return identified.kind === "caller" ? { ...identified, kind: "owner" } : badCredentials;
     }
     case "exchange": {
       const { name, token: password } = credentials;
-      const identified = await access.identify({ name, password, remoteAddress, once: true });
+      const identified = await access.identify({ name, password, remoteAddress, requestId, once: true });
       return identified.kind === "caller" ? { ...identified, kind: "owner" } : badSubjectToken;
     }
     case "refresh-token": {

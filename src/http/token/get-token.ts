@@ -7,8 +7,8 @@ import { parseTokenQuery } from "./token-request.ts";
 /** GET /token: docker's "token authentication specification". */
 export const getToken =
   (access: Access): Handle =>
-  async ({ query, headers, remoteAddress }) => {
-    const parsed = parseTokenQuery(query, headers.get("authorization"), access.service);
-    const answer = parsed.kind === "refused" ? parsed : await answerTokenRequest(access, parsed.request, remoteAddress);
+  async (request) => {
+    const parsed = parseTokenQuery(request.query, request.headers.get("authorization"), access.service);
+    const answer = parsed.kind === "refused" ? parsed : await answerTokenRequest(access, parsed.request, request);
     return tokenReply(answer, access.service);
   };

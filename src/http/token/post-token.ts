@@ -12,8 +12,7 @@ export const postToken =
   (access: Access): Handle =>
   async (request) => {
     const parsed = await parse(request, access.service);
-    const answer =
-      parsed.kind === "refused" ? parsed : await answerTokenRequest(access, parsed.request, request.remoteAddress);
+    const answer = parsed.kind === "refused" ? parsed : await answerTokenRequest(access, parsed.request, request);
     return tokenReply(answer, access.service);
   };
 

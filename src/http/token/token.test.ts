@@ -257,13 +257,17 @@ describeEachDatabase("POST /token", (_dialect, open) => {
     }
     for (let attempt = 0; attempt < 2; attempt += 1) {
       const headers = new Map([["authorization", basic("admin", "wrong")]]);
-      expect(await problemOf(authenticate(headers, home))).toMatchObject({ code: "UNAUTHORIZED" });
+      expect(await problemOf(authenticate({ headers, remoteAddress: home, requestId: "a-request" }))).toMatchObject({
+        code: "UNAUTHORIZED",
+      });
     }
     const blocked = { code: "TOO_MANY_REQUESTS", retryAfterSeconds: 900 };
     expect(await problemOf(get("", { authorization: basic("admin", password) }))).toMatchObject(blocked);
     expect(await problemOf(post(form(signIn)))).toMatchObject(blocked);
     const headers = new Map([["authorization", basic("admin", password)]]);
-    expect(await problemOf(authenticate(headers, home))).toMatchObject(blocked);
+    expect(await problemOf(authenticate({ headers, remoteAddress: home, requestId: "a-request" }))).toMatchObject(
+      blocked,
+    );
     expect((await get("", { authorization: basic("admin", password), from: "192.0.2.2" })).status).toBe(200);
   });
 
