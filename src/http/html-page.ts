@@ -38,7 +38,7 @@ ${body}
 const style =
   "body{font:16px/1.5 sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}" +
   "table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #ddd}" +
-  "code{font-size:.9em}small{color:#555}label{display:block;margin:.6rem 0}input,button{font:inherit;padding:.3rem .6rem}" +
+  "code{font-size:.9em}small{color:#555}label{display:block;margin:.6rem 0}label input{display:block;width:22rem;max-width:100%;box-sizing:border-box}input,button{font:inherit;padding:.3rem .6rem}" +
   "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}td,th{border-color:#444}small{color:#aaa}a{color:#8bf}}";
 const styleHash = createHash("sha256").update(style).digest("base64");
 
