@@ -17,11 +17,8 @@ export interface Writing {
   readonly busyLimitMs?: number;
 }
 
-/**
- * A transaction of another process takes 0.3 ms, and a turn of a busy event loop several: so who finds the database
- * locked asks at once again, then in the next turns, and after one that takes long not all the time.
- */
-const [spinMs, restlessMs, restMs, longestBusyMs] = [0.4, 5, 2, 10_000];
+/** A transaction of another process takes less; one that takes longer is not asked after all the time. */
+const [restlessMs, restMs, longestBusyMs] = [5, 2, 10_000];
 
 interface Job {
   readonly survives: Survives;
@@ -104,7 +101,7 @@ async function untilFree({ run }: Job, limitMs: number): Promise<void> {
     } catch (error) {
       const waitedMs = performance.now() - began;
       if (!isBusy(error) || waitedMs > limitMs) throw error;
-      if (waitedMs > spinMs) await (waitedMs < restlessMs ? nextTurn() : sleep(restMs));
+      await (waitedMs < restlessMs ? nextTurn() : sleep(restMs));
     }
   }
 }
