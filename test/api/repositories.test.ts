@@ -22,6 +22,11 @@ interface Named {
 const namesIn = (body: unknown): readonly string[] =>
   (body as { readonly items: readonly Named[] }).items.map(({ name }) => name);
 
+const is = (label: string): string => `label=${encodeURIComponent(label)}`;
+
+const manyLabels = (count: number, value: string): string =>
+  JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${String(at)}`, value])));
+
 const encoded = (repository: string): string => repository.replaceAll("/", "%2F");
 
 async function account(api: Api): Promise<readonly [string, string]> {
@@ -387,7 +392,6 @@ describeEachDatabase("repositories over the API", (dialect) => {
       };
     };
     expect((await list(`prefix=${prefix}`)).items.map((one) => one.labels)).toContainEqual(labels);
-    const is = (label: string) => `label=${encodeURIComponent(label)}`;
     expect(namesIn(await list(is(team)))).toEqual([a, b, c, open].toSorted());
     expect(namesIn(await list(is(`${team}=two`)))).toEqual([b]);
     expect(namesIn(await list(is(`${team}=`)))).toEqual([]);
@@ -419,8 +423,6 @@ describeEachDatabase("repositories over the API", (dialect) => {
         body: `{"labels":${body}}`,
         headers: { "if-match": "*", "content-type": "application/json" },
       });
-    const many = (count: number, value: string) =>
-      JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${String(at)}`, value])));
     for (const key of [
       "",
       " ",
@@ -449,15 +451,15 @@ describeEachDatabase("repositories over the API", (dialect) => {
       "[]",
       '"a"',
       "null",
-      many(33, ""),
-      many(32, "x".repeat(130)),
+      manyLabels(33, ""),
+      manyLabels(32, "x".repeat(130)),
     ]) {
       expectRefused(await write(bad), 400, "INPUT_INVALID");
     }
     for (const bad of ["=", "a%20b", "=x", "a%00", "a=%00", "a=%E2%80%AE"]) {
       expectRefused(await api.ask("GET", `/repositories?label=${bad}`), 400, "INPUT_INVALID");
     }
-    expect((await write(many(32, "x".repeat(120)))).status).toBe(200);
+    expect((await write(manyLabels(32, "x".repeat(120)))).status).toBe(200);
     expect((await write("{}")).json()).toMatchObject({ labels: {}, revision: 2 });
   });
 

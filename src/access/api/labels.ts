@@ -28,7 +28,7 @@ const ofKeys =
 const shownCharacters = 64;
 
 /** What hides text or turns it around would be read as another value. */
-const value = () =>
+const visibleValue = () =>
   line(mostValueCharacters).refine(
     (text) => !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text),
     "must be text that can be seen",
@@ -36,7 +36,7 @@ const value = () =>
 
 export const labels = () =>
   z
-    .record(z.string(), value())
+    .record(z.string(), visibleValue())
     .superRefine((given, context) => {
       const entries = Object.entries(given);
       for (const [key] of entries) {
@@ -55,9 +55,9 @@ export const labels = () =>
 export const labelFilter = () =>
   z.string().transform((text, context): LabelFilter => {
     const at = text.indexOf("=");
-    const [key, wanted] = at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)];
-    if (isLabelKey(key) && value().optional().safeParse(wanted).success) {
-      return { key, ...(wanted !== undefined && { value: wanted }) };
+    const [key, value] = at === -1 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+    if (isLabelKey(key) && visibleValue().optional().safeParse(value).success) {
+      return { key, ...(value !== undefined && { value }) };
     }
     context.addIssue("must be the key of a label, or key=value");
     return z.NEVER;
