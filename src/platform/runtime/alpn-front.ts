@@ -42,7 +42,8 @@ export async function openAlpnFront({ hostname, port, behindPort, challenges }: 
       const { localPort } = behind;
       const { remoteAddress: address, remotePort: port } = client;
       // Before it has anything to answer.
-      if (localPort !== undefined && address !== undefined && port !== undefined) peers.set(localPort, { address, port });
+      if (localPort !== undefined && address !== undefined && port !== undefined)
+        peers.set(localPort, { address, port });
       behind.on("close", () => peers.delete(localPort ?? 0));
       if (first.length > 0) behind.write(first);
       client.pipe(behind);

@@ -86,7 +86,9 @@ export function openCertificateFront(options: CertificateFrontOptions): Certific
       passage.behind.socket = socket;
       drain(passage.behind, passage.client);
     };
-    await dialLoopback(behindPort, { ...behind, open: opened }, passage).catch(() => passage.client.socket?.terminate());
+    await dialLoopback(behindPort, { ...behind, open: opened }, passage).catch(() =>
+      passage.client.socket?.terminate(),
+    );
   };
   const listener = listenForClients(options, {
     open(socket) {
