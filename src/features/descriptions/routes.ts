@@ -1,3 +1,4 @@
+import type { Labels } from "../../access/api/labels.ts";
 import { toTime } from "../../access/api/parameters.ts";
 import { type Route, route } from "../../access/api/route.ts";
 import { requireRevision } from "../../access/require-revision.ts";
@@ -7,6 +8,7 @@ import type { Database, Reader, Writer } from "../../platform/database/database.
 import { type RecordingWriter, recordEvents } from "../../platform/events/record-events.ts";
 import { findRepository, keepRepository } from "../../registry/repositories.ts";
 import * as contracts from "./contract.ts";
+import { labelsOf, replaceLabels } from "./labels.ts";
 
 export interface DescriptionRoutesDeps {
   readonly database: Database;
@@ -18,31 +20,35 @@ export const descriptionRoutes = ({ database, now }: DescriptionRoutesDeps): rea
     const id = await findRepository(database.read, repository);
     return shown(await findDescription(database.read, requireFound(id, repository)));
   }),
-  route(contracts.setDescription, ({ params: { repository }, body: { text }, expected, commit }) =>
-    commit((tx) => storeDescription(tx, database, { repository, text, expected, updatedAt: now() })),
+  route(contracts.setDescription, ({ params: { repository }, body: { text, labels }, expected, commit }) =>
+    commit((tx) => storeDescription(tx, database, { repository, text, labels, expected, updatedAt: now() })),
   ),
 ];
 
-const none = { text: "", revision: 0, updated_at: undefined };
-type Found = Omit<typeof none, "updated_at"> & { readonly updated_at: number | undefined };
+interface Description {
+  readonly text: string;
+  readonly labels: Labels;
+  readonly revision: number;
+  readonly updatedAt: number | undefined;
+}
 
-const shown = ({ text, revision, updated_at: at }: Found) => ({
-  text,
-  revision,
-  ...(at !== undefined && { updatedAt: toTime(at) }),
+const shown = ({ updatedAt, ...description }: Description) => ({
+  ...description,
+  ...(updatedAt !== undefined && { updatedAt: toTime(updatedAt) }),
 });
 
 /** @throws RegistryError NAME_UNKNOWN */
 const requireFound = (id: number | undefined, name: RepositoryName): number =>
   id ?? fail({ code: "NAME_UNKNOWN", name });
 
-async function findDescription(reader: Reader | Writer, repositoryId: number): Promise<Found> {
+async function findDescription(reader: Reader | Writer, id: number): Promise<Description> {
   const row = await reader
     .selectFrom("repository_descriptions")
     .select(["text", "revision", "updated_at"])
-    .where("repository_id", "=", repositoryId)
+    .where("repository_id", "=", id)
     .executeTakeFirst();
-  return row ?? none;
+  const { text = "", revision = 0, updated_at: updatedAt } = row ?? {};
+  return { text, labels: (await labelsOf(reader, [id])).get(id) ?? {}, revision, updatedAt };
 }
 
 /** For the transaction that deletes the repository. */
@@ -52,34 +58,46 @@ export async function dropDescription(tx: Writer, repositoryId: number): Promise
 
 interface NewDescription {
   readonly repository: RepositoryName;
-  readonly text: string;
+  readonly text: string | undefined;
+  readonly labels: Labels | undefined;
   readonly expected: number | undefined;
   readonly updatedAt: number;
 }
 
 /** @throws RegistryError NAME_UNKNOWN, REVISION_STALE */
 async function storeDescription(tx: RecordingWriter, database: Database, given: NewDescription) {
-  const { repository, text, expected, updatedAt } = given;
-  const id = requireFound(await keepRepository(tx, database, repository), repository);
-  const current = (await findDescription(tx, id)).revision;
-  requireRevision(expected, current);
-  const next = { text, revision: current + 1, updated_at: updatedAt };
+  const { repository: name, text, labels, expected, updatedAt } = given;
+  const id = requireFound(await keepRepository(tx, database, name), name);
+  const before = await findDescription(tx, id);
+  requireRevision(expected, before.revision);
+  if (text === undefined && labels === undefined) return shown(before);
+  const revision = before.revision + 1;
+  const after = { text: text ?? before.text, labels: labels ?? before.labels, revision, updatedAt };
+  const row = { text: after.text, revision, updated_at: updatedAt };
   // Of two at once the second waits here, and finds that the first has made another revision.
   const stored = await tx
     .insertInto("repository_descriptions")
-    .values({ repository_id: id, ...next })
+    .values({ repository_id: id, ...row })
     .onConflict((conflict) =>
-      conflict.column("repository_id").doUpdateSet(next).where("repository_descriptions.revision", "=", current),
+      conflict.column("repository_id").doUpdateSet(row).where("repository_descriptions.revision", "=", before.revision),
     )
     .returning("revision")
     .executeTakeFirst();
-  if (stored === undefined) fail({ code: "REVISION_STALE", current: current + 1 });
-  recordEvents(tx, {
-    kind: "access-changed",
-    action: "description-changed",
-    target: { id: String(id), name: repository },
-    before: { revision: current },
-    after: { revision: next.revision },
-  });
-  return shown(next);
+  if (stored === undefined) fail({ code: "REVISION_STALE", current: revision });
+  const target = { id: String(id), name };
+  if (text !== undefined) {
+    const [from, to] = [{ revision: before.revision }, { revision }];
+    recordEvents(tx, { kind: "access-changed", action: "description-changed", target, before: from, after: to });
+  }
+  if (labels !== undefined) {
+    await replaceLabels(tx, { id, name, labels });
+    recordEvents(tx, {
+      kind: "access-changed",
+      action: "labels-changed",
+      target,
+      before: before.labels,
+      after: labels,
+    });
+  }
+  return shown(after);
 }
