@@ -109,7 +109,13 @@ requirement("client certificates of the server's own TLS", missing, () => {
   const base = async (issued: Issued | undefined, ...headers: readonly string[]) =>
     (await ask(issued, "GET /v2/", ...headers)).status;
   const me = "GET /api/v1/me";
-  const nameIn = ({ body }: Answered): unknown => (JSON.parse(body) as { readonly name?: unknown }).name;
+
+  const untilRenewed = async (times: number, event = "client authorities renewed"): Promise<void> => {
+    const count = () => server.log().filter((line) => line.event === event).length;
+    for (const deadline = Date.now() + 30_000; count() < times && Date.now() < deadline;) await Bun.sleep(20);
+    expect(count()).toBe(times);
+  };
+  const signIns = async () => (await api("GET", "/audit?actor=ann&action=sign-in")).text();
 
   test("say who it is, by the rules, and who shows none goes on as before", async () => {
     expect(nameIn(await ask(shown.ann, me))).toBe("ann");
@@ -192,22 +198,17 @@ requirement("client certificates of the server's own TLS", missing, () => {
   });
 
   test("have to be signed by who is in the file now, also on connections that stand", async () => {
-    const renewed = async (times: number, event = "client authorities renewed"): Promise<void> => {
-      const count = () => server.log().filter((line) => line.event === event).length;
-      for (const deadline = Date.now() + 30_000; count() < times && Date.now() < deadline;) await Bun.sleep(20);
-      expect(count()).toBe(times);
-    };
     const ann = await dial(shown.ann);
     expect((await ann.ask("GET /v2/")).status).toBe(200);
     await writeFile(caFile(), await readFile(other.certFile));
-    await renewed(1);
+    await untilRenewed(1);
     expect((await ann.ask("GET /v2/")).status).toBe(401);
     expect(nameIn(await ask(shown.foreign, me))).toBe("ann");
     await writeFile(caFile(), "nothing");
-    await renewed(1, "client authorities not renewed");
+    await untilRenewed(1, "client authorities not renewed");
     expect(nameIn(await ask(shown.foreign, me))).toBe("ann");
     await writeFile(caFile(), await readFile(authority.certFile));
-    await renewed(2);
+    await untilRenewed(2);
     expect((await ann.ask("GET /v2/")).status).toBe(200);
     expect(await base(shown.foreign)).toBe(401);
     ann.socket.destroy();
@@ -242,7 +243,6 @@ requirement("client certificates of the server's own TLS", missing, () => {
         await Bun.sleep(50);
       expect(await read()).toMatch(wanted);
     }
-    const signIns = async () => (await api("GET", "/audit?actor=ann&action=sign-in")).text();
     for (const deadline = Date.now() + 20_000; !(await signIns()).includes("127.0.0.1") && Date.now() < deadline;)
       await Bun.sleep(50);
     expect(await signIns()).toContain(`"address":"127.0.0.1"`);
@@ -281,11 +281,6 @@ requirement("client certificates of the server's own TLS", missing, () => {
       await copyFile(shown.ann.keyFile, join(certificates, "client.key"));
       const digest = await writeImage(join(folder, "image"));
       const host = `localhost:${new URL(server.url).port}`;
-      const copy = async (...args: readonly string[]): Promise<void> => {
-        const child = Bun.spawn(["skopeo", "copy", "--insecure-policy", "--quiet", ...args], { stderr: "pipe" });
-        const said = await new Response(child.stderr).text();
-        expect(await child.exited, said).toBe(0);
-      };
       await copy("--dest-cert-dir", certificates, `oci:${join(folder, "image")}:1`, `docker://${host}/ann/image:1`);
       const renewed = await authority.issue("server", {
         subject: "/CN=renewed",
@@ -307,6 +302,14 @@ requirement("client certificates of the server's own TLS", missing, () => {
     }, 120_000);
   });
 });
+
+const nameIn = ({ body }: Answered): unknown => (JSON.parse(body) as { readonly name?: unknown }).name;
+
+async function copy(...args: readonly string[]): Promise<void> {
+  const child = Bun.spawn(["skopeo", "copy", "--insecure-policy", "--quiet", ...args], { stderr: "pipe" });
+  const said = await new Response(child.stderr).text();
+  expect(await child.exited, said).toBe(0);
+}
 
 /** One answer that has a length, on a connection that goes on. */
 function answerOn(socket: TLSSocket): Promise<Answered> {

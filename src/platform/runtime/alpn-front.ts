@@ -40,10 +40,10 @@ export async function openAlpnFront({ hostname, port, behindPort, challenges }: 
     sockets.add(behind);
     behind.on("connect", () => {
       const { localPort } = behind;
-      const { remoteAddress: address, remotePort: port } = client;
+      const { remoteAddress: address, remotePort } = client;
       // Before it has anything to answer.
-      if (localPort !== undefined && address !== undefined && port !== undefined)
-        peers.set(localPort, { address, port });
+      if (localPort !== undefined && address !== undefined && remotePort !== undefined)
+        peers.set(localPort, { address, port: remotePort });
       behind.on("close", () => peers.delete(localPort ?? 0));
       if (first.length > 0) behind.write(first);
       client.pipe(behind);
