@@ -19,6 +19,21 @@ export function labelChanges(given: readonly string[]): LabelChanges {
   return changes;
 }
 
+/** Of an option that is there once for each. */
+export const eachOne = (text: string, before: readonly string[] | boolean | undefined): readonly string[] => [
+  ...(Array.isArray(before) ? before : []),
+  text,
+];
+
+/** Those alone. @throws StartError */
+export function labelsIn(given: readonly string[]): Labels {
+  const changes = labelChanges(given);
+  for (const [key, value] of changes) {
+    if (value === undefined) throw new StartError(`${key}-: there is no label to take away`);
+  }
+  return withChanges({}, changes);
+}
+
 export function withChanges(before: Labels, changes: LabelChanges): Labels {
   const after = new Map(Object.entries(before));
   for (const [key, value] of changes) {

@@ -7,12 +7,14 @@ import { parseVisibility, visibilities, type Visibility } from "../oci/visibilit
 import { allPages } from "./all-pages.ts";
 import { printOne, printRow } from "./print.ts";
 import { printRemoval } from "./print-removal.ts";
-import { labelChanges, withChanges } from "./label-changes.ts";
+import { eachOne, labelChanges, labelsIn, withChanges } from "./label-changes.ts";
 import { StartError } from "./start-error.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
 interface CreateOptions extends ApiOptions {
   readonly visibility?: Visibility;
+  readonly description?: string;
+  readonly label?: readonly string[];
 }
 
 interface DeleteOptions extends ApiOptions {
@@ -32,11 +34,14 @@ export function addRepo(program: Command): void {
   addLabelling(repo);
   addDeleting(repo);
   withApiOptions(repo.command("create <name>"))
-    .description("make an empty repository, as visible as its namespace says unless another visibility is given")
+    .description("make an empty repository, as its namespace says where nothing else is given")
     .addOption(new Option("--visibility <who>", "who may pull without a grant").choices(visibilities))
-    .action((name: string, { visibility, ...options }: CreateOptions) =>
+    .option("--description <markdown>", "what people read of it")
+    .option("--label <key=value>", "once for each label", eachOne)
+    .action((name: string, { visibility, description, label, ...options }: CreateOptions) =>
       withApi(options, async (call) => {
-        printOne(await call(contracts.createRepository, { body: { name, visibility } }), options.json === true);
+        const body = { name, visibility, description, labels: label && labelsIn(label) };
+        printOne(await call(contracts.createRepository, { body }), options.json === true);
       }),
     );
   withApiOptions(repo.command("visibility <name> <visibility>"))

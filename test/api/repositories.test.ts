@@ -35,6 +35,14 @@ async function account(api: Api): Promise<readonly [string, string]> {
   return [name, password];
 }
 
+/** What the audit log tells of a kind of change to something. */
+async function detailsOf(api: Api, action: string, target: string): Promise<readonly object[]> {
+  const { items } = (await api.ask("GET", `/audit?action=${action}&limit=1000`)).json() as {
+    readonly items: readonly { readonly target?: string; readonly detail: object }[];
+  };
+  return items.filter((one) => one.target === target).map(({ detail }) => detail);
+}
+
 describeEachDatabase("repositories over the API", (dialect) => {
   const api = useApi({ dialect });
 
@@ -463,6 +471,68 @@ describeEachDatabase("repositories over the API", (dialect) => {
     expect((await write("{}")).json()).toMatchObject({ labels: {}, revision: 2 });
   });
 
+  it("begin with what their namespace says, made by a push or over the API, or with what its maker says instead", async () => {
+    const name = freshName("org");
+    const [owner, developer] = [await account(api), await account(api)];
+    await api.ask("POST", "/organizations", { json: { name, owner: owner[0] } });
+    const on = { kind: "namespace", name };
+    await api.ask("POST", "/grants", { json: { role: "developer", to: { kind: "account", name: developer[0] }, on } });
+    const rules = (json: object, as = owner, ifMatch = "*") =>
+      api.ask("PUT", `/namespaces/${name}/rules`, { as, json, headers: { "if-match": ifMatch } });
+    const template = { description: "# Ours", labels: { team: name } };
+    const set = await rules({ template }, owner, '"1"');
+    expect([set.status, set.header("etag"), set.json()]).toMatchObject([
+      200,
+      '"2"',
+      { template, visibility: "private" },
+    ]);
+    expectRefused(await rules({ template: { labels: {} } }, owner, '"1"'), 412, "REVISION_STALE");
+    expect((await rules({ visibility: "internal" })).json()).toMatchObject({ template, visibility: "internal" });
+    expect((await api.ask("GET", `/namespaces/${name}`, { as: owner })).json()).toMatchObject({ template });
+    expect((await api.ask("GET", "/namespaces?limit=1000")).text).not.toContain("template");
+    expectRefused(await rules({ template: {} }, developer), 403, "DENIED");
+
+    const described = async (repository: string) =>
+      (await api.ask("GET", `/repositories/${repository}/description`, { as: developer })).json();
+    await pushImage(api.registry.as(basic(...developer)), `${name}/pushed`, { tag: "v1" });
+    expect(await described(`${name}/pushed`)).toMatchObject({ text: "# Ours", labels: { team: name }, revision: 1 });
+    const make = (as: readonly [string, string], json: object) => api.ask("POST", "/repositories", { as, json });
+    expect((await make(developer, { name: `${name}/made` })).status).toBe(200);
+    expect(await described(`${name}/made`)).toMatchObject({ text: "# Ours", labels: { team: name } });
+    // Who may push makes repositories, and describes none.
+    expectRefused(await make(developer, { name: `${name}/own`, labels: {} }), 403, "DENIED");
+    expectRefused(await api.ask("GET", `/repositories/${name}/own`, { as: owner }), 404, "NAME_UNKNOWN");
+    expect((await make(owner, { name: `${name}/own`, labels: { mine: "yes" } })).status).toBe(200);
+    expect(await described(`${name}/own`)).toMatchObject({ text: "# Ours", labels: { mine: "yes" } });
+    expectRefused(await make(owner, { name: `${name}/own` }), 409, "CONFLICT");
+
+    for (const bad of [
+      "x",
+      { label: {} },
+      { description: 1 },
+      { description: "\0" },
+      { description: "\ud800" },
+      { description: "x".repeat(8193) },
+      { labels: { "-": "x" } },
+      { labels: { a: "\u001b[2J" } },
+      { labels: Object.fromEntries(Array.from({ length: 33 }, (_, at) => [`k${String(at)}`, ""])) },
+    ]) {
+      expectRefused(await rules({ template: bad }), 400, "INPUT_INVALID");
+      if (typeof bad === "object")
+        expectRefused(await make(owner, { name: `${name}/bad`, ...bad }), 400, "INPUT_INVALID");
+    }
+    const longest = { description: "\u0001".repeat(8192), labels: { a: "€".repeat(255) } };
+    expect((await rules({ template: longest })).json()).toMatchObject({ template: longest });
+    const { template: none } = (await rules({ template: { description: null, labels: null } })).json() as {
+      readonly template?: object;
+    };
+    expect(none).toBeUndefined();
+    await until("the template is told", async () => (await detailsOf(api, "namespace-changed", name)).length === 4);
+    expect(await detailsOf(api, "namespace-changed", name)).toContainEqual(
+      expect.objectContaining({ after: expect.objectContaining({ template }) }),
+    );
+  });
+
   it("have their labels told in the audit log, as they were and as they are", async () => {
     const repository = freshRepository("relabelled");
     await pushIndex(api.registry, repository);
@@ -470,12 +540,7 @@ describeEachDatabase("repositories over the API", (dialect) => {
       const headers = { "if-match": "*" };
       await api.ask("PUT", `/repositories/${repository}/description`, { json: { labels }, headers });
     }
-    const told = async () => {
-      const { items } = (await api.ask("GET", `/audit?action=labels-changed&limit=50`)).json() as {
-        readonly items: readonly { readonly target?: string; readonly detail: object }[];
-      };
-      return items.filter(({ target }) => target === repository).map(({ detail }) => detail);
-    };
+    const told = () => detailsOf(api, "labels-changed", repository);
     await until("both are told", async () => (await told()).length === 2);
     expect(await told()).toContainEqual(expect.objectContaining({ before: { a: "1" }, after: { b: "2" } }));
   });

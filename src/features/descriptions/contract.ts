@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { contract } from "../../access/api/contract.ts";
 import { labels, shownLabels } from "../../access/api/labels.ts";
-import { time } from "../../access/api/parameters.ts";
+import { markdown, time } from "../../access/api/parameters.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/names.ts";
 
 const mostCharacters = 65_536;
@@ -15,11 +15,7 @@ const params = z.strictObject({
   }),
 });
 
-const text = z
-  .string()
-  .max(mostCharacters)
-  .refine((given) => !given.includes("\0") && given.isWellFormed(), "must be text without a NUL")
-  .describe("Markdown; empty where there is none");
+const text = markdown(mostCharacters).describe("Markdown; empty where there is none");
 
 const description = z.object({
   text,

@@ -1,14 +1,10 @@
-import type { Labels } from "../../access/api/labels.ts";
 import { toTime } from "../../access/api/parameters.ts";
 import { type Route, route } from "../../access/api/route.ts";
-import { requireRevision } from "../../access/require-revision.ts";
-import type { RepositoryName } from "../../oci/names.ts";
 import { fail } from "../../oci/problem.ts";
-import type { Database, Reader, Writer } from "../../platform/database/database.ts";
-import { type RecordingWriter, recordEvents } from "../../platform/events/record-events.ts";
-import { findRepository, keepRepository } from "../../registry/repositories.ts";
+import type { Database } from "../../platform/database/database.ts";
+import { findRepository } from "../../registry/repositories.ts";
 import * as contracts from "./contract.ts";
-import { labelsOf, replaceLabels } from "./labels.ts";
+import { type Description, findDescription, storeDescription } from "./store-description.ts";
 
 export interface DescriptionRoutesDeps {
   readonly database: Database;
@@ -16,88 +12,18 @@ export interface DescriptionRoutesDeps {
 }
 
 export const descriptionRoutes = ({ database, now }: DescriptionRoutesDeps): readonly Route[] => [
-  route(contracts.showDescription, async ({ params: { repository } }) => {
-    const id = await findRepository(database.read, repository);
-    return shown(await findDescription(database.read, requireFound(id, repository)));
+  route(contracts.showDescription, async ({ params: { repository: name } }) => {
+    const id = (await findRepository(database.read, name)) ?? fail({ code: "NAME_UNKNOWN", name });
+    return shown(await findDescription(database.read, id));
   }),
   route(contracts.setDescription, ({ params: { repository }, body: { text, labels }, expected, commit }) =>
-    commit((tx) => storeDescription(tx, database, { repository, text, labels, expected, updatedAt: now() })),
+    commit(async (tx) =>
+      shown(await storeDescription(tx, database, { repository, text, labels, expected, updatedAt: now() })),
+    ),
   ),
 ];
-
-interface Description {
-  readonly text: string;
-  readonly labels: Labels;
-  readonly revision: number;
-  readonly updatedAt: number | undefined;
-}
 
 const shown = ({ updatedAt, ...description }: Description) => ({
   ...description,
   ...(updatedAt !== undefined && { updatedAt: toTime(updatedAt) }),
 });
-
-/** @throws RegistryError NAME_UNKNOWN */
-const requireFound = (id: number | undefined, name: RepositoryName): number =>
-  id ?? fail({ code: "NAME_UNKNOWN", name });
-
-async function findDescription(reader: Reader | Writer, id: number): Promise<Description> {
-  const row = await reader
-    .selectFrom("repository_descriptions")
-    .select(["text", "revision", "updated_at"])
-    .where("repository_id", "=", id)
-    .executeTakeFirst();
-  const { text = "", revision = 0, updated_at: updatedAt } = row ?? {};
-  return { text, labels: (await labelsOf(reader, [id])).get(id) ?? {}, revision, updatedAt };
-}
-
-/** For the transaction that deletes the repository. */
-export async function dropDescription(tx: Writer, repositoryId: number): Promise<void> {
-  await tx.deleteFrom("repository_descriptions").where("repository_id", "=", repositoryId).execute();
-}
-
-interface NewDescription {
-  readonly repository: RepositoryName;
-  readonly text: string | undefined;
-  readonly labels: Labels | undefined;
-  readonly expected: number | undefined;
-  readonly updatedAt: number;
-}
-
-/** @throws RegistryError NAME_UNKNOWN, REVISION_STALE */
-async function storeDescription(tx: RecordingWriter, database: Database, given: NewDescription) {
-  const { repository: name, text, labels, expected, updatedAt } = given;
-  const id = requireFound(await keepRepository(tx, database, name), name);
-  const before = await findDescription(tx, id);
-  requireRevision(expected, before.revision);
-  if (text === undefined && labels === undefined) return shown(before);
-  const revision = before.revision + 1;
-  const after = { text: text ?? before.text, labels: labels ?? before.labels, revision, updatedAt };
-  const row = { text: after.text, revision, updated_at: updatedAt };
-  // Of two at once the second waits here, and finds that the first has made another revision.
-  const stored = await tx
-    .insertInto("repository_descriptions")
-    .values({ repository_id: id, ...row })
-    .onConflict((conflict) =>
-      conflict.column("repository_id").doUpdateSet(row).where("repository_descriptions.revision", "=", before.revision),
-    )
-    .returning("revision")
-    .executeTakeFirst();
-  if (stored === undefined) fail({ code: "REVISION_STALE", current: revision });
-  const target = { id: String(id), name };
-  if (text !== undefined) {
-    const [from, to] = [{ revision: before.revision }, { revision }];
-    recordEvents(tx, { kind: "access-changed", action: "description-changed", target, before: from, after: to });
-  }
-  if (labels !== undefined) {
-    await replaceLabels(tx, { id, name, labels });
-    recordEvents(tx, {
-      kind: "access-changed",
-      action: "labels-changed",
-      target,
-      before: before.labels,
-      after: labels,
-    });
-  }
-  return shown(after);
-}

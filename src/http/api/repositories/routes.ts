@@ -6,7 +6,7 @@ import type { ChangeDeps } from "../../../access/change-access.ts";
 import { dropRightsOn } from "../../../access/organizations/namespaces.ts";
 import { changing } from "../../../access/organizations/routes.ts";
 import { dropLabels, labelsOf, listLabelled } from "../../../features/descriptions/labels.ts";
-import { dropDescription } from "../../../features/descriptions/routes.ts";
+import { dropDescription } from "../../../features/descriptions/store-description.ts";
 import type { Authorization } from "../../../access/authorize.ts";
 import type { Caller } from "../../../access/principal.ts";
 import type { Visibilities } from "../../../access/visible-to.ts";
