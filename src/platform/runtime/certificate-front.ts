@@ -1,5 +1,6 @@
 import type { Socket, SocketHandler, TCPSocketListener } from "bun";
 import type { Certificate } from "../certificates/certificate.ts";
+import { boundReceiving } from "./bound-receiving.ts";
 import { dialLoopback } from "../net/loopback.ts";
 import type { Front, Peer } from "./front.ts";
 import { drain, finish, newPassage, pass, type Passage } from "./passage.ts";
@@ -30,6 +31,8 @@ export interface CertificateFront extends Front {
 
 const usual: HandshakeLimits = { handshakeMs: 10_000, most: 1024 };
 const pollMs = 20;
+/** Of an answer whose client reads nothing, beside what has been read of it already. */
+const mostUnreadBytes = 128 * 1024;
 /** As the extension of TLS has it, RFC 7301. */
 const onlyHttp1 = Buffer.from("\x08http/1.1");
 
@@ -101,6 +104,7 @@ function leader({ behindPort, stallSeconds }: CertificateFrontOptions, peers: Ma
   };
   return async (passage: Passage, peer: Peer): Promise<void> => {
     const open = (socket: Socket<Passage>): void => {
+      boundReceiving(socket, mostUnreadBytes);
       passage.port = socket.localPort;
       // Before it has anything to answer.
       peers.set(passage.port, peer);
