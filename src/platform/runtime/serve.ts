@@ -72,7 +72,7 @@ const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
-  const { hostname, socket, patience, clientCertificates } = options;
+  const { hostname, socket, patience, clientCertificates, onFailure } = options;
   let { certificate } = options;
   const state = newState(options, handle);
   let first = listen(options, state);
@@ -100,7 +100,7 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
       }),
     async answerTlsAlpn(challenges) {
       await doors.takeOver(async () => {
-        const asks = clientCertificates && { clientCertificates };
+        const asks = { ...(clientCertificates && { clientCertificates }), ...(onFailure && { onFailure }) };
         const behind = listen({ ...nowhere, ...(certificate && { certificate }), ...asks }, state);
         try {
           const front = await openAlpnFront({ hostname, port, behindPort: behind.port, challenges });
