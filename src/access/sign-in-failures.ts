@@ -94,7 +94,7 @@ export function createSignInFailures({ database, key, now, mostRows }: SignInFai
     const ends = rows
       .filter((row) => row.failures >= (mostOf.get(row.key) ?? mostFailuresOfNetwork))
       .map((row) => row.expires_at);
-    const failuresOf = (key: string | undefined): number => rows.find((row) => row.key === key)?.failures ?? 0;
+    const failuresOf = (counter: string | undefined): number => rows.find((row) => row.key === counter)?.failures ?? 0;
     return {
       pairFailures: failuresOf(pair),
       provenFailures: failuresOf(proven),
@@ -110,7 +110,7 @@ export function createSignInFailures({ database, key, now, mostRows }: SignInFai
       return judge(names, await counters(database, { ...names, proven: names.proven ?? names.pair, now: now() }));
     },
     async record(attempt) {
-      const keys = Object.values(namesOf(attempt)).toSorted();
+      const keys = Object.values(namesOf(attempt)).toSorted(byText);
       const trim = recorded % recordsBetweenTrims === 0;
       recorded += 1;
       await database.write(async (tx) => {
@@ -125,6 +125,8 @@ export function createSignInFailures({ database, key, now, mostRows }: SignInFai
     },
   };
 }
+
+const byText = (one: string, other: string): number => (one < other ? -1 : 1);
 
 const none: Counted = { pairFailures: 0, provenFailures: 0, blockedForSeconds: 0 };
 

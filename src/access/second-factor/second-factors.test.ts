@@ -11,6 +11,9 @@ setDefaultTimeout(30_000);
 
 const stepMs = 30_000;
 
+/** One of very many networks that somebody holds who has a /48. */
+const network = (at: number): string => `2001:db8:1:${at.toString(16)}::1`;
+
 describeEachDatabase("the codes of a second factor", (_dialect, open) => {
   const start = async () => {
     const access = await openTestAccess(await open([accessMigrations]));
@@ -25,9 +28,6 @@ describeEachDatabase("the codes of a second factor", (_dialect, open) => {
     };
     return { access, secondFactors, ann: await enrolled("ann"), bob: await enrolled("bob") };
   };
-  /** One of very many networks that somebody holds who has a /48. */
-  const network = (at: number): string => `2001:db8:1:${at.toString(16)}::1`;
-
   test("are not tried out from many networks, by whoever has the password", async () => {
     const { access, secondFactors, ann, bob } = await start();
     for (let at = 0; at < mostFailuresOfProven; at++)
