@@ -57,7 +57,7 @@ export function openVouching(settings: VouchingSettings, callerNamed: CallerName
       const text = request.headers.get(header) ?? "";
       const named: VouchedName | undefined =
         header === certificates?.header ? read?.(text) : { kind: "account", name: text };
-      const caller = named && (await callerNamed(named, request.remoteAddress));
+      const caller = named && (await callerNamed(named, request));
       count(caller === undefined ? "refused" : "accepted");
       return caller ?? fail({ code: "UNAUTHORIZED", scopes });
     },
