@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from "bun:test";
-import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { buildExecutable } from "../scripts/build-executable.ts";
 import { run } from "../scripts/proof/run.ts";
+import { sha256, writeImage } from "./support/image-layout.ts";
 import { requirement } from "./support/requirement.ts";
 import { startServer, type TestServer } from "./support/server.ts";
 import { countServing, until, untilLogged, workersOf } from "./support/workers.ts";
@@ -74,34 +74,3 @@ requirement("skopeo", Bun.which("skopeo") === null ? "skopeo is not installed" :
     expect(await Bun.file(join(folder, "back/blobs/sha256", digest)).text()).toBe(manifest);
   }, 60_000);
 });
-
-const sha256 = (bytes: string | Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
-
-/** An image of one layer as an OCI layout; answers the digest of its manifest. */
-async function writeImage(layout: string): Promise<string> {
-  const add = async (mediaType: string, bytes: string | Uint8Array) => {
-    const hex = sha256(bytes);
-    await Bun.write(join(layout, "blobs/sha256", hex), bytes);
-    return { mediaType, digest: `sha256:${hex}`, size: Buffer.byteLength(bytes) };
-  };
-  const tar = new Uint8Array(1024);
-  const config = {
-    architecture: "amd64",
-    os: "linux",
-    rootfs: { type: "layers", diff_ids: [`sha256:${sha256(tar)}`] },
-  };
-  const manifest = {
-    schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.manifest.v1+json",
-    config: await add("application/vnd.oci.image.config.v1+json", JSON.stringify(config)),
-    layers: [await add("application/vnd.oci.image.layer.v1.tar+gzip", Bun.gzipSync(tar))],
-  };
-  const described = await add(manifest.mediaType, JSON.stringify(manifest));
-  const annotations = { "org.opencontainers.image.ref.name": "1" };
-  await Bun.write(join(layout, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
-  await Bun.write(
-    join(layout, "index.json"),
-    JSON.stringify({ schemaVersion: 2, manifests: [{ ...described, annotations }] }),
-  );
-  return described.digest.slice("sha256:".length);
-}

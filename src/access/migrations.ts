@@ -51,6 +51,12 @@ export const accessMigrations: Migrations = {
     },
     replacedTokensMigration,
     deviceMigration,
+    {
+      name: "202611290620_templates",
+      async up({ schema }, { text }) {
+        await schema.alterTable("namespaces").addColumn("template", text).execute();
+      },
+    },
   ],
 };
 

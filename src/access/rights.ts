@@ -30,7 +30,7 @@ export interface Rights {
 }
 
 /** The namespaces of a name, the outermost first. */
-function namespacesOf(name: string): readonly string[] {
+export function namespacesOf(name: string): readonly string[] {
   const segments = name.split("/");
   return segments.length === 1 ? [""] : segments.slice(1).map((_, at) => segments.slice(0, at + 1).join("/"));
 }
@@ -90,7 +90,9 @@ const load = prepared((read, given: Asked & Record<string, string>, dialect) => 
     repository as (
       select cast(id as text) as id, visibility from repositories where name = ${given.repository}
     ),
-    spaces as (select * from namespaces where name in (${names})),
+    spaces as (
+      select id, name, owner_kind, owner_id, visibility, create_on_push from namespaces where name in (${names})
+    ),
     places as (
       select 'instance' as kind, '' as id, cast(null as text) as namespace
       union all select 'organization', ${given.organization}, null

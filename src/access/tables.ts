@@ -120,6 +120,8 @@ interface NamespacesTable {
   /** Of repositories that are made in it; null: as the namespace above it. */
   readonly visibility: Visibility | null;
   readonly create_on_push: CreateOnPush | null;
+  /** JSON: what repositories that are made in it have from the beginning. */
+  readonly template: string | null;
   readonly created_at: number;
   readonly revision: Generated<number>;
 }

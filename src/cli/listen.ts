@@ -4,7 +4,7 @@ import type { Config } from "../platform/config/schema.ts";
 import { sendFailure } from "../http/send-failure.ts";
 import type { Handle } from "../platform/runtime/http.ts";
 import type { ListeningSocket } from "../platform/runtime/listening-socket.ts";
-import type { Listening } from "../platform/runtime/serve.ts";
+import type { ClientCertificates, Listening } from "../platform/runtime/serve.ts";
 import type { Log } from "../platform/telemetry/log.ts";
 import { certificateSource } from "./certificate-source.ts";
 import type { Operation } from "./operation.ts";
@@ -29,8 +29,10 @@ export async function listen(config: Config, operation: Operation, { handle, soc
   const source = await certificateSource(config);
   const { addr, idleSeconds, stallSeconds, minBytesPerSecond } = config.http;
   const patience = { idleSeconds, stallSeconds, minBytesPerSecond };
-  const port = { setting: "http.addr", addr, patience, onDownloadCut: cutReporter(operation) };
-  const server = takePort({ ...port, certificate: source?.certificate, socket, onFailure: sendFailure(log) }, handle);
+  const clients = config.access.clientCertificates.caFile === undefined ? undefined : handshakeCounter(operation);
+  const port = { setting: "http.addr", addr, patience, socket, clientCertificates: clients };
+  const told = { onDownloadCut: cutReporter(operation), onFailure: sendFailure(log) };
+  const server = takePort({ ...port, ...told, certificate: source?.certificate }, handle);
   if (!server.watchesDownloads) log.warn("slow downloads are not told from those that nobody reads");
   metrics.gauge("registry_http_in_flight_requests", "Requests that have no whole answer yet.", () => server.pending());
   if (source === undefined) return { ...server, certificateExpiresAtMs: () => undefined };
@@ -82,6 +84,13 @@ function cutReporter({ log, metrics }: Operation): (remoteAddress: string) => vo
     log.info("download cut", { remoteAddress });
   };
 }
+
+const handshakeCounter = ({ metrics }: Operation): ClientCertificates => ({
+  onHandshakeFailed: metrics.counter(
+    "berth_tls_handshakes_failed_total",
+    "Connections that have not come to speak TLS, where clients are asked for certificates.",
+  ),
+});
 
 function warnOfExpiry({ expiresAtMs }: Certificate, log: Log): void {
   if (expiresAtMs - Date.now() > soonMs) return;

@@ -4,6 +4,7 @@ import { accessMigrations } from "../access/migrations.ts";
 import { visibilityOfNew } from "../access/rights.ts";
 import { apiMigrations } from "../http/api/migrations.ts";
 import { auditMigrations } from "../features/audit/migrations.ts";
+import { furnisher } from "../features/descriptions/furnish.ts";
 import { descriptionMigrations } from "../features/descriptions/migrations.ts";
 import { usageMigrations } from "../features/usage/migrations.ts";
 import { limitMigrations } from "../features/limits/migrations.ts";
@@ -59,6 +60,7 @@ export async function openRegistry(config: Config, process: string = crypto.rand
     blobs: await startStep(`data: ${config.data}`, () => openFilesystemBlobStore(config.data, config.blobs)),
     writeRules: [],
     visibilityOfNew: (tx, name) => visibilityOfNew(within(tx, database), name),
+    furnish: furnisher(database, Date.now),
     readGates: [],
     hashes: runningHashes(),
     verified: verifiedBytes(),

@@ -1,17 +1,20 @@
 import { text as readAll } from "node:stream/consumers";
 import { type Command, Option } from "commander";
 import * as contracts from "../access/organizations/contract.ts";
-import { setDescription } from "../features/descriptions/contract.ts";
+import { setDescription, showDescription } from "../features/descriptions/contract.ts";
 import * as repositories from "../http/api/repositories/contract.ts";
 import { parseVisibility, visibilities, type Visibility } from "../oci/visibility.ts";
 import { allPages } from "./all-pages.ts";
 import { printOne, printRow } from "./print.ts";
 import { printRemoval } from "./print-removal.ts";
+import { eachOne, labelChanges, labelsIn, withChanges } from "./label-changes.ts";
 import { StartError } from "./start-error.ts";
 import { type ApiOptions, withApi, withApiOptions } from "./with-api.ts";
 
 interface CreateOptions extends ApiOptions {
   readonly visibility?: Visibility;
+  readonly description?: string;
+  readonly label?: readonly string[];
 }
 
 interface DeleteOptions extends ApiOptions {
@@ -20,6 +23,7 @@ interface DeleteOptions extends ApiOptions {
 
 interface ListOptions extends ApiOptions {
   readonly prefix?: string;
+  readonly label?: string;
 }
 
 /** `berth repo ...`: repositories. */
@@ -27,13 +31,17 @@ export function addRepo(program: Command): void {
   const repo = program.command("repo").description("repositories");
   addReading(repo);
   addDescribing(repo);
+  addLabelling(repo);
   addDeleting(repo);
   withApiOptions(repo.command("create <name>"))
-    .description("make an empty repository, as visible as its namespace says unless another visibility is given")
+    .description("make an empty repository, as its namespace says where nothing else is given")
     .addOption(new Option("--visibility <who>", "who may pull without a grant").choices(visibilities))
-    .action((name: string, { visibility, ...options }: CreateOptions) =>
+    .option("--description <markdown>", "what people read of it")
+    .option("--label <key=value>", "once for each label", eachOne)
+    .action((name: string, { visibility, description, label, ...options }: CreateOptions) =>
       withApi(options, async (call) => {
-        printOne(await call(contracts.createRepository, { body: { name, visibility } }), options.json === true);
+        const body = { name, visibility, description, labels: label && labelsIn(label) };
+        printOne(await call(contracts.createRepository, { body }), options.json === true);
       }),
     );
   withApiOptions(repo.command("visibility <name> <visibility>"))
@@ -52,9 +60,10 @@ function addReading(repo: Command): void {
   withApiOptions(repo.command("list"))
     .description("list repositories")
     .option("--prefix <text>", "those whose names begin so")
-    .action(({ prefix, ...options }: ListOptions) =>
+    .option("--label <key[=value]>", "those with this label")
+    .action(({ prefix, label, ...options }: ListOptions) =>
       withApi(options, async (call) => {
-        const query = { prefix, limit: "1000" };
+        const query = { prefix, label, limit: "1000" };
         const all = allPages((after) => call(repositories.listRepositories, { query: { ...query, after } }));
         for await (const one of all) printRow(one, ["name", "visibility"], options.json === true);
       }),
@@ -77,6 +86,23 @@ function addDescribing(repo: Command): void {
         const written = await call(setDescription, { params: { repository }, body, ifMatch: "*" });
         if (options.json) printOne(written, true);
         else process.stdout.write(`${repository} is described\n`);
+      }),
+    );
+}
+
+function addLabelling(repo: Command): void {
+  withApiOptions(repo.command("label <name> [labels...]"))
+    .description("give a repository labels (key=value), or take them from it (key-); show those that it has")
+    .action((repository: string, given: string[], options: ApiOptions) =>
+      withApi(options, async (call) => {
+        const changes = labelChanges(given);
+        const params = { repository };
+        const { labels: before, revision } = await call(showDescription, { params });
+        const labels = withChanges(before, changes);
+        // Of what somebody else has changed meanwhile nothing is overwritten: it is refused.
+        const ifMatch = `"${String(revision)}"`;
+        if (changes.size > 0) await call(setDescription, { params, body: { labels }, ifMatch });
+        printOne({ name: repository, labels }, options.json === true);
       }),
     );
 }

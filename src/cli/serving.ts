@@ -20,7 +20,6 @@ import { entrance, type Site } from "../http/entrance.ts";
 import { noteUsage } from "../http/note-usage.ts";
 import type { ReadinessCheck } from "../http/operations/readiness.ts";
 import { tokenSite } from "../http/token/token-site.ts";
-import type { Vouching } from "../http/vouching.ts";
 import { blobStoreProblem } from "../platform/blobs/blob-store-problem.ts";
 import type { BlobStore } from "../platform/blobs/blob-store.ts";
 import { measuredBlobStore } from "../platform/blobs/measured-blob-store.ts";
@@ -41,7 +40,7 @@ import { type OpenPullLimits, openPullLimits } from "./open-pull-limits.ts";
 import type { Operation } from "./operation.ts";
 import { version } from "./version.ts";
 import { type WantedSources, wantedSources } from "./wanted-sources.ts";
-import { wantedVouching } from "./wanted-vouching.ts";
+import { type WantedVouching, wantedVouching } from "./wanted-vouching.ts";
 import { wantedWorkload } from "./wanted-workload.ts";
 
 const tokenSeconds = 300;
@@ -81,7 +80,7 @@ export async function openServing(config: Config, opened: Registry, around: Arou
   const notes = config.audit.enabled ? openNotes(registry.database, operation) : undefined;
   const whole = await openAccessOf(config, registry, { ...around, secret, passwords, sources });
   const access = notes === undefined ? whole : audited(whole, registry.database, notes);
-  const vouching = await wantedVouching(config, { callerNamed: access.callerNamed, metrics, now: Date.now });
+  const vouched = await wantedVouching(config, { callerNamed: access.callerNamed, log, metrics, now: Date.now });
   const usage = config.usage.enabled ? openUsage(registry.database, operation) : undefined;
   const limits = await openPullLimits(config, registry.database, operation);
   return {
@@ -89,7 +88,7 @@ export async function openServing(config: Config, opened: Registry, around: Arou
     handle: entranceOf(config, {
       registry,
       access,
-      vouching,
+      vouched,
       secret,
       passwords,
       operation,
@@ -234,12 +233,12 @@ interface Parts extends Checks, Pick<WantedSources, "browserSources"> {
   readonly usage: UsageCounts | undefined;
   readonly registry: Registry;
   readonly access: Access;
-  readonly vouching: Vouching | undefined;
+  readonly vouched: WantedVouching | undefined;
   readonly operation: Operation;
 }
 
 function entranceOf(config: Config, parts: Parts): Handle {
-  const { registry, access, vouching, operation, notes, limits, usage } = parts;
+  const { registry, access, vouched, operation, notes, limits, usage } = parts;
   const { http } = config;
   const deletesEnabled = config.delete.enabled;
   const answered = operation.metrics.counter("berth_token_requests_total", "Requests for bearer tokens.", ["result"]);
@@ -253,11 +252,12 @@ function entranceOf(config: Config, parts: Parts): Handle {
     onEnded: usage && noteUsage(usage),
     challenge: challenger({ service: access.service, publicUrl: http.publicUrl }),
     sites: [
+      ...(vouched?.gate === undefined ? [] : [vouched.gate]),
       distribution({
         registry,
         access,
         authenticate: authenticator(access),
-        vouching,
+        vouching: vouched?.vouching,
         deletesEnabled,
         limitPulls: limits?.limitPulls,
       }),
@@ -271,10 +271,10 @@ function entranceOf(config: Config, parts: Parts): Handle {
 
 const apiSiteOf = (
   { http, data, access: { sources, issuers, tokens: tokenLimits }, delete: { enabled: deletesEnabled } }: Config,
-  { registry, access, vouching, secret, passwords, onSignIn }: Parts,
+  { registry, access, vouched, secret, passwords, onSignIn }: Parts,
 ): Site =>
   apiSite({
-    vouching,
+    vouching: vouched?.vouching,
     sourceSettings: sources ?? [],
     listedIssuers: issuers ?? [],
     ...access,

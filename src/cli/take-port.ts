@@ -2,7 +2,7 @@ import type { Certificate } from "../platform/certificates/certificate.ts";
 import type { Handle, Reply } from "../platform/runtime/http.ts";
 import { type ListeningSocket, openListeningSocket } from "../platform/runtime/listening-socket.ts";
 import type { Patience } from "../platform/runtime/patience.ts";
-import { type Listening, serve } from "../platform/runtime/serve.ts";
+import { type ClientCertificates, type Listening, serve } from "../platform/runtime/serve.ts";
 import { StartError } from "./start-error.ts";
 
 interface Port {
@@ -10,6 +10,7 @@ interface Port {
   /** <host>:<port> */
   readonly addr: string;
   readonly certificate?: Certificate | undefined;
+  readonly clientCertificates?: ClientCertificates | undefined;
   /** Of this port, where other processes share it. */
   readonly socket?: ListeningSocket | undefined;
   readonly onFailure?: (error: unknown) => Reply;
@@ -18,9 +19,11 @@ interface Port {
 }
 
 /** @throws StartError */
-export function takePort({ certificate, socket, setting, addr, ...more }: Port, handle: Handle): Listening {
+export function takePort(port: Port, handle: Handle): Listening {
+  const { certificate, clientCertificates, socket, setting, addr, ...more } = port;
+  const asks = clientCertificates && { clientCertificates };
   return atAddress({ setting, addr }, (address) =>
-    serve({ ...address, ...more, ...(certificate && { certificate }), ...(socket && { socket }) }, handle),
+    serve({ ...address, ...more, ...asks, ...(certificate && { certificate }), ...(socket && { socket }) }, handle),
   );
 }
 

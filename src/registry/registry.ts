@@ -31,6 +31,13 @@ export interface RegistrySettings {
   };
 }
 
+/** What a new repository may have from the beginning. */
+export interface Furniture {
+  /** Markdown. */
+  readonly description?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
 /** What every function of the registry works on. */
 export interface Registry {
   /** Whose doing it is, for the events of what is changed. */
@@ -42,6 +49,11 @@ export interface Registry {
   readonly writeRules: readonly WriteRule[];
   /** What a repository is to be that a push makes, by its namespace. Awaits nothing but its own queries. */
   readonly visibilityOfNew: (tx: Writer, name: RepositoryName) => Promise<Visibility>;
+  /**
+   * Has a repository that this transaction has made what people read of it and its labels: what is given, and else what its
+   * namespace says. Awaits nothing but its own queries.
+   */
+  readonly furnish: (tx: RecordingWriter, name: RepositoryName, given?: Furniture) => Promise<void>;
   readonly readGates: readonly ReadGate[];
   readonly hashes: RunningHashes;
   readonly verified: VerifiedBytes;

@@ -62,30 +62,37 @@ export async function findRepository(reader: Reader, name: RepositoryName): Prom
   return row?.id;
 }
 
-/** The repository's id; made when it does not exist, as visible as its namespace says. */
+/** The repository's id; made when it does not exist, as its namespace says. */
 export async function ensureRepository(
-  { database, visibilityOfNew }: Pick<Registry, "database" | "visibilityOfNew">,
+  registry: Pick<Registry, "database" | "visibilityOfNew" | "furnish">,
   tx: RecordingWriter,
   name: RepositoryName,
 ): Promise<number> {
+  const { database, visibilityOfNew, furnish } = registry;
   const found = await keepRepository(tx, database, name);
-  return found ?? createRepository(database, tx, { name, visibility: await visibilityOfNew(tx, name) });
+  if (found !== undefined) return found;
+  const made = await createRepository(database, tx, { name, visibility: await visibilityOfNew(tx, name) });
+  // Another has made it meanwhile, and what it has is theirs to say.
+  if (made === undefined) return ensureRepository(registry, tx, name);
+  await furnish(tx, name);
+  return made;
 }
 
-/** Of two transactions that get here at once the loser's insert waits, changes nothing and reads the winner's row. */
+/** Of two transactions that get here at once the loser's insert waits for the winner's: `undefined`, it has made none. */
 export async function createRepository(
   { dialect }: Database,
   tx: RecordingWriter,
   { name, visibility }: { readonly name: RepositoryName; readonly visibility: Visibility },
-): Promise<number> {
-  const { id, created_at } = await tx
+): Promise<number | undefined> {
+  const made = await tx
     .insertInto("repositories")
     .values({ name, visibility, created_at: clock(dialect) })
-    .onConflict((conflict) => conflict.column("name").doUpdateSet({ name }))
+    .onConflict((conflict) => conflict.column("name").doNothing())
     .returning(["id", "created_at"])
-    .executeTakeFirstOrThrow();
-  recordEvents(tx, { kind: "repository-created", repository: name, visibility, at: created_at });
-  return id;
+    .executeTakeFirst();
+  if (made === undefined) return undefined;
+  recordEvents(tx, { kind: "repository-created", repository: name, visibility, at: made.created_at });
+  return made.id;
 }
 
 /**

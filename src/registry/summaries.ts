@@ -33,7 +33,7 @@ export async function summarizeRepositories(
 }
 
 /** No name has a sign above these. */
-const afterAllNames = "~";
+export const afterAllNames = "~";
 
 /** The visible repositories whose names begin so, in byte order. */
 export async function listRepositorySummaries(

@@ -22,12 +22,25 @@ interface Named {
 const namesIn = (body: unknown): readonly string[] =>
   (body as { readonly items: readonly Named[] }).items.map(({ name }) => name);
 
+const is = (label: string): string => `label=${encodeURIComponent(label)}`;
+
+const manyLabels = (count: number, value: string): string =>
+  JSON.stringify(Object.fromEntries(Array.from({ length: count }, (_, at) => [`k${String(at)}`, value])));
+
 const encoded = (repository: string): string => repository.replaceAll("/", "%2F");
 
 async function account(api: Api): Promise<readonly [string, string]> {
   const name = freshName("reader");
   await api.ask("POST", "/accounts", { json: { name, password } });
   return [name, password];
+}
+
+/** What the audit log tells of a kind of change to something. */
+async function detailsOf(api: Api, action: string, target: string): Promise<readonly object[]> {
+  const { items } = (await api.ask("GET", `/audit?action=${action}&limit=1000`)).json() as {
+    readonly items: readonly { readonly target?: string; readonly detail: object }[];
+  };
+  return items.filter((one) => one.target === target).map(({ detail }) => detail);
 }
 
 describeEachDatabase("repositories over the API", (dialect) => {
@@ -298,6 +311,10 @@ describeEachDatabase("repositories over the API", (dialect) => {
     const path = `/repositories/${repository}`;
     const write = { json: { text: "# Secret" }, headers: { "if-match": "*" } };
     expect((await api.ask("PUT", `${path}/description`, write)).status).toBe(200);
+    const label = freshName("doomed");
+    const labelled = async () => namesIn((await api.ask("GET", `/repositories?label=${label}`)).json());
+    await api.ask("PUT", `${path}/description`, { json: { labels: { [label]: "yes" } }, headers: { "if-match": "*" } });
+    expect(await labelled()).toEqual([repository]);
     const remove = (as: readonly [string, string], query = "") => api.ask("DELETE", `${path}${query}`, { as });
     expectRefused(await remove(await account(api)), 404, "NAME_UNKNOWN");
     expectRefused(await remove(maintainer), 403, "DENIED");
@@ -322,7 +339,8 @@ describeEachDatabase("repositories over the API", (dialect) => {
 
     await pushImage(api.registry, repository, { tag: "v2" });
     expect(namesIn((await api.ask("GET", `${path}/tags`)).json())).toEqual(["v2"]);
-    expect((await api.ask("GET", `${path}/description`)).json()).toEqual({ text: "", revision: 0 });
+    expect((await api.ask("GET", `${path}/description`)).json()).toEqual({ text: "", labels: {}, revision: 0 });
+    expect([await labelled(), (await api.ask("GET", path)).json()]).toMatchObject([[], { labels: {} }]);
     expect((await api.ask("GET", `${path}/grants`)).json()).toEqual({ items: [] });
     for (const as of [admin, maintainer, reader]) {
       expectRefused(await api.ask("GET", path, { as }), 404, "NAME_UNKNOWN");
@@ -335,7 +353,7 @@ describeEachDatabase("repositories over the API", (dialect) => {
     await pushIndex(api.registry, repository);
     const path = `/repositories/${repository}/description`;
     const first = await api.ask("GET", path);
-    expect([first.header("etag"), first.json()]).toEqual(['"0"', { text: "", revision: 0 }]);
+    expect([first.header("etag"), first.json()]).toEqual(['"0"', { text: "", labels: {}, revision: 0 }]);
     const write = (text: string, ifMatch: string) =>
       api.ask("PUT", path, { json: { text }, headers: { "if-match": ifMatch } });
     const both = await Promise.all([write("# One", '"0"'), write("# Two", '"0"')]);
@@ -347,6 +365,184 @@ describeEachDatabase("repositories over the API", (dialect) => {
     expectRefused(await api.ask("PUT", path, { json: { text: "x" } }), 428, "REVISION_REQUIRED");
     const [name] = await account(api);
     expectRefused(await api.ask("PUT", path, { as: [name, password], json: { text: "x" } }), 404, "NAME_UNKNOWN");
+  });
+
+  it("have labels, which are written with the description, and by which lists are narrowed", async () => {
+    const [prefix, team] = [freshRepository("labelled"), freshName("team")];
+    const write = (name: string, json: object, ifMatch = "*") =>
+      api.ask("PUT", `/repositories/${encoded(name)}/description`, { json, headers: { "if-match": ifMatch } });
+    const [a, b, c, open] = [`${prefix}/a`, `${prefix}/b`, `${prefix}/c`, `library/${prefix}`];
+    for (const [name, value] of [
+      [a, "one=1"],
+      [b, "two"],
+      [c, "one=1"],
+      [open, "one=1"],
+    ] as const) {
+      await pushIndex(api.registry, name);
+      expect((await write(name, { labels: { [team]: value, constructor: "é" } })).json()).toMatchObject({
+        revision: 1,
+      });
+    }
+    const both = await Promise.all([write(a, { text: "# A" }, '"1"'), write(a, { labels: {} }, '"1"')]);
+    expect(both.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 412]);
+    const labels = { [team]: "one=1", "acme.example/tier": "" };
+    expect((await write(a, { text: "# A", labels })).json()).toMatchObject({ text: "# A", labels, revision: 3 });
+    // What is not given stays.
+    expect((await write(a, { text: "# B" })).json()).toMatchObject({ text: "# B", labels, revision: 4 });
+    expect((await write(a, {})).json()).toMatchObject({ text: "# B", labels, revision: 4 });
+    expect((await api.ask("GET", `/repositories/${a}`)).json()).toMatchObject({ name: a, labels });
+
+    const list = async (query: string, as?: readonly [string, string] | null) => {
+      const answer = await api.ask("GET", `/repositories?${query}`, as === undefined ? {} : { as });
+      return answer.json() as {
+        readonly items: readonly (Named & { readonly labels: object })[];
+        readonly next?: string;
+      };
+    };
+    expect((await list(`prefix=${prefix}`)).items.map((one) => one.labels)).toContainEqual(labels);
+    expect(namesIn(await list(is(team)))).toEqual([a, b, c, open].toSorted());
+    expect(namesIn(await list(is(`${team}=two`)))).toEqual([b]);
+    expect(namesIn(await list(is(`${team}=`)))).toEqual([]);
+    expect(namesIn(await list(`${is(`${team}=one=1`)}&prefix=${prefix}/`))).toEqual([a, c]);
+    const first = await list(`${is(team)}&prefix=${prefix}/&limit=2`);
+    expect([namesIn(first), first.next]).toEqual([[a, b], b]);
+    const last = await list(`${is(team)}&prefix=${prefix}/&limit=2&after=${encodeURIComponent(b)}`);
+    expect([namesIn(last), last.next]).toEqual([[c], undefined]);
+    // What somebody may not read has no label for them, and no place between those that they see.
+    const reader = await account(api);
+    const on = { kind: "repository", name: b };
+    const granted = { role: "limited-guest", to: { kind: "account", name: reader[0] }, on };
+    expect((await api.ask("POST", "/grants", { json: granted })).status).toBe(200);
+    expect(namesIn(await list(is(team), reader))).toEqual([b, open].toSorted());
+    expect(await list(`${is(team)}&limit=1`, null)).toEqual({ items: [expect.objectContaining({ name: open })] });
+    expect(await list(is(`${team}=one=1`), reader)).toEqual({ items: [expect.objectContaining({ name: open })] });
+    expectRefused(
+      await api.ask("PUT", `/repositories/${b}/description`, { as: reader, json: { labels } }),
+      403,
+      "DENIED",
+    );
+  });
+
+  it("have labels of a form, as many as a page of a list can hold", async () => {
+    const repository = freshRepository("bounded");
+    await pushIndex(api.registry, repository);
+    const write = (body: string) =>
+      api.ask("PUT", `/repositories/${repository}/description`, {
+        body: `{"labels":${body}}`,
+        headers: { "if-match": "*", "content-type": "application/json" },
+      });
+    for (const key of [
+      "",
+      " ",
+      "a b",
+      "-a",
+      "a-",
+      "/a",
+      "a/",
+      "A/b",
+      "a/b/c",
+      "a".repeat(64),
+      "é",
+      `${"d".repeat(127)}/a`,
+    ]) {
+      const answer = await write(JSON.stringify({ [key]: "x" }));
+      expectRefused(answer, 400, "INPUT_INVALID");
+      expect(answer.text).toContain("a label's key must be");
+    }
+    for (const bad of ["\\u0000", "\\n", "\\u001b[2J", "\\u202e", "\\ud800", "x".repeat(256)]) {
+      expectRefused(await write(`{"a":"${bad}"}`), 400, "INPUT_INVALID");
+    }
+    for (const bad of [
+      '{"__proto__":"x"}',
+      '{"a":1}',
+      '{"a":null}',
+      "[]",
+      '"a"',
+      "null",
+      manyLabels(33, ""),
+      manyLabels(32, "x".repeat(130)),
+    ]) {
+      expectRefused(await write(bad), 400, "INPUT_INVALID");
+    }
+    for (const bad of ["=", "a%20b", "=x", "a%00", "a=%00", "a=%E2%80%AE"]) {
+      expectRefused(await api.ask("GET", `/repositories?label=${bad}`), 400, "INPUT_INVALID");
+    }
+    expect((await write(manyLabels(32, "x".repeat(120)))).status).toBe(200);
+    expect((await write("{}")).json()).toMatchObject({ labels: {}, revision: 2 });
+  });
+
+  it("begin with what their namespace says, made by a push or over the API, or with what its maker says instead", async () => {
+    const name = freshName("org");
+    const [owner, developer] = [await account(api), await account(api)];
+    await api.ask("POST", "/organizations", { json: { name, owner: owner[0] } });
+    const on = { kind: "namespace", name };
+    await api.ask("POST", "/grants", { json: { role: "developer", to: { kind: "account", name: developer[0] }, on } });
+    const rules = (json: object, as = owner, ifMatch = "*") =>
+      api.ask("PUT", `/namespaces/${name}/rules`, { as, json, headers: { "if-match": ifMatch } });
+    const template = { description: "# Ours", labels: { team: name } };
+    const set = await rules({ template }, owner, '"1"');
+    expect([set.status, set.header("etag"), set.json()]).toMatchObject([
+      200,
+      '"2"',
+      { template, visibility: "private" },
+    ]);
+    expectRefused(await rules({ template: { labels: {} } }, owner, '"1"'), 412, "REVISION_STALE");
+    expect((await rules({ visibility: "internal" })).json()).toMatchObject({ template, visibility: "internal" });
+    expect((await api.ask("GET", `/namespaces/${name}`, { as: owner })).json()).toMatchObject({ template });
+    expect((await api.ask("GET", "/namespaces?limit=1000")).text).not.toContain("template");
+    expectRefused(await rules({ template: {} }, developer), 403, "DENIED");
+
+    const described = async (repository: string) =>
+      (await api.ask("GET", `/repositories/${repository}/description`, { as: developer })).json();
+    await pushImage(api.registry.as(basic(...developer)), `${name}/pushed`, { tag: "v1" });
+    expect(await described(`${name}/pushed`)).toMatchObject({ text: "# Ours", labels: { team: name }, revision: 1 });
+    const make = (as: readonly [string, string], json: object) => api.ask("POST", "/repositories", { as, json });
+    expect((await make(developer, { name: `${name}/made` })).status).toBe(200);
+    expect(await described(`${name}/made`)).toMatchObject({ text: "# Ours", labels: { team: name } });
+    // Who may push makes repositories, and describes none.
+    expectRefused(await make(developer, { name: `${name}/own`, labels: {} }), 403, "DENIED");
+    expectRefused(await api.ask("GET", `/repositories/${name}/own`, { as: owner }), 404, "NAME_UNKNOWN");
+    expect((await make(owner, { name: `${name}/own`, labels: { mine: "yes" } })).status).toBe(200);
+    expect(await described(`${name}/own`)).toMatchObject({ text: "# Ours", labels: { mine: "yes" } });
+    expectRefused(await make(owner, { name: `${name}/own` }), 409, "CONFLICT");
+
+    for (const bad of [
+      "x",
+      { label: {} },
+      { description: 1 },
+      { description: "\0" },
+      { description: "\ud800" },
+      { description: "x".repeat(8193) },
+      { labels: { "-": "x" } },
+      { labels: { a: "\u001b[2J" } },
+      { labels: Object.fromEntries(Array.from({ length: 33 }, (_, at) => [`k${String(at)}`, ""])) },
+    ]) {
+      expectRefused(await rules({ template: bad }), 400, "INPUT_INVALID");
+      if (typeof bad === "object")
+        expectRefused(await make(owner, { name: `${name}/bad`, ...bad }), 400, "INPUT_INVALID");
+    }
+    const longest = { description: "\u0001".repeat(8192), labels: { a: "€".repeat(255) } };
+    expect((await rules({ template: longest })).json()).toMatchObject({ template: longest });
+    const { template: none } = (await rules({ template: { description: null, labels: null } })).json() as {
+      readonly template?: object;
+    };
+    expect(none).toBeUndefined();
+    await until("the template is told", async () => (await detailsOf(api, "namespace-changed", name)).length === 4);
+    expect(await detailsOf(api, "namespace-changed", name)).toContainEqual(
+      expect.objectContaining({ after: expect.objectContaining({ template }) }),
+    );
+  });
+
+  it("have their labels told in the audit log, as they were and as they are", async () => {
+    const repository = freshRepository("relabelled");
+    await pushIndex(api.registry, repository);
+    for (const labels of [{ a: "1" }, { b: "2" }]) {
+      const headers = { "if-match": "*" };
+      await api.ask("PUT", `/repositories/${repository}/description`, { json: { labels }, headers });
+    }
+    const told = () => detailsOf(api, "labels-changed", repository);
+    await until("both are told", async () => (await told()).length === 2);
+    expect(await told()).toContainEqual(expect.objectContaining({ before: { a: "1" }, after: { b: "2" } }));
   });
 
   it("have uploads that the operator sees and ends", async () => {

@@ -4,12 +4,28 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 /** What the tests that look at a process need. */
 export const missingProcessTable = existsSync("/proc/net/tcp") ? undefined : "this machine has no /proc";
 
+interface Listener {
+  readonly port: number;
+  readonly inode: string;
+}
+
+async function listeners(): Promise<readonly Listener[]> {
+  const rows = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((row) => row.trim().split(/\s+/));
+  return rows.flatMap(([, local = "", , state, , , , , , inode = ""]) =>
+    state === "0A" ? [{ port: Number.parseInt(local.split(":")[1] ?? "", 16), inode }] : [],
+  );
+}
+
+/** All ports that a process listens on. */
+export async function listeningPorts(pid: number): Promise<readonly number[]> {
+  const names = await readdir(`/proc/${pid}/fd`);
+  const open = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => "")));
+  return (await listeners()).filter(({ inode }) => open.includes(`socket:[${inode}]`)).map(({ port }) => port);
+}
+
 /** The id of the process that listens on a port of this machine, from the kernel's tables. */
 export async function processListeningOn(host: string): Promise<string> {
-  const port = Number(host.split(":")[1]).toString(16).toUpperCase().padStart(4, "0");
-  const rows = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((row) => row.trim().split(/\s+/));
-  const listening = "0A";
-  const inode = rows.find((row) => row[1]?.endsWith(`:${port}`) === true && row[3] === listening)?.[9] ?? "none";
+  const inode = (await listeners()).find(({ port }) => port === Number(host.split(":")[1]))?.inode ?? "none";
   for (const pid of (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry))) {
     for (const descriptor of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
       const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => "");

@@ -35,6 +35,7 @@ export function testRegistry(database: Database, parts: Partial<Registry> = {}):
     process: "test",
     writeRules: [],
     visibilityOfNew: async () => "private",
+    furnish: async () => undefined,
     readGates: [],
     hashes: runningHashes(),
     verified: verifiedBytes(),

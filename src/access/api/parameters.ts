@@ -15,6 +15,10 @@ export const line = (mostCharacters: number) =>
 export const word = (mostCharacters: number) =>
   z.string().min(1).max(mostCharacters).refine(isStorable, "must be text without a NUL");
 
+/** Text for people, on as many lines as there are. */
+export const markdown = (mostCharacters: number) =>
+  z.string().max(mostCharacters).refine(isStorable, "must be text without a NUL").describe("Markdown");
+
 /** A whole number in a query. */
 const wholeNumber = (least: number, most: number) =>
   z

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { visibilities } from "../../oci/visibility.ts";
 import { contract } from "../api/contract.ts";
-import { line, pageOf, pageQuery, word } from "../api/parameters.ts";
+import { labels, shownLabels } from "../api/labels.ts";
+import { line, markdown, pageOf, pageQuery, word } from "../api/parameters.ts";
 import { removal } from "../api/removal.ts";
 
 const group = "organizations";
@@ -196,20 +197,41 @@ export const removeFromTeam = contract({
   destroys: true,
 });
 
-const rules = {
+/** Of a description that a repository has from the beginning. */
+const mostTextCharacters = 8192;
+
+const ruled = {
   visibility: z.enum(visibilities).optional().describe("of repositories that are made in it"),
   createOnPush: z
     .enum(["project-admins", "developers", "nobody"])
     .optional()
     .describe("whose pushes make repositories"),
 };
+const rules = {
+  ...ruled,
+  template: z
+    .strictObject({
+      description: markdown(mostTextCharacters).nullable().optional(),
+      labels: labels().nullable().optional(),
+    })
+    .optional()
+    .describe("what repositories have that are made in it; a part that is null is as the namespace above says"),
+};
 const namespace = z.object({
   id: z.string(),
   name: z.string().describe("empty for the one of names without a slash, which is `/` in a path"),
   ownerKind: z.enum(["instance", "organization", "account", "above"]),
   revision: z.int(),
-  ...rules,
+  ...ruled,
 });
+const shownNamespace = namespace.extend({
+  template: z
+    .object({ description: z.string().optional(), labels: shownLabels().optional() })
+    .optional()
+    .describe("what repositories have that are made in it"),
+});
+/** A template of signs that JSON writes as an escape each. */
+const mostBodyBytes = 128 * 1024;
 const namespaceParams = z.strictObject({ namespace: name });
 const ofNamespace = { subject: "configuration", on: "namespace" } as const;
 
@@ -232,7 +254,8 @@ export const createNamespace = contract({
   summary: "Make a namespace of the instance's, or one below another",
   need: { verb: "create", subject: "configuration", on: "instance" },
   body: z.strictObject({ name, ...rules }),
-  output: namespace,
+  mostBodyBytes,
+  output: shownNamespace,
   creates: "/namespaces/{name}",
   versioned: true,
 });
@@ -245,7 +268,7 @@ export const showNamespace = contract({
   summary: "Show a namespace",
   need: { verb: "read", ...ofNamespace },
   params: namespaceParams,
-  output: namespace,
+  output: shownNamespace,
   versioned: true,
 });
 
@@ -258,7 +281,8 @@ export const changeNamespace = contract({
   need: { verb: "update", ...ofNamespace },
   params: namespaceParams,
   body: z.strictObject(rules),
-  output: namespace,
+  mostBodyBytes,
+  output: shownNamespace,
   versioned: true,
 });
 
@@ -295,7 +319,12 @@ export const createRepository = contract({
   body: z.strictObject({
     name,
     visibility: z.enum(visibilities).optional().describe("what its namespace says, where it is not given"),
+    description: markdown(mostTextCharacters)
+      .optional()
+      .describe("the template's of its namespace, where it is not given"),
+    labels: labels().optional(),
   }),
+  mostBodyBytes,
   output: z.object({ name: z.string() }),
   madeOnce: true,
 });

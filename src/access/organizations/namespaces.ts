@@ -4,6 +4,7 @@ import type { Visibility } from "../../oci/visibility.ts";
 import type { Reader, Writer } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import { createRepository, type Page, type PageRequest, setVisibility, toPage } from "../../registry/repositories.ts";
+import type { Furniture } from "../../registry/registry.ts";
 import type { AccessChange } from "../change-access.ts";
 import { refuse } from "../refusal.ts";
 import { requireNothingKept } from "../require-held.ts";
@@ -12,11 +13,14 @@ import { visibilityOfNew } from "../rights.ts";
 import type { CreateOnPush, NamespaceOwnerKind } from "../tables.ts";
 import { within } from "../../platform/database/prepared.ts";
 import { removeNamespace, requireNoRepositories, rulesWithin } from "./remove-namespaces.ts";
+import { changedTemplate, parseTemplate, storedTemplate, type TemplateChange } from "./template.ts";
 
 /** What is not said here is as the namespace above says, and `private` and `project-admins` at the top. */
 export interface NamespaceRules {
   readonly visibility?: Visibility;
   readonly createOnPush?: CreateOnPush;
+  /** A part of it that is not said is as the namespace above says. */
+  readonly template?: Furniture;
 }
 
 export interface Namespace extends NamespaceRules {
@@ -38,9 +42,10 @@ export const namespaceNamed = (label: string): string => (label === "/" ? "" : l
  */
 export async function createNamespace(
   { tx, now }: AccessChange,
-  wanted: NamespaceRules & { readonly name: string },
+  { template = {}, ...wanted }: Omit<NamespaceChange, "expected">,
 ): Promise<Namespace> {
   const { name, visibility, createOnPush } = wanted;
+  const rules = { ...wanted, template: changedTemplate({}, template) };
   if (parseRepositoryName(name) === undefined)
     refuse("invalid", "a namespace's name is the beginning of a repository's");
   const [top = ""] = name.split("/", 1);
@@ -53,6 +58,7 @@ export async function createNamespace(
     owner_id: "",
     visibility: visibility ?? null,
     create_on_push: createOnPush ?? null,
+    template: storedTemplate(rules.template),
     created_at: now,
   };
   const made = await tx
@@ -63,25 +69,28 @@ export async function createNamespace(
     .execute();
   if (made.length === 0) refuse("taken", `there is a namespace ${name}`);
   const target = { id: row.id, name };
-  recordEvents(tx, { kind: "access-changed", action: "namespace-created", target, after: rulesOf(wanted) });
-  return { ...target, ownerKind: row.owner_kind, ownerId: "", revision: 1, ...rulesOf(wanted) };
+  recordEvents(tx, { kind: "access-changed", action: "namespace-created", target, after: rulesOf(rules) });
+  return { ...target, ownerKind: row.owner_kind, ownerId: "", revision: 1, ...rulesOf(rules) };
 }
 
-interface NamespaceChange extends NamespaceRules {
+export interface NamespaceChange extends Omit<NamespaceRules, "template"> {
   readonly name: string;
+  readonly template?: TemplateChange;
   /** The revision that is meant; `undefined`: whichever it is. */
   readonly expected?: number | undefined;
 }
 
-/** What is not given stays. Repositories that exist keep their visibility. @throws RegistryError */
-export async function changeNamespace({ tx }: AccessChange, wanted: NamespaceChange): Promise<void> {
+/** What is not given stays. Repositories that exist keep what they have. @throws RegistryError */
+export async function changeNamespace({ tx }: AccessChange, { template, ...wanted }: NamespaceChange): Promise<void> {
   const { name, visibility, createOnPush } = wanted;
   const found = await findNamespace(tx, name);
   if (found === undefined) return refuse("unknown", `namespace ${namespaceLabel(name)}`);
   requireRevision(wanted.expected, found.revision);
+  const after = { ...found, ...wanted, template: changedTemplate(found.template ?? {}, template ?? {}) };
   const set = {
     ...(visibility !== undefined && { visibility }),
     ...(createOnPush !== undefined && { create_on_push: createOnPush }),
+    ...(template !== undefined && { template: storedTemplate(after.template) }),
   };
   if (Object.keys(set).length === 0) return;
   const revision = found.revision + 1;
@@ -95,13 +104,14 @@ export async function changeNamespace({ tx }: AccessChange, wanted: NamespaceCha
     action: "namespace-changed",
     target: { id: found.id, name },
     before: rulesOf(found),
-    after: rulesOf({ ...found, ...wanted }),
+    after: rulesOf(after),
   });
 }
 
-const rulesOf = ({ visibility, createOnPush }: NamespaceRules) => ({
+const rulesOf = ({ visibility, createOnPush, template = {} }: NamespaceRules) => ({
   ...(visibility && { visibility }),
   ...(createOnPush && { createOnPush }),
+  ...(Object.keys(template).length > 0 && { template: { ...template } }),
 });
 
 /**
@@ -133,6 +143,8 @@ interface Row {
   readonly visibility: Visibility | null;
   readonly create_on_push: CreateOnPush | null;
   readonly revision: number;
+  /** Absent from lists, of which it would be the most by far. */
+  readonly template?: string | null;
 }
 
 const toNamespace = (row: Row): Namespace => ({
@@ -143,10 +155,15 @@ const toNamespace = (row: Row): Namespace => ({
   revision: row.revision,
   ...(row.visibility !== null && { visibility: row.visibility }),
   ...(row.create_on_push !== null && { createOnPush: row.create_on_push }),
+  ...(typeof row.template === "string" && { template: parseTemplate(row.template) }),
 });
 
 export async function findNamespace(reader: Reader | Writer, name: string): Promise<Namespace | undefined> {
-  const row = await reader.selectFrom("namespaces").select(columns).where("name", "=", name).executeTakeFirst();
+  const row = await reader
+    .selectFrom("namespaces")
+    .select([...columns, "template"])
+    .where("name", "=", name)
+    .executeTakeFirst();
   return row && toNamespace(row);
 }
 
@@ -167,10 +184,9 @@ export async function createEmptyRepository(
   { tx, database }: AccessChange,
   { name, visibility }: { readonly name: RepositoryName; readonly visibility?: Visibility },
 ): Promise<void> {
-  const found = await tx.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
-  if (found !== undefined) refuse("taken", `there is a repository ${name}`);
   const shown = visibility ?? (await visibilityOfNew(within(tx, database), name));
-  await createRepository(database, tx, { name, visibility: shown });
+  const made = await createRepository(database, tx, { name, visibility: shown });
+  if (made === undefined) refuse("taken", `there is a repository ${name}`);
 }
 
 /** What was granted and protected on a repository that is deleted; patterns of names stay. */

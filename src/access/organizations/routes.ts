@@ -4,6 +4,7 @@ import { fail } from "../../oci/problem.ts";
 import type { Reader, Writer } from "../../platform/database/database.ts";
 import type { RecordingWriter } from "../../platform/events/record-events.ts";
 import type { Page } from "../../registry/repositories.ts";
+import type { Registry } from "../../registry/registry.ts";
 import { usualItems } from "../api/parameters.ts";
 import { permit } from "../api/permit.ts";
 import { one } from "../api/removal.ts";
@@ -41,7 +42,11 @@ export function answerPage<T>({ items, isLast }: Page<T>, keyOf: (item: T) => st
 
 const nameOf = ({ name }: { readonly name: string }): string => name;
 
-export const organizationRoutes = (deps: ModelRoutesDeps): readonly Route[] => [
+export interface OrganizationRoutesDeps extends ModelRoutesDeps {
+  readonly registry: Pick<Registry, "furnish">;
+}
+
+export const organizationRoutes = (deps: OrganizationRoutesDeps): readonly Route[] => [
   ...aboutOrganizations(deps),
   ...aboutMembers(deps),
   ...aboutTeams(deps),
@@ -178,12 +183,13 @@ function aboutTeams(deps: ModelRoutesDeps): readonly Route[] {
 type Rules = z.infer<(typeof contracts.changeNamespace)["body"]>;
 
 /** What is not given is absent, not undefined. */
-const rulesOf = ({ visibility, createOnPush }: Rules): namespaces.NamespaceRules => ({
+const rulesOf = ({ visibility, createOnPush, template }: Rules): Omit<namespaces.NamespaceChange, "name"> => ({
   ...(visibility && { visibility }),
   ...(createOnPush && { createOnPush }),
+  ...(template && { template }),
 });
 
-function aboutNamespaces(deps: ModelRoutesDeps): readonly Route[] {
+function aboutNamespaces(deps: OrganizationRoutesDeps): readonly Route[] {
   const { read } = deps.database;
   return [
     route(contracts.listNamespaces, async ({ query: { after, limit = usualItems } }) =>
@@ -220,16 +226,21 @@ function aboutNamespaces(deps: ModelRoutesDeps): readonly Route[] {
       });
     }),
     route(contracts.createRepository, async (call) => {
-      const { name: text, visibility } = call.body;
+      const { name: text, visibility, description, labels } = call.body;
+      const given = { ...(description !== undefined && { description }), ...(labels && { labels }) };
       const name = parseRepositoryName(text) ?? refuse("invalid", `${text} is no name of a repository`);
       const place = { kind: "repository", name } as const;
       const unknown = { code: "NAME_UNKNOWN", name } as const;
       const isOwn = call.by === "operator" || (await deps.authorize(call.by, "admin", place)).allowed;
       const verb = isOwn || visibility !== undefined ? "admin" : "create";
       await permit(deps.authorize, call.by, { verb, place, subject: "repository", unknown });
+      if (Object.keys(given).length > 0) {
+        await permit(deps.authorize, call.by, { verb: "update", place, subject: "description", unknown });
+      }
       return call.commit(async (tx) => {
         const change = await changing(deps, call)(tx);
         await namespaces.createEmptyRepository(change, { name, ...(visibility && { visibility }) });
+        await deps.registry.furnish(tx, name, given);
         return { name };
       });
     }),

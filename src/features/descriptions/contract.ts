@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { contract } from "../../access/api/contract.ts";
-import { time } from "../../access/api/parameters.ts";
+import { labels, shownLabels } from "../../access/api/labels.ts";
+import { markdown, time } from "../../access/api/parameters.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/names.ts";
 
 const mostCharacters = 65_536;
@@ -14,13 +15,14 @@ const params = z.strictObject({
   }),
 });
 
-const text = z
-  .string()
-  .max(mostCharacters)
-  .refine((given) => !given.includes("\0") && given.isWellFormed(), "must be text without a NUL")
-  .describe("Markdown; empty where there is none");
+const text = markdown(mostCharacters).describe("Markdown; empty where there is none");
 
-const description = z.object({ text, revision: z.int(), updatedAt: time().optional() });
+const description = z.object({
+  text,
+  labels: shownLabels(),
+  revision: z.int().describe("of text and labels"),
+  updatedAt: time().optional(),
+});
 
 const common = { path: "/repositories/{repository}/description", group: "repositories", versioned: true } as const;
 
@@ -28,7 +30,7 @@ export const showDescription = contract({
   id: "showDescription",
   method: "GET",
   ...common,
-  summary: "Show what people read of a repository",
+  summary: "Show what people read of a repository, and its labels",
   need: { verb: "read", subject: "repository", on: "repository" },
   params,
   output: description,
@@ -38,10 +40,13 @@ export const setDescription = contract({
   id: "setDescription",
   method: "PUT",
   ...common,
-  summary: "Write what people read of a repository",
+  summary: "Write what people read of a repository, or have it other labels; what is not given stays",
   need: { verb: "update", subject: "description", on: "repository" },
   params,
-  body: z.strictObject({ text }),
+  body: z.strictObject({
+    text: text.optional(),
+    labels: labels().optional(),
+  }),
   mostBodyBytes: 512 * 1024,
   output: description,
 });

@@ -8,8 +8,16 @@ declare module "../../platform/database/database.ts" {
       readonly repository_id: number;
       /** Markdown. */
       readonly text: string;
+      /** Of text and labels. */
       readonly revision: number;
       readonly updated_at: number;
+    };
+    repository_labels: {
+      readonly repository_id: number;
+      readonly key: string;
+      readonly value: string;
+      /** The repository's name, which it keeps: those with a label are listed in its order. */
+      readonly repository: string;
     };
   }
 }

@@ -2,6 +2,7 @@ import { expect, it, setDefaultTimeout } from "bun:test";
 import { openTestAccess, problemOf, type TestAccess, testSecret } from "../../../test/support/access.ts";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
 import { incoming } from "../../../test/support/incoming.ts";
+import { testRegistry } from "../../../test/support/registry.ts";
 import { addOrganization, callerOf } from "../../../test/support/rights.ts";
 import { deriveKey } from "../../access/instance-secret.ts";
 import { accessMigrations } from "../../access/migrations.ts";
@@ -24,7 +25,8 @@ async function sendSlowly(
   { method, path, body, meanwhile }: Slow,
 ): Promise<{ readonly status: number }> {
   const { database, authorize, clock } = access;
-  const deps = { database, authorize, now: clock.now };
+  const registry = testRegistry(database);
+  const deps = { database, authorize, registry, now: clock.now };
   const routes = [...organizationRoutes(deps), ...rightsRoutes(deps), ...robotRoutes(deps)];
   const target = `${apiBase}${path}`;
   const match = routeMatcher(apiBase, routes)(target);

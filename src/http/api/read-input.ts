@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Contract } from "../../access/api/contract.ts";
 import type { Call } from "../../access/api/route.ts";
 import { flag } from "../../access/api/parameters.ts";
-import { type JsonObject, parseJsonObject } from "../../oci/json.ts";
+import { type JsonValue, parseJsonObject } from "../../oci/json.ts";
 import { fail, type Fault } from "../../oci/problem.ts";
 import type { Incoming } from "../../platform/runtime/http.ts";
 
@@ -66,8 +66,10 @@ export async function readBody(
 }
 
 /** JSON may have a member of this name, which a schema does not see. */
-function refuseHidden(given: JsonObject): void {
+function refuseHidden(given: JsonValue | undefined): void {
+  if (typeof given !== "object" || given === null) return;
   if (Object.hasOwn(given, "__proto__")) failAt([{ at: "__proto__", reason: "there is no such member" }]);
+  for (const value of Object.values(given)) refuseHidden(value);
 }
 
 const jsonType = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { certificateField, certificateRules } from "./certificate-rules-schema.ts";
 
 /** What these say is somebody else's to say, or the whole of the request. */
 const otherHeaders = new Set(["authorization", "cookie", "host", "forwarded", "origin"]);
@@ -9,25 +10,6 @@ const header = z
   .max(64)
   .regex(/^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/, "must be the name of a header, of letters, digits and - between them")
   .refine((name) => !otherHeaders.has(name), "must be a header that means nothing else");
-
-const field = z.enum(["commonName", "email", "uri", "dns"]);
-const name = z.string().min(1).max(255);
-
-const rule = z
-  .strictObject({
-    /** The common name of the subject, or one of the alternative names. */
-    field,
-    /** The whole of it, letter by letter. */
-    value: z.string().min(1).max(1024),
-    account: name.optional(),
-    robot: name.optional(),
-  })
-  .refine(({ account, robot }) => (account === undefined) !== (robot === undefined), {
-    path: ["account"],
-    error: "needs an account or a robot, and not both",
-  });
-
-const mostRules = 1000;
 
 /**
  * Who a proxy says that a request is from.
@@ -45,9 +27,9 @@ export const proxyIdentitySchema = (networks: z.ZodType<string[]>) =>
       /** Authorities in PEM: each certificate is signed by one of them. */
       certificateCaFile: z.string().min(1).optional(),
       /** Whose certificate it is, first. */
-      certificateRules: z.array(rule).max(mostRules).optional(),
+      certificateRules: certificateRules.optional(),
       /** Where no rule says it: this holds the account's name. */
-      certificateAccount: field.optional(),
+      certificateAccount: certificateField.optional(),
     })
     .superRefine((identity, context) => {
       const { networks: from, userHeader, certificateHeader, certificateCaFile } = identity;
@@ -70,6 +52,3 @@ export const proxyIdentitySchema = (networks: z.ZodType<string[]>) =>
       if ((rules ?? []).length === 0 && certificateAccount === undefined)
         needs("certificateRules", "must say whose certificates they are; or certificateAccount does");
     });
-
-export type CertificateField = z.infer<typeof field>;
-export type CertificateRule = z.infer<typeof rule>;

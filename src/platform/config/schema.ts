@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseNetwork } from "../net/networks.ts";
 import { address } from "./address.ts";
+import { clientCertificatesSchema } from "./client-certificates-schema.ts";
 import { issuersSchema } from "./issuer-schema.ts";
 import { proxyIdentitySchema } from "./proxy-identity-schema.ts";
 import { pullLimitsSchema } from "./pull-limits-schema.ts";
@@ -139,6 +140,7 @@ export const configSchema = z
         issuers: issuersSchema.optional(),
         /** The rest between two looks at all accounts that come from them. */
         resyncSeconds: z.number().int().min(10).max(daySeconds).default(1800),
+        clientCertificates: clientCertificatesSchema.prefault({}),
         proxyIdentity: proxyIdentitySchema(networks).prefault({}),
       })
       .prefault({}),
@@ -221,6 +223,11 @@ export const configSchema = z
     if (mode !== "open" || htpasswdFile === undefined) return;
     const message = "is of no use where access.mode is open: everyone comes in without signing in";
     context.addIssue({ code: "custom", path: ["access", "htpasswdFile"], message });
+  })
+  .superRefine(({ access: { clientCertificates }, tls: { certFile, acme } }, context) => {
+    if (clientCertificates.caFile === undefined || certFile !== undefined || acme.hosts !== undefined) return;
+    const message = "needs a certificate of the server's own: tls.certFile and tls.keyFile, or tls.acme.hosts";
+    context.addIssue({ code: "custom", path: ["access", "clientCertificates", "caFile"], message });
   })
   .superRefine(({ http, tls: { acme } }, context) => {
     if (http.workers === 1 || acme.hosts === undefined || acme.challenge === "http-01") return;

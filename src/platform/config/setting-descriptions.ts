@@ -35,6 +35,11 @@ export const settingDescriptions: Readonly<Record<string, string>> = {
   "access.sources": "Where people are known beside the accounts of the database, in the order in which they are asked.",
   "access.issuers": "Issuers of workloads' tokens that are not on the internet, or have an authority of their own.",
   "access.resyncSeconds": "The rest between two looks at all accounts that come from them.",
+  "access.clientCertificates.caFile":
+    "Authorities in PEM, one of which has signed each certificate that a client shows the server.",
+  "access.clientCertificates.required": "Whether nobody comes in without a certificate.",
+  "access.clientCertificates.rules": "Which account or robot a certificate is of; the first rule that fits counts.",
+  "access.clientCertificates.account": "Where no rule fits: which name in a certificate is an account's.",
   "access.proxyIdentity.networks": "Addresses and networks of proxies that say who a request is from.",
   "access.proxyIdentity.userHeader": "The header in which they name an account.",
   "access.proxyIdentity.certificateHeader": "The header in which they pass on a client's certificate.",

@@ -31,6 +31,7 @@ export interface AccessEvent {
 
 export type AccessAction =
   | "description-changed"
+  | "labels-changed"
   | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection" | "token" | "robot" | "workload-rule"}-${"created" | "changed" | "deleted"}`
   | `${"organization" | "team"}-member-${"added" | "changed" | "removed"}`
   | `refresh-token-${"created" | "deleted"}`

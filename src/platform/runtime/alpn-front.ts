@@ -1,6 +1,7 @@
 import { createServer as createTlsServer } from "node:tls";
 import { type Connection, connectToLoopback, listening, takeConnections } from "../net/loopback.ts";
 import { readClientHello } from "./client-hello.ts";
+import type { Front, Peer } from "./front.ts";
 
 /** What a validation of a host is met with. */
 export interface ChallengeCertificate {
@@ -17,16 +18,6 @@ export interface FrontOptions {
   readonly challenges: readonly ChallengeCertificate[];
 }
 
-/** Stands before a server for as long as an authority looks, and leads its connections elsewhere. */
-export interface AlpnFront {
-  /** Who is at the other end of a connection that came to the server from this port. */
-  addressBehind(port: number): string | undefined;
-  /** Takes no new connection; resolves when all that were taken are where they belong. Those live on. */
-  close(): Promise<void>;
-  /** Ends what lives on. */
-  destroy(): void;
-}
-
 const acmeProtocol = "acme-tls/1";
 /** As long as the first message of a TLS connection can get. */
 const mostHelloBytes = 16 * 1024 + 5;
@@ -36,11 +27,12 @@ const mostWaiting = 1024;
 
 /**
  * Takes the connections of a port, which others must share (`reusePort`), reads the first message of each, and passes
- * it on untouched: to the one behind it, or to the answer for an authority that asks for RFC 8737's protocol.
+ * it on untouched: to the one behind it, or to the answer for an authority that asks for RFC 8737's protocol. It stands
+ * there for as long as an authority looks.
  */
-export async function openAlpnFront({ hostname, port, behindPort, challenges }: FrontOptions): Promise<AlpnFront> {
+export async function openAlpnFront({ hostname, port, behindPort, challenges }: FrontOptions): Promise<Front> {
   const answerer = await listenForValidations(challenges);
-  const addresses = new Map<number, string>();
+  const peers = new Map<number, Peer>();
   const sockets = new Set<Connection>();
   const waiting = new Set<Connection>();
   const passOn = (client: Connection, first: Buffer, toPort: number): void => {
@@ -48,9 +40,11 @@ export async function openAlpnFront({ hostname, port, behindPort, challenges }: 
     sockets.add(behind);
     behind.on("connect", () => {
       const { localPort } = behind;
+      const { remoteAddress: address, remotePort } = client;
       // Before it has anything to answer.
-      if (localPort !== undefined && client.remoteAddress !== undefined) addresses.set(localPort, client.remoteAddress);
-      behind.on("close", () => addresses.delete(localPort ?? 0));
+      if (localPort !== undefined && address !== undefined && remotePort !== undefined)
+        peers.set(localPort, { address, port: remotePort });
+      behind.on("close", () => peers.delete(localPort ?? 0));
       if (first.length > 0) behind.write(first);
       client.pipe(behind);
       behind.pipe(client);
@@ -78,7 +72,7 @@ export async function openAlpnFront({ hostname, port, behindPort, challenges }: 
     throw error;
   });
   return {
-    addressBehind: (from) => addresses.get(from),
+    peerBehind: (from) => peers.get(from),
     async close() {
       front.close();
       for (const deadline = performance.now() + helloMs; waiting.size > 0 && performance.now() < deadline;)

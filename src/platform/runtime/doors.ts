@@ -1,13 +1,15 @@
 import type { Server } from "bun";
-import type { AlpnFront } from "./alpn-front.ts";
+import type { Front } from "./front.ts";
 import type { Place } from "./listening-socket.ts";
 import { quietTurn } from "./quiet-turn.ts";
 import { steerToNewest } from "./steer-connections.ts";
 
-/** A server at a port, with what stands before it while an authority looks. */
+/** A server at a port, with what stands before it while an authority looks, or where clients are asked for certificates. */
 export interface Door {
   readonly server: Server<undefined>;
-  readonly front?: AlpnFront;
+  /** Where clients come in: the server's, or that of what stands before it. */
+  readonly port: number;
+  readonly front?: Front;
   /** Where several processes share the port. */
   readonly place?: Place;
 }
@@ -19,7 +21,7 @@ export interface Doors {
   isLeaving(server: Server<undefined>): boolean;
   sendAllAway(): void;
   /** What stands before a server, which knows who its clients are. */
-  frontOf(server: Server<undefined>): AlpnFront | undefined;
+  frontOf(server: Server<undefined>): Front | undefined;
   /**
    * One after the other. Resolves when nobody comes in by the old one any more; requests that run there come to their
    * end. Whoever opens must share the port with the one before. Does nothing once all have been sent away.
@@ -75,8 +77,8 @@ export function openDoors(first: Door, port: number, idleMs: number): Doors {
     all: () => [...doors],
     isLeaving: (server) => leaving.has(server),
     frontOf(server) {
-      // Almost always there is one door, and nothing before it.
-      if (doors.size === 1 && current.front === undefined) return undefined;
+      // Almost always there is one door.
+      if (doors.size === 1) return current.front;
       return [...doors].find((door) => door.server === server)?.front;
     },
     sendAllAway() {

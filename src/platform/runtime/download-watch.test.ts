@@ -52,7 +52,7 @@ function world() {
       ports.set(request, port);
       acknowledged.set(port, 0n);
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what the watch asks of a server
-      watch.add(request, server as unknown as Server<undefined>);
+      watch.add(request, server as unknown as Server<undefined>, "192.0.2.1");
       return request;
     },
   };

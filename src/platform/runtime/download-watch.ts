@@ -7,6 +7,7 @@ import type { Patience } from "./patience.ts";
 interface Download {
   readonly request: Request;
   readonly server: Server<undefined>;
+  readonly remoteAddress: string;
   /** Known from the first look at it. */
   peer?: { readonly address: string; readonly port: number } | undefined;
   socket?: KernelSocket | undefined;
@@ -17,7 +18,7 @@ interface Download {
 
 export interface DownloadWatch {
   /** From when its answer is begun until it is over. */
-  add(request: Request, server: Server<undefined>): void;
+  add(request: Request, server: Server<undefined>, remoteAddress: string): void;
 }
 
 export interface DownloadWatchOptions {
@@ -59,7 +60,7 @@ export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOption
     } else if (now - download.takenAt >= stallMs) {
       running.delete(download);
       sockets.cut(socket);
-      onCut(download.peer?.address ?? "");
+      onCut(download.remoteAddress);
     }
   };
 
@@ -73,9 +74,9 @@ export function watchDownloads({ patience, sockets, onCut }: DownloadWatchOption
   });
 
   return {
-    add(request, server) {
+    add(request, server, remoteAddress) {
       if (running.size >= pruneAt) prune();
-      running.add({ request, server, acknowledged: 0n, takenAt: performance.now() });
+      running.add({ request, server, remoteAddress, acknowledged: 0n, takenAt: performance.now() });
       start();
     },
   };

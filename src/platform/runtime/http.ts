@@ -27,6 +27,8 @@ export interface Incoming {
   readonly remoteAddress: string;
   /** Of the connection, where a trusted proxy has brought the request. */
   readonly proxyAddress?: string;
+  /** In DER, which the other end of the connection has shown that it has the key of. Whether it is any good is not said. */
+  readonly peerCertificate?: Uint8Array | undefined;
   /** The runtime sends it with the answer too. */
   readonly requestId: string;
 }

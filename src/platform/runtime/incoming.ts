@@ -1,4 +1,5 @@
 import type { WatchedBody } from "./body-watch.ts";
+import type { Peer } from "./front.ts";
 import type { Incoming } from "./http.ts";
 import { requestIds } from "./request-ids.ts";
 import { hasLostSegments } from "./routes-by-depth.ts";
@@ -8,13 +9,13 @@ interface Arrival {
   /** Of the path as it was sent; `undefined` for one that no route matches. */
   readonly segments: number | undefined;
   readonly body: WatchedBody | undefined;
-  readonly remoteAddress: string;
+  readonly peer: Peer;
 }
 
 const nextRequestId = requestIds();
 
 /** A request of Bun's as data. What most requests are never asked for is made when somebody asks. */
-export function toIncoming(request: Request, { scheme, segments, body, remoteAddress }: Arrival): Incoming {
+export function toIncoming(request: Request, { scheme, segments, body, peer }: Arrival): Incoming {
   const { method, url } = request;
   const { path, query } = splitUrl(url);
   // All of them at once take Bun as long as one or two asked for alone, and nothing of its own is held for the log.
@@ -33,7 +34,8 @@ export function toIncoming(request: Request, { scheme, segments, body, remoteAdd
     receivedBytes: body?.bytes ?? noBytes,
     bodyBytes: bodyBytesOf(fields, body !== undefined),
     scheme,
-    remoteAddress,
+    remoteAddress: peer.address,
+    peerCertificate: peer.certificate,
     requestId: nextRequestId(),
   };
 }

@@ -1,6 +1,8 @@
 import type { Server } from "bun";
 import { type ChallengeCertificate, openAlpnFront } from "./alpn-front.ts";
+import { openCertificateFront } from "./certificate-front.ts";
 import { type Door, type Doors, openDoors } from "./doors.ts";
+import { frontBefore, type Peer } from "./front.ts";
 import { quietTurn } from "./quiet-turn.ts";
 import { routesByDepth } from "./routes-by-depth.ts";
 import type { Certificate } from "../certificates/certificate.ts";
@@ -45,6 +47,8 @@ export interface ListenOptions {
   readonly port: number;
   /** With it, HTTP/1.1 and HTTP/2 over TLS; without it, plain HTTP/1.1. */
   readonly certificate?: Certificate;
+  /** With it, each client is asked for a certificate of its own, and speaks HTTP/1.1. */
+  readonly clientCertificates?: ClientCertificates;
   /** What is answered where a file cannot be opened any more when it is to be sent, or where our own code throws. */
   readonly onFailure?: (error: unknown) => Reply;
   /** The port's, which several processes share; without it the port is this process's alone. */
@@ -52,6 +56,11 @@ export interface ListenOptions {
   readonly patience: Patience;
   /** A download was ended because its reader took nothing. */
   readonly onDownloadCut?: (remoteAddress: string) => void;
+}
+
+export interface ClientCertificates {
+  /** Of a connection that has not come to speak TLS. */
+  readonly onHandshakeFailed: () => void;
 }
 
 /** How long handlers may take to end once their connections are gone; then the process ends without them. */
@@ -63,15 +72,15 @@ const largestBodyBytes = 2 ** 50;
 
 /** Serves HTTP; `handle` answers every request. @throws Error EADDRINUSE when someone listens there already */
 export function serve(options: ListenOptions, handle: Handle): Listening {
-  const { hostname, socket, patience } = options;
+  const { hostname, socket, patience, clientCertificates, onFailure } = options;
   let { certificate } = options;
-  const scheme = certificate === undefined ? "http" : "https";
-  const state: ServerState = { handle, scheme, ...watches(options), running: 0, latestAt: 0, doors: undefined };
+  const state = newState(options, handle);
   let first = listen(options, state);
-  const port = socket?.port ?? first.server.port ?? options.port;
+  const port = socket?.port ?? first.port;
   if (certificate !== undefined && socket === undefined) {
     // Two servers share a port while one certificate takes over from another, which the first must have allowed from
     // its beginning. So the port is asked for alone, and at once taken again.
+    void first.front?.close();
     void first.server.stop(true);
     first = listen({ ...options, port, sharesPort: true }, state);
   }
@@ -80,7 +89,7 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
   const atPort = (): Door => listen({ ...options, port, ...(certificate && { certificate }), sharesPort: true }, state);
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
-    url: `${scheme}://${host}:${port}`,
+    url: `${state.scheme}://${host}:${port}`,
     watchesDownloads: state.downloads !== undefined,
     pending: () => pendingOf(state),
     renew: (renewed) =>
@@ -91,11 +100,14 @@ export function serve(options: ListenOptions, handle: Handle): Listening {
       }),
     async answerTlsAlpn(challenges) {
       await doors.takeOver(async () => {
-        const { server } = listen({ ...nowhere, ...(certificate && { certificate }) }, state);
+        const asks = { ...(clientCertificates && { clientCertificates }), ...(onFailure && { onFailure }) };
+        const behind = listen({ ...nowhere, ...(certificate && { certificate }), ...asks }, state);
         try {
-          return { server, front: await openAlpnFront({ hostname, port, behindPort: server.port ?? 0, challenges }) };
+          const front = await openAlpnFront({ hostname, port, behindPort: behind.port, challenges });
+          return { ...behind, port, front: behind.front === undefined ? front : frontBefore(front, behind.front) };
         } catch (error) {
-          void server.stop(true);
+          void behind.front?.close();
+          void behind.server.stop(true);
           throw error;
         }
       });
@@ -141,6 +153,8 @@ interface ServerState {
   readonly patience: Patience;
   readonly watchBody: (stream: ReadableStream<Uint8Array>) => WatchedBody;
   readonly downloads: DownloadWatch | undefined;
+  /** The server is one behind, and nobody's who comes by another way. */
+  readonly isBehind: boolean;
   running: number;
   /** When the latest request came (`performance.now`). */
   latestAt: number;
@@ -148,31 +162,55 @@ interface ServerState {
   doors: Doors | undefined;
 }
 
-function watches({ patience, onDownloadCut = () => undefined }: ListenOptions) {
+function newState(options: ListenOptions, handle: Handle): ServerState {
+  const { certificate, clientCertificates, patience, onDownloadCut = () => undefined } = options;
   const sockets = openKernelSockets();
   return {
+    handle,
+    scheme: certificate === undefined ? "http" : "https",
+    isBehind: certificate !== undefined && clientCertificates !== undefined,
     patience,
     watchBody: watchBodies(patience),
     downloads: sockets && watchDownloads({ patience, sockets, onCut: onDownloadCut }),
+    running: 0,
+    latestAt: 0,
+    doors: undefined,
   };
 }
 
-function listen(
-  {
+type ListenAt = Omit<ListenOptions, "patience"> & { readonly sharesPort?: boolean };
+
+/** @throws Error EADDRINUSE */
+function listen(options: ListenAt, state: ServerState): Door {
+  const { socket, certificate, clientCertificates, sharesPort = false } = options;
+  const { hostname, port } = socket === undefined ? options : nowhere;
+  const place = { hostname, port, sharesPort: sharesPort && socket === undefined };
+  const taken = (door: Door): Door =>
+    socket === undefined ? door : { ...door, place: shareSocket(socket.descriptor, door.port) };
+  if (certificate === undefined || clientCertificates === undefined) {
+    const server = openServer({ ...options, ...place }, state);
+    return taken({ server, port: server.port ?? port });
+  }
+  const { onFailure } = options;
+  const server = openServer({ ...nowhere, sharesPort: false, ...(onFailure && { onFailure }) }, state);
+  try {
+    const behindPort = server.port ?? 0;
+    const { stallSeconds } = state.patience;
+    const front = openCertificateFront({ ...place, certificate, behindPort, stallSeconds, ...clientCertificates });
+    return taken({ server, port: front.port, front });
+  } catch (error) {
+    void server.stop(true);
+    throw error;
+  }
+}
+
+function openServer({ hostname, port, certificate, onFailure, sharesPort }: ListenAt, state: ServerState) {
+  return Bun.serve({
     hostname,
     port,
-    certificate,
-    socket,
-    onFailure,
-    sharesPort = false,
-  }: Omit<ListenOptions, "patience"> & { readonly sharesPort?: boolean },
-  state: ServerState,
-): Door {
-  const server = Bun.serve({
-    ...(socket === undefined ? { hostname, port } : nowhere),
     development: false,
     // Without `development` Bun shares the port, and a second server would take every other connection of the first.
-    reusePort: sharesPort && socket === undefined,
+    reusePort: sharesPort === true,
     // Counts from the last answer, whatever comes: headers that drip are over with it too.
     idleTimeout: state.patience.idleSeconds,
     maxRequestBodySize: largestBodyBytes,
@@ -184,7 +222,6 @@ function listen(
     error: (error) =>
       onFailure === undefined ? new Response(null, { status: 500 }) : failureResponse(onFailure(error)),
   });
-  return socket === undefined ? { server } : { server, place: shareSocket(socket.descriptor, server.port ?? 0) };
 }
 
 const pollMs = 20;
@@ -220,9 +257,10 @@ function answer(
   { state, segments }: Matched,
 ): Response | Promise<Response> {
   state.latestAt = performance.now();
+  const peer = peerOf(request, server, state);
+  if (peer === undefined) return new Response(null, { status: 403, headers: { connection: "close" } });
   const body = request.body === null ? undefined : state.watchBody(request.body);
-  const remoteAddress = remoteAddressOf(request, server, state.doors);
-  const incoming = toIncoming(request, { scheme: state.scheme, segments, body, remoteAddress });
+  const incoming = toIncoming(request, { scheme: state.scheme, segments, body, peer });
   const asked: Asked = { request, server, state, incoming, body };
   // Bun's clock knows only bodies that come fast, and takes a handler that works for one that hangs.
   if (body !== undefined || !readingMethods.has(incoming.method)) return answerInTime(asked);
@@ -269,7 +307,7 @@ function respond({ request, server, state, incoming }: Asked, reply: Reply): Res
   return watched(response);
 
   function watched(made: Response): Response {
-    if (mayTakeLong(request, reply, made)) state.downloads?.add(request, server);
+    if (mayTakeLong(request, reply, made)) state.downloads?.add(request, server, incoming.remoteAddress);
     return made;
   }
 }
@@ -287,8 +325,11 @@ function mayTakeLong({ method }: Request, reply: Reply, made: Response): boolean
 
 const readingMethods: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
-function remoteAddressOf(request: Request, server: Server<undefined>, doors: Doors | undefined): string {
-  const peer = server.requestIP(request);
-  if (peer === null) return "";
-  return doors?.frontOf(server)?.addressBehind(peer.port) ?? peer.address;
+const nobody: Peer = { address: "", port: 0 };
+
+/** `undefined` for who has come to a server behind by another way than through what stands before it. */
+function peerOf(request: Request, server: Server<undefined>, { doors, isBehind }: ServerState): Peer | undefined {
+  const from = server.requestIP(request);
+  const behind = from && doors?.frontOf(server)?.peerBehind(from.port);
+  return behind ?? (isBehind ? undefined : (from ?? nobody));
 }

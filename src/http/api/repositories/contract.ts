@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { contract } from "../../../access/api/contract.ts";
+import { labelFilter, shownLabels } from "../../../access/api/labels.ts";
 import { pageOf, pageQuery, time, word } from "../../../access/api/parameters.ts";
 import { removal } from "../../../access/api/removal.ts";
 import { parseDigest } from "../../../oci/digest.ts";
@@ -23,7 +24,12 @@ const digest = parsed(parseDigest, "a sha256 or sha512 digest in lower case");
 
 const inRepository = { repository: repositoryName };
 
-const repository = z.object({ name: z.string(), visibility: z.enum(visibilities), createdAt: time() });
+const repository = z.object({
+  name: z.string(),
+  visibility: z.enum(visibilities),
+  createdAt: time(),
+  labels: shownLabels(),
+});
 
 const tagged = z.object({
   name: z.string(),
@@ -41,7 +47,11 @@ export const listRepositories = contract({
   group,
   summary: "List the repositories that the caller may pull from, by name",
   need: "anyone",
-  query: z.strictObject({ ...pageQuery, prefix: word(255).optional().describe("how their names begin") }),
+  query: z.strictObject({
+    ...pageQuery,
+    prefix: word(255).optional().describe("how their names begin"),
+    label: labelFilter().optional().describe("those with a label of this key, or, as key=value, with this value of it"),
+  }),
   output: pageOf(repository),
 });
 

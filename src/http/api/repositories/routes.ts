@@ -1,10 +1,12 @@
+import type { Labels } from "../../../access/api/labels.ts";
 import { usualItems, toTime } from "../../../access/api/parameters.ts";
 import { one, type Removed, some } from "../../../access/api/removal.ts";
 import { type Route, route } from "../../../access/api/route.ts";
 import type { ChangeDeps } from "../../../access/change-access.ts";
 import { dropRightsOn } from "../../../access/organizations/namespaces.ts";
 import { changing } from "../../../access/organizations/routes.ts";
-import { dropDescription } from "../../../features/descriptions/routes.ts";
+import { dropLabels, labelsOf, listLabelled } from "../../../features/descriptions/labels.ts";
+import { dropDescription } from "../../../features/descriptions/store-description.ts";
 import type { Authorization } from "../../../access/authorize.ts";
 import type { Caller } from "../../../access/principal.ts";
 import type { Visibilities } from "../../../access/visible-to.ts";
@@ -50,14 +52,24 @@ export const repositoryRoutes = (deps: RepositoryRoutesDeps): readonly Route[] =
 
 function readingRoutes({ registry, visibleTo }: RepositoryRoutesDeps): readonly Route[] {
   return [
-    route(contracts.listRepositories, async ({ caller, query: { prefix = "", after, limit = usualItems } }) => {
+    route(contracts.listRepositories, async ({ caller, query: { prefix = "", label, after, limit = usualItems } }) => {
+      const { read } = registry.database;
       const { visible } = await visibleTo(caller);
-      const page = await listRepositorySummaries(registry, visible, { prefix, after, limit });
-      return pageAs(page, shownRepository, ({ name }) => name);
+      const asked = { prefix, after, limit };
+      const page = await (label === undefined
+        ? listRepositorySummaries(registry, visible, asked)
+        : listLabelled(read, visible, { ...asked, label }));
+      const labels = await labelsOf(
+        read,
+        page.items.map(({ id }) => id),
+      );
+      return pageAs(page, shownWith(labels), ({ name }) => name);
     }),
     route(contracts.showRepository, async ({ params: { repository } }) => {
-      const [found] = await summarizeRepositories(registry.database.read, [repository]);
-      return found === undefined ? fail({ code: "NAME_UNKNOWN", name: repository }) : shownRepository(found);
+      const { read } = registry.database;
+      const [found] = await summarizeRepositories(read, [repository]);
+      if (found === undefined) return fail({ code: "NAME_UNKNOWN", name: repository });
+      return shownWith(await labelsOf(read, [found.id]))(found);
     }),
     route(contracts.listTags, async ({ params: { repository }, query: { digest, after, limit = usualItems } }) => {
       await requireRepository(registry.database.read, repository);
@@ -123,6 +135,7 @@ function deletingRoutes(deps: RepositoryRoutesDeps): readonly Route[] {
         const { id, tags, manifests, uploads } = removed;
         await dropRightsOn(change, id);
         await dropDescription(tx, id);
+        await dropLabels(tx, id);
         const content = [...some("tag", tags), ...some("manifest", manifests), ...some("upload", uploads)];
         return { dryRun: call.dryRun, removes: [one("repository", repository), ...content] };
       });
@@ -197,11 +210,14 @@ const mostNamed = 1000;
 const tagsAmong = (names: readonly string[]): readonly Removed[] =>
   names.length > mostNamed ? some("tag", names.length) : names.toSorted().map((name) => one("tag", name));
 
-const shownRepository = ({ name, visibility, createdAt }: RepositorySummary) => ({
-  name,
-  visibility,
-  createdAt: toTime(createdAt),
-});
+const shownWith =
+  (labels: ReadonlyMap<number, Labels>) =>
+  ({ id, name, visibility, createdAt }: RepositorySummary) => ({
+    name,
+    visibility,
+    createdAt: toTime(createdAt),
+    labels: labels.get(id) ?? {},
+  });
 
 const shownTag = ({ createdAt, updatedAt, ...tag }: TagSummary) => ({
   ...tag,

@@ -2,6 +2,8 @@
 export interface Lanes {
   /** @throws Error EIO where none of those that run has ended within the limit */
   run<T>(task: () => Promise<T>): Promise<T>;
+  /** Whether a task waits for others to end. */
+  isBehind(): boolean;
 }
 
 export function openLanes(count: number, limitMs: number): Lanes {
@@ -34,5 +36,6 @@ export function openLanes(count: number, limitMs: number): Lanes {
         leave();
       }
     },
+    isBehind: () => waiting.length > 0,
   };
 }

@@ -76,3 +76,24 @@ test("a body that breaks waits for the sync that runs: its file is still needed"
   expect(outcome).toEqual({ status: "rejected", reason: gone });
   expect(isSynced).toBe(true);
 });
+
+test("where the disk is behind, the next piece is left with the client until this one is written", async () => {
+  const lanes = openLanes(1, 60_000);
+  const hangs = Promise.withResolvers<void>();
+  const before = lanes.run(() => hangs.promise);
+  const wasBehind: boolean[] = [];
+  async function* asked(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < 3; at++) {
+      wasBehind.push(lanes.isBehind());
+      yield new Uint8Array(mebibyte);
+    }
+  }
+  const file = await open(join(folder, "behind"), "w+");
+  const disk = { lanes, room: watchRoom(folder, 0), syncAhead: async () => {} };
+  const writing = writeAll({ file, offset: 0, ...disk }, asked());
+  while (!lanes.isBehind()) await Bun.sleep(1);
+  hangs.resolve();
+  expect(await writing).toBe(3 * mebibyte);
+  await Promise.all([before, file.close()]);
+  expect(wasBehind).toEqual([false, false, false]);
+});

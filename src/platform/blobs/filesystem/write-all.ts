@@ -17,7 +17,8 @@ const aheadBytes = 64 * 1024 * 1024;
 
 /**
  * One write runs while the caller makes the next chunk: hashing and writing overlap, and memory stays bounded. So does
- * one sync: it took 0.6 s of the 2.9 that a gibibyte takes, as long as all of it was left to the end.
+ * one sync: it took 0.6 s of the 2.9 that a gibibyte takes, as long as all of it was left to the end. Where the disk is
+ * behind there is nothing to win by that, and every upload would hold a chunk more.
  */
 export async function writeAll(
   { file, offset, room, lanes, syncAhead }: Writing,
@@ -44,6 +45,7 @@ export async function writeAll(
       writing = lanes.run(() => writeChunk(file, at, chunk));
       writing.catch(() => {});
       size += chunk.byteLength;
+      if (lanes.isBehind()) await writing;
     }
   } finally {
     await Promise.allSettled([syncing]);

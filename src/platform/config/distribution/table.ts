@@ -145,9 +145,7 @@ export const distributionTable: readonly Row[] = [
   },
   {
     key: "http.tls.clientcas",
-    fate: stops(
-      "Berth asks for no client certificates: let a proxy in front of it do so (access.proxyIdentity), and remove it here",
-    ),
+    fate: stops("use access.clientCertificates.caFile, with required: true, and remove it here"),
   },
   { key: "http.tls.clientauth", fate: noEffect("belongs to `http.tls.clientcas`") },
   {
