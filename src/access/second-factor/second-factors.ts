@@ -7,7 +7,7 @@ import { canonicalName } from "../account-name.ts";
 import { endRefreshTokens } from "../end-refresh-tokens.ts";
 import type { GuessesUnderWay } from "../guesses-under-way.ts";
 import { seal, unseal } from "../sealed-text.ts";
-import { mostFailuresOfPair, type SignInFailures } from "../sign-in-failures.ts";
+import { type Attempt, mostFailuresOfPair, mostFailuresOfProven, type SignInFailures } from "../sign-in-failures.ts";
 import { base32, stepOf } from "./totp.ts";
 
 export interface SecondFactorsDeps {
@@ -91,7 +91,7 @@ export function createSecondFactors(deps: SecondFactorsDeps): SecondFactors {
       return codes;
     },
     use: (account, code, remoteAddress) =>
-      withinLimits(deps, { name: canonicalName(account.name), remoteAddress }, () =>
+      withinLimits(deps, { name: canonicalName(account.name), remoteAddress, proven: account.id }, () =>
         database.write(
           async (tx) =>
             (await takeCode(tx, account, code)) ||
@@ -171,30 +171,42 @@ async function switchTo(
   return true;
 }
 
-interface Attempt {
-  readonly name: string;
-  readonly remoteAddress: string;
-}
-
-/** Codes are few enough to be tried out: guesses under way count, and failures with those of passwords. */
+/**
+ * Codes are few enough to be tried out: guesses under way count, and failures with those of passwords. Who tries has the
+ * password, so that those from all networks count together too.
+ */
 async function withinLimits(
   { failures, guesses }: SecondFactorsDeps,
   attempt: Attempt,
   isGood: () => Promise<boolean>,
 ): Promise<boolean> {
-  const { pair } = failures.namesOf(attempt);
-  const others = await guesses.enter(pair);
+  const { pair, proven = pair } = failures.namesOf(attempt);
+  return underWay(guesses, pair, (ofPair) =>
+    underWay(guesses, proven, async (ofAll) => {
+      const { pairFailures, provenFailures, blockedForSeconds } = await failures.count(attempt);
+      const isFull = pairFailures + ofPair >= mostFailuresOfPair || provenFailures + ofAll >= mostFailuresOfProven;
+      if (blockedForSeconds > 0 || isFull) {
+        const reason = "too many failed sign-ins";
+        fail({ code: "TOO_MANY_REQUESTS", reason, retryAfterSeconds: blockedForSeconds || retryAfterSeconds });
+      }
+      const good = await isGood();
+      if (!good) await failures.record(attempt);
+      else if (pairFailures > 0) await failures.clear(attempt);
+      return good;
+    }),
+  );
+}
+
+/** @param work is told how many others there are */
+async function underWay<T>(
+  guesses: GuessesUnderWay,
+  counter: string,
+  work: (others: number) => Promise<T>,
+): Promise<T> {
+  const others = await guesses.enter(counter);
   try {
-    const { pairFailures, blockedForSeconds } = await failures.count(attempt);
-    if (blockedForSeconds > 0 || pairFailures + others >= mostFailuresOfPair) {
-      const reason = "too many failed sign-ins";
-      fail({ code: "TOO_MANY_REQUESTS", reason, retryAfterSeconds: blockedForSeconds || retryAfterSeconds });
-    }
-    const good = await isGood();
-    if (!good) await failures.record(attempt);
-    else if (pairFailures > 0) await failures.clear(attempt);
-    return good;
+    return await work(others);
   } finally {
-    await guesses.leave(pair);
+    await guesses.leave(counter);
   }
 }
