@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { Database, Writer } from "../platform/database/database.ts";
-import { recordEvents, writeEvents } from "../platform/events/record-events.ts";
+import { server } from "../platform/events/access-event.ts";
+import { recordEvents, type RecordingWriter, writeEvents } from "../platform/events/record-events.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
 import { countUpRevision } from "./access-revision.ts";
 import type { AccountName } from "./account-name.ts";
+import { endRefreshTokens } from "./end-refresh-tokens.ts";
 import { requireAnotherAdministrator, requireOtherOwners } from "./last-one.ts";
 import { makeAdministrator } from "./model-migration.ts";
 import { giveNamespace } from "./own-namespace.ts";
@@ -101,14 +103,18 @@ export async function createAccount(tx: Writer, account: NewAccount): Promise<bo
 
 /** The same where nobody but the server wants the account, and told. */
 export const createToldAccount = (database: Database, account: Omit<NewAccount, "id">): Promise<boolean> =>
-  writeEvents(database, async (tx) => {
-    const id = randomUUID();
-    const isNew = await createAccount(tx, { ...account, id });
-    const { name, administrator } = account;
-    const told = { kind: "access-changed", action: "account-created", target: { id, name } } as const;
-    if (isNew) recordEvents(tx, { ...told, after: { administrator } });
-    return isNew;
-  });
+  writeEvents(
+    database,
+    async (tx) => {
+      const id = randomUUID();
+      const isNew = await createAccount(tx, { ...account, id });
+      const { name, administrator } = account;
+      const told = { kind: "access-changed", action: "account-created", target: { id, name } } as const;
+      if (isNew) recordEvents(tx, { ...told, after: { administrator } });
+      return isNew;
+    },
+    server,
+  );
 
 export interface NewPassword {
   readonly id: string;
@@ -117,8 +123,8 @@ export interface NewPassword {
 }
 
 /** Everything that was issued before, and every remembered sign-in, ends with the next request. */
-export async function changePassword(tx: Writer, { id, passwordHash, changedAt }: NewPassword): Promise<void> {
-  await tx
+export async function changePassword(tx: RecordingWriter, { id, passwordHash, changedAt }: NewPassword): Promise<void> {
+  const changed = await tx
     .updateTable("accounts")
     // With a password of its own it needs no source that knows it.
     .set((eb) => ({
@@ -129,7 +135,9 @@ export async function changePassword(tx: Writer, { id, passwordHash, changedAt }
       revision: eb("revision", "+", 1),
     }))
     .where("id", "=", id)
+    .returning(["id", "name"])
     .execute();
+  await endRefreshTokens(tx, changed, "password-changed");
 }
 
 /** The same password under another hash; nothing that was issued ends. */
@@ -148,30 +156,38 @@ export async function replaceHash(database: Database, account: Account, password
  * Both ways end what was issued before: an account that is enabled again starts without old tokens.
  * @throws RegistryError for the last administrator
  */
-export async function setDisabled(tx: Writer, id: string, disabled: boolean): Promise<void> {
+export async function setDisabled(tx: RecordingWriter, id: string, disabled: boolean): Promise<void> {
   await countUpRevision(tx);
   if (disabled) await requireAnotherAdministrator(tx, id);
-  await tx
+  const changed = await tx
     .updateTable("accounts")
     .set((eb) => ({ disabled: disabled ? 1 : 0, epoch: eb("epoch", "+", 1), revision: eb("revision", "+", 1) }))
     .where("id", "=", id)
+    .returning(["id", "name"])
     .execute();
+  await endRefreshTokens(tx, changed, disabled ? "account-disabled" : "account-enabled");
 }
 
 /**
  * With all that it was given; another account of its name has nothing of it.
  * @throws RegistryError for the last administrator, the last owner of an organization, and while it has repositories
  */
-export async function deleteAccount(tx: Writer, id: string): Promise<void> {
+export async function deleteAccount(tx: RecordingWriter, id: string): Promise<void> {
   await countUpRevision(tx);
   await requireAnotherAdministrator(tx, id);
   await requireOtherOwners(tx, id);
   await removeNamespacesOf(tx, { kind: "account", id });
   await tx.deleteFrom("grants").where("principal_kind", "=", "account").where("principal_id", "=", id).execute();
+  const ended = await tx
+    .updateTable("accounts")
+    .set((eb) => ({ epoch: eb("epoch", "+", 1) }))
+    .where("id", "=", id)
+    .returning(["id", "name"])
+    .execute();
+  await endRefreshTokens(tx, ended, "account-deleted");
   for (const table of [
     "team_members",
     "organization_members",
-    "refresh_tokens",
     "account_identities",
     "synced_members",
     "sessions",

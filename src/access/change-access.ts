@@ -1,7 +1,7 @@
 import type { Database } from "../platform/database/database.ts";
 import { type RecordingWriter, writeEvents } from "../platform/events/record-events.ts";
 import { countUpRevision } from "./access-revision.ts";
-import { envelopeOf } from "./envelope.ts";
+import { actorOf } from "./envelope.ts";
 import type { Caller } from "./principal.ts";
 
 /** Somebody who asked over the network, or an operator with the data folder in hand, who may do everything. */
@@ -40,5 +40,7 @@ export const changeAccess = <T>(
   writeEvents(
     database,
     async (tx) => work(await beginChange({ tx, database, by, now: now() })),
-    by === "operator" ? { actor: { kind: "operator", id: "", name: "operator" } } : envelopeOf(by),
+    by === "operator"
+      ? { actor: { kind: "operator", id: "", name: "operator" } }
+      : { actor: actorOf(by), ...(by.remoteAddress !== undefined && { address: by.remoteAddress }) },
   );

@@ -81,14 +81,14 @@ describeEachDatabase("passwordVerifier", (_dialect, open) => {
     const { id } = await access.addAccount("bob", right);
     expect(await signIn(access, "bob", right)).toBe("account");
     const passwordHash = await access.passwords.hash("another one");
-    await access.database.write((tx) => changePassword(tx, { id, passwordHash, changedAt: 1 }));
+    await access.change(({ tx }) => changePassword(tx, { id, passwordHash, changedAt: 1 }));
     expect(await signIn(access, "bob", right)).toBe("refused");
     expect(await signIn(access, "bob", "another one")).toBe("account");
-    await access.database.write((tx) => setDisabled(tx, id, true));
+    await access.change(({ tx }) => setDisabled(tx, id, true));
     expect(await signIn(access, "bob", "another one")).toBe("refused");
-    await access.database.write((tx) => setDisabled(tx, id, false));
+    await access.change(({ tx }) => setDisabled(tx, id, false));
     expect(await signIn(access, "bob", "another one")).toBe("account");
-    await access.database.write((tx) => deleteAccount(tx, id));
+    await access.change(({ tx }) => deleteAccount(tx, id));
     await access.addAccount("bob", "a third one");
     expect(await signIn(access, "bob", "another one")).toBe("refused");
   });

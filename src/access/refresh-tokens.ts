@@ -1,15 +1,18 @@
-import type { Database } from "../platform/database/database.ts";
+import type { Database, Dialect, Tables, Writer } from "../platform/database/database.ts";
 import { dropOldest } from "../platform/database/drop-oldest.ts";
+import { lockRows } from "../platform/database/lock-rows.ts";
+import type { Envelope } from "../platform/events/access-event.ts";
+import { recordEvents, type RecordingWriter, writeEvents } from "../platform/events/record-events.ts";
 import { type Account, findAccountById } from "./accounts.ts";
+import { endedToken } from "./end-refresh-tokens.ts";
 import { hashOfToken, makeOpaqueToken, matchesHash, parseOpaqueToken } from "./opaque-token.ts";
 
 /** What `docker login` keeps instead of a password: good for access tokens alone, and for one service. */
 export interface RefreshTokens {
-  /** The text is shown this once. */
-  issue(account: Pick<Account, "id" | "epoch">): Promise<string>;
+  /** The text is shown this once; `undefined` where what the account was known by has been changed since. */
+  issue(account: Pick<Account, "id" | "name" | "epoch">, by: Envelope): Promise<string | undefined>;
   /** The account, as it is now; `undefined` when the token is unknown, idle for too long, or void since. */
   use(text: string): Promise<Account | undefined>;
-  revokeAll(accountId: string): Promise<void>;
 }
 
 export interface RefreshTokensDeps {
@@ -37,25 +40,21 @@ export function createRefreshTokens({ database, service, now }: RefreshTokensDep
     );
   };
   return {
-    async issue(account) {
+    async issue({ id: accountId, name, epoch }, by) {
       const token = makeOpaqueToken(prefix);
       const createdAt = now();
       const row = {
         id: token.id,
         secret_hash: hashOfToken(token),
-        account_id: account.id,
-        account_epoch: account.epoch,
+        account_id: accountId,
+        account_epoch: epoch,
         service,
         created_at: createdAt,
         last_used_at: createdAt,
         expires_at: createdAt + idleForMs,
       };
-      await database.write(async (tx) => {
-        await tx.deleteFrom("refresh_tokens").where("expires_at", "<=", createdAt).execute();
-        await tx.insertInto("refresh_tokens").values(row).execute();
-        await dropOldest(tx, { table: "refresh_tokens", column: "account_id", value: account.id, most: mostOfAccount });
-      });
-      return token.text;
+      const isIssued = await writeEvents(database, (tx) => insert(tx, database.dialect, { row, name }), by);
+      return isIssued ? token.text : undefined;
     },
     async use(text) {
       const token = parseOpaqueToken(prefix, text);
@@ -72,8 +71,32 @@ export function createRefreshTokens({ database, service, now }: RefreshTokensDep
       if (now() - row.last_used_at >= touchedAfterMs) await touch(row.id);
       return account;
     },
-    async revokeAll(accountId) {
-      await database.write((tx) => tx.deleteFrom("refresh_tokens").where("account_id", "=", accountId).execute());
-    },
   };
+}
+
+interface NewToken {
+  readonly row: Tables["refresh_tokens"];
+  /** Of its account. */
+  readonly name: string;
+}
+
+/** `false`: the account is no longer what it was. */
+async function insert(tx: RecordingWriter, dialect: Dialect, { row, name }: NewToken): Promise<boolean> {
+  const { id, account_id: accountId, created_at: createdAt, expires_at: expiresAt } = row;
+  if ((await currentEpoch(tx, dialect, accountId)) !== row.account_epoch) return false;
+  await tx.deleteFrom("refresh_tokens").where("expires_at", "<=", createdAt).execute();
+  await tx.insertInto("refresh_tokens").values(row).execute();
+  const made = { action: "refresh-token-created", target: { id, name }, after: { expiresAt } } as const;
+  recordEvents(tx, { kind: "access-changed", ...made });
+  const kept = { table: "refresh_tokens", column: "account_id", value: accountId, most: mostOfAccount };
+  const gone = await dropOldest(tx, kept);
+  recordEvents(tx, ...gone.map((dropped) => endedToken({ id: dropped, name }, "newer-ones")));
+  return true;
+}
+
+/** Until the transaction ends: what changes it ends the account's refresh tokens, and must find this one too. */
+async function currentEpoch(tx: Writer, dialect: Dialect, id: string): Promise<number | undefined> {
+  await lockRows(tx, dialect, { table: "accounts", column: "id", values: [id], against: "everyone" });
+  const row = await tx.selectFrom("accounts").select("epoch").where("id", "=", id).executeTakeFirst();
+  return row?.epoch;
 }

@@ -229,11 +229,10 @@ describeEachDatabase("createTokens", (_dialect, open) => {
 
   test("a changed password, a disabled, deleted or replaced account end it with the next request", async () => {
     const { access } = await start();
-    const { database } = access;
     const changes: ((id: string) => Promise<void>)[] = [
-      (id) => database.write((tx) => changePassword(tx, { id, passwordHash: "x", changedAt: 1 })),
-      (id) => database.write((tx) => setDisabled(tx, id, true)),
-      (id) => database.write((tx) => deleteAccount(tx, id)),
+      (id) => access.change(({ tx }) => changePassword(tx, { id, passwordHash: "x", changedAt: 1 })),
+      (id) => access.change(({ tx }) => setDisabled(tx, id, true)),
+      (id) => access.change(({ tx }) => deleteAccount(tx, id)),
     ];
     for (const [index, change] of changes.entries()) {
       const account = await access.addAccount(`user${String(index)}`, "correct horse");
@@ -245,7 +244,7 @@ describeEachDatabase("createTokens", (_dialect, open) => {
     await access.addAccount("user2", "correct horse");
     const again = await access.addAccount("user3", "correct horse");
     const { token } = await access.tokens.issue(again, [pull]);
-    await database.write((tx) => deleteAccount(tx, again.id));
+    await access.change(({ tx }) => deleteAccount(tx, again.id));
     await access.addAccount("user3", "correct horse");
     expect(await access.tokens.verify(token)).toBeUndefined();
   });

@@ -2,6 +2,7 @@ import type { Reading } from "../platform/database/prepared.ts";
 import { canonicalName, parseAccountName } from "./account-name.ts";
 import { findAccountByName, principalOf } from "./accounts.ts";
 import type { Authorize } from "./authorize.ts";
+import type { Asking } from "./envelope.ts";
 import type { Caller, Principal } from "./principal.ts";
 import { findRobotByName } from "./robots/find-robot.ts";
 
@@ -12,7 +13,7 @@ export interface VouchedName {
 }
 
 /** `undefined` where they may not come in. */
-export type CallerNamed = (named: VouchedName, remoteAddress: string) => Promise<Caller | undefined>;
+export type CallerNamed = (named: VouchedName, asking: Asking) => Promise<Caller | undefined>;
 
 interface VouchedDeps {
   readonly database: Reading;
@@ -26,7 +27,7 @@ interface VouchedDeps {
  */
 export const vouchedCallers =
   ({ database, authorize, now }: VouchedDeps): CallerNamed =>
-  async ({ kind, name }, remoteAddress) => {
+  async ({ kind, name }, { remoteAddress }) => {
     const principal = await (kind === "account" ? accountNamed(database, name) : robotNamed(database, name, now()));
     if (principal === undefined) return undefined;
     const caller: Caller = { principal, remoteAddress };

@@ -1,3 +1,4 @@
+import { server } from "../platform/events/access-event.ts";
 import { join } from "node:path";
 import { accessMigrations } from "../access/migrations.ts";
 import { visibilityOfNew } from "../access/rights.ts";
@@ -53,6 +54,7 @@ export async function openRegistry(config: Config, process: string = crypto.rand
     return opened;
   });
   return {
+    by: server,
     process,
     database,
     blobs: await startStep(`data: ${config.data}`, () => openFilesystemBlobStore(config.data, config.blobs)),

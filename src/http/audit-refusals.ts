@@ -14,8 +14,8 @@ export type OnRefused = (request: Incoming, notes: RequestNotes, problem: Proble
 export const auditRefusals =
   (queue: Pick<NoteQueue, "add">): OnRefused =>
   (request, notes, problem) => {
-    const { remoteAddress, requestId, method } = request;
-    const by = envelopeOf({ ...(notes.caller ?? anonymous), remoteAddress }, requestId);
+    const { remoteAddress, method } = request;
+    const by = envelopeOf(notes.caller ?? anonymous, request);
     const note = (
       what: Pick<Note, "action" | "repository" | "target" | "detail">,
       ...same: readonly string[]

@@ -32,7 +32,7 @@ export function openVouching(vouchers: readonly Voucher[], callerNamed: CallerNa
       const voucher = voucherOf(request);
       if (voucher === undefined) return undefined;
       const named = voucher.nameIn(request);
-      const caller = named && (await callerNamed(named, request.remoteAddress));
+      const caller = named && (await callerNamed(named, request));
       voucher.count(caller === undefined ? "refused" : "accepted");
       return caller ?? fail({ code: "UNAUTHORIZED", scopes });
     },

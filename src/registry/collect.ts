@@ -1,3 +1,4 @@
+import { server } from "../platform/events/access-event.ts";
 import { type RawBuilder, sql } from "kysely";
 import { parseRepositoryName } from "../oci/names.ts";
 import type { UploadState } from "../platform/blobs/blob-store.ts";
@@ -72,32 +73,36 @@ async function expireUploads(registry: Registry): Promise<Step> {
   const { database, settings } = registry;
   const now = clock(database.dialect);
   const idleSince = sql<number>`${now} - ${sql.lit(settings.uploads.idleMs)}`;
-  const rows = await writeEvents(database, async (tx) => {
-    const ended = await tx
-      .deleteFrom("uploads")
-      .where("id", "in", (expression) =>
-        expression
-          .selectFrom("uploads as idle")
-          .select("idle.id")
-          .where("idle.active_at", "<", idleSince)
-          .where("idle.held_until", "<", now)
-          .orderBy("idle.active_at")
-          .limit(mostInOneStep)
-          // Two collectors never wait for each other; what one has, the other passes over.
-          .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked()),
-      )
-      // Once more on the row itself: PostgreSQL asks only this again of a session that was claimed while it waited.
-      .where("active_at", "<", idleSince)
-      .where("held_until", "<", now)
-      .returning(["blob_key", "state"])
-      .execute();
-    await doomUploads(
-      registry,
-      tx,
-      ended.map((row) => ({ ...row, holder: null })),
-    );
-    return ended;
-  });
+  const rows = await writeEvents(
+    database,
+    async (tx) => {
+      const ended = await tx
+        .deleteFrom("uploads")
+        .where("id", "in", (expression) =>
+          expression
+            .selectFrom("uploads as idle")
+            .select("idle.id")
+            .where("idle.active_at", "<", idleSince)
+            .where("idle.held_until", "<", now)
+            .orderBy("idle.active_at")
+            .limit(mostInOneStep)
+            // Two collectors never wait for each other; what one has, the other passes over.
+            .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked()),
+        )
+        // Once more on the row itself: PostgreSQL asks only this again of a session that was claimed while it waited.
+        .where("active_at", "<", idleSince)
+        .where("held_until", "<", now)
+        .returning(["blob_key", "state"])
+        .execute();
+      await doomUploads(
+        registry,
+        tx,
+        ended.map((row) => ({ ...row, holder: null })),
+      );
+      return ended;
+    },
+    server,
+  );
   return { due: rows.length, removed: { uploads: rows.length } };
 }
 
@@ -122,44 +127,48 @@ async function dropMemberships(registry: Registry): Promise<Step> {
     .limit(mostInOneStep)
     .execute();
   if (due.length === 0) return { due: 0, removed: {} };
-  return writeEvents(database, async (tx) => {
-    const values = [...new Set(due.map((row) => row.digest))].toSorted();
-    const blobs = { table: "blobs", column: "digest", values };
-    // One that has gone since, and comes again meanwhile, is not locked.
-    const locked = new Set(await lockRows(tx, database.dialect, { ...blobs, against: "everyone" }));
-    if (locked.size === 0) return { due: due.length, removed: {} };
-    let memberships = 0;
-    const byRepository = Map.groupBy(
-      due.filter(({ digest }) => locked.has(digest)),
-      (row) => row.repository_id,
-    );
-    const kept = await keepRepositories(tx, database, [...byRepository.keys()]);
-    for (const [repositoryId, rows] of byRepository) {
-      // Deleted since: another may have its name, and its blobs.
-      if (!kept.has(repositoryId)) continue;
-      const digests = rows.map((row) => row.digest);
-      // A blob that came after the manifest which names it got a lease that it does not need.
-      await tx
-        .updateTable("repository_blobs")
-        .set({ leased_until: neverMs })
-        .where("repository_id", "=", repositoryId)
-        .where("digest", "in", digests)
-        .where(isNamed)
-        .execute();
-      const gone = await tx
-        .deleteFrom("repository_blobs")
-        .where("repository_id", "=", repositoryId)
-        .where("digest", "in", digests)
-        .where("leased_until", "<", now)
-        .returning("digest")
-        .execute();
-      memberships += gone.length;
-      const repository = parseRepositoryName(rows[0]?.name ?? "");
-      if (repository === undefined) throw new Error(`the database holds a name that is none: ${rows[0]?.name ?? ""}`);
-      for (const { digest } of gone) recordEvents(tx, { kind: "blob-removed", repository, digest: asDigest(digest) });
-    }
-    return { due: due.length, removed: { memberships, blobs: await dropUnusedBlobs(registry, tx, [...locked]) } };
-  });
+  return writeEvents(
+    database,
+    async (tx) => {
+      const values = [...new Set(due.map((row) => row.digest))].toSorted();
+      const blobs = { table: "blobs", column: "digest", values };
+      // One that has gone since, and comes again meanwhile, is not locked.
+      const locked = new Set(await lockRows(tx, database.dialect, { ...blobs, against: "everyone" }));
+      if (locked.size === 0) return { due: due.length, removed: {} };
+      let memberships = 0;
+      const byRepository = Map.groupBy(
+        due.filter(({ digest }) => locked.has(digest)),
+        (row) => row.repository_id,
+      );
+      const kept = await keepRepositories(tx, database, [...byRepository.keys()]);
+      for (const [repositoryId, rows] of byRepository) {
+        // Deleted since: another may have its name, and its blobs.
+        if (!kept.has(repositoryId)) continue;
+        const digests = rows.map((row) => row.digest);
+        // A blob that came after the manifest which names it got a lease that it does not need.
+        await tx
+          .updateTable("repository_blobs")
+          .set({ leased_until: neverMs })
+          .where("repository_id", "=", repositoryId)
+          .where("digest", "in", digests)
+          .where(isNamed)
+          .execute();
+        const gone = await tx
+          .deleteFrom("repository_blobs")
+          .where("repository_id", "=", repositoryId)
+          .where("digest", "in", digests)
+          .where("leased_until", "<", now)
+          .returning("digest")
+          .execute();
+        memberships += gone.length;
+        const repository = parseRepositoryName(rows[0]?.name ?? "");
+        if (repository === undefined) throw new Error(`the database holds a name that is none: ${rows[0]?.name ?? ""}`);
+        for (const { digest } of gone) recordEvents(tx, { kind: "blob-removed", repository, digest: asDigest(digest) });
+      }
+      return { due: due.length, removed: { memberships, blobs: await dropUnusedBlobs(registry, tx, [...locked]) } };
+    },
+    server,
+  );
 }
 
 async function deleteBytes({ database, blobs }: Registry): Promise<Step> {
@@ -176,11 +185,15 @@ async function deleteBytes({ database, blobs }: Registry): Promise<Step> {
     if (state !== null) await blobs.cancel({ key: storedKey(blob_key), state: state as UploadState });
   }
   await blobs.delete(keys.map(storedKey));
-  await writeEvents(database, async (tx) => {
-    const doomed = { table: "doomed_blobs", column: "blob_key", values: keys };
-    await lockRows(tx, database.dialect, { ...doomed, against: "everyone" });
-    await tx.deleteFrom("doomed_blobs").where("blob_key", "in", keys).execute();
-    for (const key of keys) recordEvents(tx, { kind: "bytes-deleted", key: storedKey(key) });
-  });
+  await writeEvents(
+    database,
+    async (tx) => {
+      const doomed = { table: "doomed_blobs", column: "blob_key", values: keys };
+      await lockRows(tx, database.dialect, { ...doomed, against: "everyone" });
+      await tx.deleteFrom("doomed_blobs").where("blob_key", "in", keys).execute();
+      for (const key of keys) recordEvents(tx, { kind: "bytes-deleted", key: storedKey(key) });
+    },
+    server,
+  );
   return { due: due.length, removed: { files: due.length } };
 }

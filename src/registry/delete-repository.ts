@@ -1,3 +1,4 @@
+import { server } from "../platform/events/access-event.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { lockRows } from "../platform/database/lock-rows.ts";
 import { type RecordingWriter, recordEvents, writeEvents } from "../platform/events/record-events.ts";
@@ -73,20 +74,24 @@ export async function dropSomeOfRepository(
     .executeTakeFirst();
   if (doomed === undefined) return { isOver: true, blobs: 0 };
   const { id } = doomed;
-  return writeEvents(database, async (tx) => {
-    // What another collector removes at this moment would look as if it were gone, and there were no more.
-    const own = await tx
-      .selectFrom("doomed_repositories")
-      .select("id")
-      .where("id", "=", id)
-      .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked())
-      .executeTakeFirst();
-    if (own === undefined) return { isOver: true, blobs: 0 };
-    const blobs = await dropBlobs(registry, tx, id);
-    const left = blobs ?? (await dropManifests(registry, tx, id)) ?? (await dropTags(tx, id));
-    if (left === undefined) await tx.deleteFrom("doomed_repositories").where("id", "=", id).execute();
-    return { isOver: false, blobs: blobs ?? 0 };
-  });
+  return writeEvents(
+    database,
+    async (tx) => {
+      // What another collector removes at this moment would look as if it were gone, and there were no more.
+      const own = await tx
+        .selectFrom("doomed_repositories")
+        .select("id")
+        .where("id", "=", id)
+        .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked())
+        .executeTakeFirst();
+      if (own === undefined) return { isOver: true, blobs: 0 };
+      const blobs = await dropBlobs(registry, tx, id);
+      const left = blobs ?? (await dropManifests(registry, tx, id)) ?? (await dropTags(tx, id));
+      if (left === undefined) await tx.deleteFrom("doomed_repositories").where("id", "=", id).execute();
+      return { isOver: false, blobs: blobs ?? 0 };
+    },
+    server,
+  );
 }
 
 /** Digests of some rows of the repository, whose blobs or manifests are locked. */

@@ -40,8 +40,8 @@ export interface Furniture {
 
 /** What every function of the registry works on. */
 export interface Registry {
-  /** Whose doing it is, for the events of what is changed; absent: the server's own. */
-  readonly by?: Envelope | undefined;
+  /** Whose doing it is, for the events of what is changed. */
+  readonly by: Envelope;
   /** Names this process among all that write to uploads. */
   readonly process: string;
   readonly database: Database;

@@ -1,3 +1,4 @@
+import { server } from "../platform/events/access-event.ts";
 import { expect, it } from "bun:test";
 import { describeEachDatabase } from "../../test/support/databases.ts";
 import { digestOf, problemsOf, repositoryName, testRegistry } from "../../test/support/registry.ts";
@@ -30,11 +31,15 @@ async function readAll(
 }
 
 async function addTags(registry: Registry, repository: typeof app, names: readonly string[]): Promise<void> {
-  await writeEvents(registry.database, async (tx) => {
-    const repository_id = await ensureRepository(registry, tx, repository);
-    const rows = names.map((name) => ({ repository_id, name, digest: digestOf("x"), created_at: 1, updated_at: 1 }));
-    if (rows.length > 0) await tx.insertInto("tags").values(rows).execute();
-  });
+  await writeEvents(
+    registry.database,
+    async (tx) => {
+      const repository_id = await ensureRepository(registry, tx, repository);
+      const rows = names.map((name) => ({ repository_id, name, digest: digestOf("x"), created_at: 1, updated_at: 1 }));
+      if (rows.length > 0) await tx.insertInto("tags").values(rows).execute();
+    },
+    server,
+  );
 }
 
 async function addRepositories({ database }: Registry, names: readonly string[]): Promise<void> {
@@ -141,7 +146,7 @@ describeEachDatabase("a repository", (_dialect, open) => {
     const registry = testRegistry(await open([registryMigrations]));
     const { database } = registry;
     const ids = await Promise.all(
-      Array.from({ length: 20 }, () => writeEvents(database, (tx) => ensureRepository(registry, tx, app))),
+      Array.from({ length: 20 }, () => writeEvents(database, (tx) => ensureRepository(registry, tx, app), server)),
     );
     expect(new Set(ids).size).toBe(1);
     expect((await database.read.selectFrom("repositories").select("name").execute()).length).toBe(1);

@@ -1,3 +1,4 @@
+import { server } from "../platform/events/access-event.ts";
 import { expect, it } from "bun:test";
 import { describeEachDatabase } from "../../test/support/databases.ts";
 import { repositoryName, testRegistry } from "../../test/support/registry.ts";
@@ -15,14 +16,22 @@ const [app, tool] = [repositoryName("team/app"), repositoryName("tool")];
 describeEachDatabase("the visibility of repositories", (_dialect, open) => {
   it("is told by events, and by those that are made of the tables: either gives it back", async () => {
     const { database } = testRegistry(await open([registryMigrations]));
-    await writeEvents(database, async (tx) => {
-      await createRepository(database, tx, { name: app, visibility: "internal" });
-      await createRepository(database, tx, { name: tool, visibility: "private" });
-    });
-    await writeEvents(database, async (tx) => {
-      await setVisibility(tx, app, "public");
-      await setVisibility(tx, tool, "private");
-    });
+    await writeEvents(
+      database,
+      async (tx) => {
+        await createRepository(database, tx, { name: app, visibility: "internal" });
+        await createRepository(database, tx, { name: tool, visibility: "private" });
+      },
+      server,
+    );
+    await writeEvents(
+      database,
+      async (tx) => {
+        await setVisibility(tx, app, "public");
+        await setVisibility(tx, tool, "private");
+      },
+      server,
+    );
     await sequenceEvents(database);
     const told = (await readChanges(database, { after: 0, limit: 9 }))
       .flatMap(({ events }) => events)

@@ -1,3 +1,4 @@
+import { server } from "../../src/platform/events/access-event.ts";
 import { createHash } from "node:crypto";
 import { type Digest, type DigestAlgorithm, parseDigest } from "../../src/oci/digest.ts";
 import { type Manifest, parseManifest } from "../../src/oci/manifest.ts";
@@ -28,6 +29,7 @@ export const testSettings: RegistrySettings = {
 /** A registry on a test's database, its bytes in memory. */
 export function testRegistry(database: Database, parts: Partial<Registry> = {}): Registry {
   return {
+    by: server,
     database,
     blobs: memoryBlobStore(),
     process: "test",

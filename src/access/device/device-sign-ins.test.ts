@@ -97,12 +97,12 @@ describeEachDatabase("device sign-ins", (_dialect, open) => {
     expect(await access.deviceSignIns.decide(late.userCode, looking, true)).toBe(false);
     const approved = await begin();
     expect(await access.deviceSignIns.decide(approved.userCode, looking, true)).toBe(true);
-    await access.database.write((tx) => setDisabled(tx, account.id, true));
+    await access.change(({ tx }) => setDisabled(tx, account.id, true));
     expect((await poll(approved.deviceCode)).kind).toBe("denied");
     // Enabled again: what was said before counts no more.
     const again = await begin();
     await access.deviceSignIns.decide(again.userCode, looking, true);
-    await access.database.write((tx) => setDisabled(tx, account.id, false));
+    await access.change(({ tx }) => setDisabled(tx, account.id, false));
     expect((await poll(again.deviceCode)).kind).toBe("denied");
     expect(await tokensOf(access)).toEqual([]);
   });

@@ -65,7 +65,7 @@ async function waitOn({ database, now }: DeviceTokensDeps, row: DeviceSignInRow)
 async function grant(
   { database, tokenLimits, now }: DeviceTokensDeps,
   { id, device, scope, account_id, account_epoch }: DeviceSignInRow,
-  { remoteAddress, requestId }: Polling,
+  polling: Polling,
 ): Promise<Polled> {
   const account = await database.read
     .selectFrom("accounts")
@@ -74,7 +74,7 @@ async function grant(
     .executeTakeFirst();
   if (account === undefined) return { kind: "denied" };
   const owner = { kind: "account", ...account } as const;
-  const by = { principal: owner, remoteAddress };
+  const by = { principal: owner, remoteAddress: polling.remoteAddress };
   return writeEvents(
     database,
     async (tx): Promise<Polled> => {
@@ -99,6 +99,6 @@ async function grant(
       const token = await createToken({ tx, database, by, now: now() }, tokenLimits, wanted);
       return { kind: "granted", token, account: account.name };
     },
-    envelopeOf(by, requestId),
+    envelopeOf(by, polling),
   );
 }

@@ -1,3 +1,4 @@
+import { server } from "../../platform/events/access-event.ts";
 import { expect, it } from "bun:test";
 import { openTestAccess, type TestAccess } from "../../../test/support/access.ts";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
@@ -161,7 +162,8 @@ describeEachDatabase("organizations and rights", (_dialect, open) => {
     const registry = testRegistry(database, {
       visibilityOfNew: (tx, name) => visibilityOfNew(within(tx, database), name),
     });
-    const make = (name: string) => writeEvents(database, (tx) => ensureRepository(registry, tx, repositoryName(name)));
+    const make = (name: string) =>
+      writeEvents(database, (tx) => ensureRepository(registry, tx, repositoryName(name)), server);
     await addOrganization(access, "acme");
     await make("acme/hidden");
     await change((tx) => changeNamespace(tx, { name: "acme", visibility: "internal" }));

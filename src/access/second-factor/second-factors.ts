@@ -4,6 +4,7 @@ import type { Database, Writer } from "../../platform/database/database.ts";
 import { type RecordingWriter, recordEvents } from "../../platform/events/record-events.ts";
 import type { Account } from "../accounts.ts";
 import { canonicalName } from "../account-name.ts";
+import { endRefreshTokens } from "../end-refresh-tokens.ts";
 import type { GuessesUnderWay } from "../guesses-under-way.ts";
 import { seal, unseal } from "../sealed-text.ts";
 import { type Attempt, mostFailuresOfPair, mostFailuresOfProven, type SignInFailures } from "../sign-in-failures.ts";
@@ -161,9 +162,10 @@ async function switchTo(
     .set((eb) => ({ second_factor: on ? 1 : 0, epoch: eb("epoch", "+", 1), revision: eb("revision", "+", 1) }))
     .where("id", "=", id)
     .where("second_factor", "=", on ? 0 : 1)
-    .returning("id")
+    .returning(["id", "name"])
     .execute();
   if (changed.length === 0) return false;
+  await endRefreshTokens(tx, changed, "second-factor-changed");
   const told = { kind: "access-changed", action: "account-changed", target: { id, name } } as const;
   recordEvents(tx, { ...told, before: { secondFactor: !on }, after: { secondFactor: on } });
   return true;

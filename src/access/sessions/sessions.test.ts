@@ -60,15 +60,15 @@ describeEachDatabase("sessions", (_dialect, open) => {
 
   it("end with what else was issued to their account", async () => {
     for (const end of ["password", "disabled", "deleted"] as const) {
-      const { database, account, isGood } = await begin();
-      await database.write(async (tx) => {
+      const { access, account, isGood } = await begin();
+      await access.change(async ({ tx }) => {
         if (end === "password") await changePassword(tx, { id: account.id, passwordHash: "x", changedAt: 1 });
         if (end === "disabled") await setDisabled(tx, account.id, true);
         if (end === "deleted") await deleteAccount(tx, account.id);
       });
       expect(await isGood()).toBe(false);
       if (end !== "disabled") continue;
-      await database.write((tx) => setDisabled(tx, account.id, false));
+      await access.change(({ tx }) => setDisabled(tx, account.id, false));
       expect(await isGood()).toBe(false);
     }
   });

@@ -106,11 +106,11 @@ describeEachDatabase("accounts of a provider", (_dialect, open) => {
   test("stay disabled, and have a second factor that no provider goes around", async () => {
     const access = await start();
     const { id } = await accountOf(access, "ann");
-    await access.database.write((tx) => setDisabled(tx, id, true));
+    await access.change(({ tx }) => setDisabled(tx, id, true));
     expect(await signIn(access, "ann")).toEqual({ kind: "disabled" });
     await access.sources.resync(new AbortController().signal);
     expect(await signIn(access, "ann")).toEqual({ kind: "disabled" });
-    await access.database.write((tx) => setDisabled(tx, id, false));
+    await access.change(({ tx }) => setDisabled(tx, id, false));
     await access.database.write((tx) =>
       tx.updateTable("accounts").set({ second_factor: 1 }).where("id", "=", id).execute(),
     );

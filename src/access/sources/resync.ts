@@ -1,6 +1,7 @@
 import type { Database } from "../../platform/database/database.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import type { AccessChange } from "../change-access.ts";
+import { endRefreshTokens } from "../end-refresh-tokens.ts";
 import type { Named } from "../require-named.ts";
 import { changeAsSource } from "./change-as-source.ts";
 import type { Identity } from "./source.ts";
@@ -204,6 +205,7 @@ async function loseIdentities({ tx }: AccessChange, source: string, subjects: re
     )
     .returning(["id", "name"])
     .execute();
+  await endRefreshTokens(tx, suspended, "account-suspended");
   recordEvents(tx, ...suspended.map((account) => suspension(account, true)));
   return suspended.length;
 }

@@ -1,3 +1,4 @@
+import { server } from "../../platform/events/access-event.ts";
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { openTestAccess, problemOf, type TestAccess } from "../../../test/support/access.ts";
 import {
@@ -180,11 +181,11 @@ requirement("accounts of a directory", missingSlapd, () => {
     test("an account that is disabled stays so, whatever the directory says", async () => {
       const access = await start();
       const id = await idOf(access, "ann");
-      await access.database.write((tx) => setDisabled(tx, id, true));
+      await access.change(({ tx }) => setDisabled(tx, id, true));
       expect(await signIn(access, "ann")).toBe("refused");
       await access.sources.resync(new AbortController().signal);
       expect(await signIn(access, "ann")).toBe("refused");
-      await access.database.write((tx) => setDisabled(tx, id, false));
+      await access.change(({ tx }) => setDisabled(tx, id, false));
       expect(await signIn(access, "ann")).toEqual({ name: "ann", id });
     });
 
@@ -194,7 +195,7 @@ requirement("accounts of a directory", missingSlapd, () => {
       const verified = await access.verifyPassword({ name: "dora", password: right, remoteAddress: home });
       if (verified.kind !== "account") throw new Error("not signed in");
       const { token } = await access.tokens.issue(verified.account, []);
-      const refresh = await access.refreshTokens.issue(verified.account);
+      const refresh = (await access.refreshTokens.issue(verified.account, server)) ?? "";
       const { signal } = new AbortController();
       expect(await access.sources.resync(signal)).toBe("corp: 1 confirmed, 0 suspended");
       expect(await access.tokens.verify(token)).toBeDefined();

@@ -137,7 +137,7 @@ describeEachDatabase("a personal token", (_dialect, open) => {
       ({ id }) => access.change((change) => setTokenState(change, { id, state: "disabled" })),
       ({ id }) => access.change((change) => setTokenState(change, { id, state: "revoked" })),
       ({ id }) => access.change((change) => rotateToken(change, limits, { id, overlapMs: 0 })),
-      () => access.database.write((tx) => setDisabled(tx, ann.id, true)),
+      () => access.change(({ tx }) => setDisabled(tx, ann.id, true)),
     ];
     for (const end of ends) {
       const token = await make(access, ann);
@@ -147,7 +147,7 @@ describeEachDatabase("a personal token", (_dialect, open) => {
       expect(await signIn(access, ["ann", token.text])).toBeUndefined();
       expect(await access.tokens.verify(issued, home)).toBeUndefined();
     }
-    await access.database.write((tx) => setDisabled(tx, ann.id, false));
+    await access.change(({ tx }) => setDisabled(tx, ann.id, false));
     const brief = await make(access, ann, { expiresAt: access.clock.now() + 1000 });
     const issued = await bearer(access, brief);
     expect((await access.tokens.verify(issued, home))?.goodUntil).toBe(access.clock.now() + 1000);
@@ -155,7 +155,7 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     expect(await signIn(access, ["ann", brief.text])).toBeUndefined();
     expect(await access.tokens.verify(issued, home)).toBeUndefined();
     const last = await make(access, ann);
-    await access.database.write((tx) => deleteAccount(tx, ann.id));
+    await access.change(({ tx }) => deleteAccount(tx, ann.id));
     await access.addAccount("ann", "password");
     expect(await signIn(access, ["ann", last.text])).toBeUndefined();
     expect(access.refusals).toEqual(["disabled", "revoked", "expired", "owner", "expired", "unknown"]);

@@ -19,13 +19,13 @@ export const auditSignIns =
   (verifyPassword: VerifyPassword, database: Database, queue: Pick<NoteQueue, "add">): VerifyPassword =>
   async (credentials) => {
     const verified = await verifyPassword(credentials);
-    const { remoteAddress, requestId } = credentials;
+    const { remoteAddress } = credentials;
     if (verified.kind === "account") {
       const { id } = verified.account;
       queue.add({
         action: "sign-in",
         outcome: "done",
-        by: envelopeOf({ principal: principalOf(verified.account), remoteAddress }, requestId),
+        by: envelopeOf({ principal: principalOf(verified.account) }, credentials),
         source: `sign-in ${id} ${remoteAddress}`,
         windowMs: acceptedWindowMs,
       });
@@ -34,7 +34,7 @@ export const auditSignIns =
         queue.add({
           action: "sign-in",
           outcome: "refused",
-          by: envelopeOf({ ...anonymous, remoteAddress }, requestId),
+          by: envelopeOf(anonymous, credentials),
           target,
           source: `sign-in refused ${remoteAddress} ${target ?? ""}`,
           windowMs: refusedWindowMs,
@@ -52,13 +52,13 @@ export const auditTokens =
     const identified = await identify(shown);
     const isOthers = shown.once === true || isWorkload(shown.name, shown.password);
     if (!isOthers && tokenPrefixOf(shown.password) === undefined) return identified;
-    const { remoteAddress, requestId } = shown;
+    const { remoteAddress } = shown;
     if (identified.kind === "caller") {
-      const by = envelopeOf({ ...identified.caller, remoteAddress }, requestId);
+      const by = envelopeOf(identified.caller, shown);
       const source = `sign-in ${by.actor.tokenId ?? by.actor.id} ${remoteAddress}`;
       queue.add({ action: "sign-in", outcome: "done", by, source, windowMs: acceptedWindowMs });
     } else {
-      const by = envelopeOf({ ...anonymous, remoteAddress }, requestId);
+      const by = envelopeOf(anonymous, shown);
       const why = identified.kind === "refused" ? identified.why : undefined;
       const source = `token-refused ${why ?? "secret"} ${remoteAddress}`;
       const refused = { action: "token-refused", outcome: "refused", by, source, windowMs: refusedWindowMs } as const;
@@ -70,9 +70,10 @@ export const auditTokens =
 /** The same of those whom a proxy vouches for. */
 export const auditVouched =
   (callerNamed: CallerNamed, queue: Pick<NoteQueue, "add">): CallerNamed =>
-  async (named, remoteAddress) => {
-    const caller = await callerNamed(named, remoteAddress);
-    const by = envelopeOf(caller ?? { ...anonymous, remoteAddress });
+  async (named, asking) => {
+    const caller = await callerNamed(named, asking);
+    const { remoteAddress } = asking;
+    const by = envelopeOf(caller ?? anonymous, asking);
     queue.add({
       action: "sign-in",
       outcome: caller === undefined ? "refused" : "done",
@@ -86,12 +87,13 @@ export const auditVouched =
 /** Has it remembered who has begun a session, or was not let in, and by which source. */
 export const auditSessions =
   (queue: Pick<NoteQueue, "add">): NoteSession =>
-  ({ source, account, remoteAddress, requestId }) => {
+  (note) => {
+    const { source, account, remoteAddress } = note;
     const who = account === undefined ? anonymous : { principal: principalOf(account) };
     queue.add({
       action: "sign-in",
       outcome: account === undefined ? "refused" : "done",
-      by: envelopeOf({ ...who, remoteAddress }, requestId),
+      by: envelopeOf(who, note),
       detail: { by: "session", ...(source !== undefined && { source }) },
       source: `sign-in session ${source ?? ""} ${account?.id ?? ""} ${remoteAddress}`,
       windowMs: account === undefined ? refusedWindowMs : acceptedWindowMs,

@@ -1,9 +1,10 @@
+import { server } from "../../platform/events/access-event.ts";
 import type { Database } from "../../platform/database/database.ts";
 import { advanceConsumer, consumerPosition, hasUnread, readChanges } from "../../platform/events/consume-events.ts";
 import { sequenceEvents } from "../../platform/events/positions.ts";
 import { addEntries } from "./add-entries.ts";
 import { entriesOf } from "./entries-of.ts";
-import { type Entry, server } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 
 export const consumerName = "audit";
 

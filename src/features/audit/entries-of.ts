@@ -1,8 +1,8 @@
 import type { JsonObject } from "../../oci/json.ts";
-import type { AccessEvent, Envelope } from "../../platform/events/access-event.ts";
+import { type AccessEvent, type Envelope, server } from "../../platform/events/access-event.ts";
 import type { Change } from "../../platform/events/consume-events.ts";
 import type { RegistryEvent } from "../../platform/events/registry-event.ts";
-import { type Entry, server } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 
 /** What somebody did, of all that happened in a change. */
 export const entriesOf = ({ at, events, envelope: by = server }: Change): readonly Entry[] =>

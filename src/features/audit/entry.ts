@@ -1,9 +1,6 @@
 import type { JsonObject } from "../../oci/json.ts";
 import type { Envelope } from "../../platform/events/access-event.ts";
 
-/** The server itself, where nobody asked for it. */
-export const server: Envelope = { actor: { kind: "system", id: "", name: "berth" } };
-
 /** Something that is to be remembered of somebody. */
 export interface Entry {
   /** Milliseconds since 1970. */

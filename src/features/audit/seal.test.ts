@@ -2,7 +2,7 @@ import { expect, it } from "bun:test";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
 import type { Database, Writer } from "../../platform/database/database.ts";
 import { addEntries } from "./add-entries.ts";
-import { server } from "./entry.ts";
+import { server } from "../../platform/events/access-event.ts";
 import { auditMigrations } from "./migrations.ts";
 import { cutEntries, hasOldEntries, hasUnsealed, sealEntries, sweepCut } from "./seal.ts";
 import { verifyAudit } from "./verify.ts";

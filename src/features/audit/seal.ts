@@ -2,7 +2,7 @@ import { clock } from "../../platform/database/clock.ts";
 import type { Database, Reader } from "../../platform/database/database.ts";
 import { addEntries } from "./add-entries.ts";
 import { type Link, startSeal } from "./chain.ts";
-import { server } from "./entry.ts";
+import { server } from "../../platform/events/access-event.ts";
 import type { EntryRow } from "./tables.ts";
 
 /** Of a read; a seal is over many. */

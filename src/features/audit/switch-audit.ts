@@ -2,7 +2,7 @@ import type { Database } from "../../platform/database/database.ts";
 import { dropConsumer, placeConsumer } from "../../platform/events/consume-events.ts";
 import { addEntries } from "./add-entries.ts";
 import { consumerName } from "./consume.ts";
-import { server } from "./entry.ts";
+import { server } from "../../platform/events/access-event.ts";
 
 /** Begins to remember what happens from now on, or ceases to; either is remembered itself. Nothing where it is so already. */
 export async function switchAudit(database: Database, enabled: boolean, now: number): Promise<void> {

@@ -5,6 +5,7 @@ import { repositoryName, testRegistry } from "../../../test/support/registry.ts"
 import { addOrganization } from "../../../test/support/rights.ts";
 import { accessMigrations } from "../../access/migrations.ts";
 import { changeNamespace, createNamespace, findNamespace } from "../../access/organizations/namespaces.ts";
+import { server } from "../../platform/events/access-event.ts";
 import { readChanges } from "../../platform/events/consume-events.ts";
 import { sequenceEvents } from "../../platform/events/positions.ts";
 import { writeEvents } from "../../platform/events/record-events.ts";
@@ -22,7 +23,8 @@ describeEachDatabase("a new repository", (_dialect, open) => {
     const access = await openTestAccess(database);
     await addOrganization(access, "acme");
     const registry = testRegistry(database, { furnish: furnisher(database, Date.now) });
-    const make = (name: string) => writeEvents(database, (tx) => ensureRepository(registry, tx, repositoryName(name)));
+    const make = (name: string) =>
+      writeEvents(database, (tx) => ensureRepository(registry, tx, repositoryName(name)), server);
     const template = (name: string, change: Parameters<typeof changeNamespace>[1]["template"] = {}) =>
       access.change((tx) => changeNamespace(tx, { name, template: change }));
     const shown = async (name: string) => {
@@ -68,10 +70,14 @@ describeEachDatabase("a new repository", (_dialect, open) => {
   it("has it with its own beginning, or there is neither", async () => {
     const { database, registry, make, template, shown, events } = await start();
     await template("acme", { description: "# Acme", labels: { team: "a" } });
-    const failing = writeEvents(database, async (tx) => {
-      await ensureRepository(registry, tx, repositoryName("acme/app"));
-      throw new Error("the push is refused");
-    });
+    const failing = writeEvents(
+      database,
+      async (tx) => {
+        await ensureRepository(registry, tx, repositoryName("acme/app"));
+        throw new Error("the push is refused");
+      },
+      server,
+    );
     expect((await Promise.allSettled([failing]))[0]).toMatchObject({ status: "rejected" });
     for (const table of ["repositories", "repository_labels", "repository_descriptions"] as const) {
       expect(await database.read.selectFrom(table).selectAll().execute()).toEqual([]);
@@ -84,11 +90,15 @@ describeEachDatabase("a new repository", (_dialect, open) => {
       { action: "labels-changed", target, before: {}, after: { team: "a" } },
     ]);
     // Another of its name has what is said by then, and nothing of the one before.
-    await writeEvents(database, async (tx) => {
-      await removeRepository(registry, tx, repositoryName("acme/app"));
-      await dropDescription(tx, id);
-      await dropLabels(tx, id);
-    });
+    await writeEvents(
+      database,
+      async (tx) => {
+        await removeRepository(registry, tx, repositoryName("acme/app"));
+        await dropDescription(tx, id);
+        await dropLabels(tx, id);
+      },
+      server,
+    );
     await template("acme", { labels: { team: "b" }, description: null });
     await make("acme/app");
     expect(await shown("acme/app")).toEqual({ text: "", labels: { team: "b" }, revision: 1 });
@@ -105,7 +115,7 @@ describeEachDatabase("a new repository", (_dialect, open) => {
     const describe = async () => {
       await make("acme/app");
       const given = { repository: name, text: "# Mine", labels: { mine: "yes" }, expected: 1, updatedAt: Date.now() };
-      await writeEvents(database, (tx) => storeDescription(tx, database, given));
+      await writeEvents(database, (tx) => storeDescription(tx, database, given), server);
     };
     await Promise.all([
       ...Array.from({ length: 20 }, () => make("acme/app")),

@@ -46,7 +46,7 @@ export async function answerCall(deps: AnsweringDeps, { request, route, match, o
   const keyed = takesKey(contract) ? keyedBy(caller, request, bytes) : undefined;
   const known = keyed && (await deps.answers.find(keyed));
   if (known !== undefined) return replyOf(contract, known.value);
-  const envelope = envelopeOf({ ...caller, remoteAddress: request.remoteAddress }, request.requestId);
+  const envelope = envelopeOf(caller, request);
   const cookies: string[] = [];
   const encode = encoder(contract);
   const value = await route.run({

@@ -20,9 +20,10 @@ interface Committing {
 
 /** The transaction of a route's change: for a dry run undone at its end, and with a key only ever made once. */
 export const committer =
-  ({ database, envelope, dryRun, once }: Committing) =>
+  (committing: Committing) =>
   async (work: Work): Promise<unknown> => {
-    if (dryRun) return rehearse(database, work);
+    const { database, envelope, dryRun, once } = committing;
+    if (dryRun) return rehearse(committing, work);
     if (once === undefined) return writeEvents(database, work, envelope);
     const { answers, keyed, encode } = once;
     try {
@@ -60,11 +61,15 @@ class Rehearsed extends Error {
   }
 }
 
-async function rehearse(database: Database, work: Work): Promise<unknown> {
+async function rehearse({ database, envelope }: Committing, work: Work): Promise<unknown> {
   try {
-    return await writeEvents(database, async (tx) => {
-      throw new Rehearsed(await work(tx));
-    });
+    return await writeEvents(
+      database,
+      async (tx) => {
+        throw new Rehearsed(await work(tx));
+      },
+      envelope,
+    );
   } catch (error) {
     if (error instanceof Rehearsed) return error.value;
     throw error;

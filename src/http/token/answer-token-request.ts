@@ -1,9 +1,11 @@
 import { principalOf } from "../../access/accounts.ts";
+import { envelopeOf } from "../../access/envelope.ts";
 import { grantable } from "../../access/grantable.ts";
 import type { Access } from "../../access/open-access.ts";
 import { anonymous, type Caller } from "../../access/principal.ts";
 import type { Grant } from "../../access/scope.ts";
 import { type IssuedToken, longestExchangedSeconds, type TokenHolder } from "../../access/tokens.ts";
+import type { Envelope } from "../../platform/events/access-event.ts";
 import type { Incoming } from "../../platform/runtime/http.ts";
 import { badCredentials, badSubjectToken, type TokenRefusal, type TokenRequest } from "./token-request.ts";
 
@@ -36,7 +38,9 @@ export async function answerTokenRequest(
     until: owner.expiresAt,
     ...(isExchanged && { mostSeconds: longestExchangedSeconds }),
   });
-  const refreshToken = request.wantsRefreshToken ? await refreshTokenFor(access, holder, request) : undefined;
+  const refreshToken = request.wantsRefreshToken
+    ? await refreshTokenFor(access, holder, { request, by: envelopeOf(caller, sender) })
+    : undefined;
   return { kind: "granted", issued, granted, refreshToken, isExchanged };
 }
 
@@ -96,9 +100,9 @@ const malformedPassword: TokenRefusal = {
 async function refreshTokenFor(
   access: Access,
   holder: TokenHolder | undefined,
-  { credentials }: TokenRequest,
+  { request: { credentials }, by }: { readonly request: TokenRequest; readonly by: Envelope },
 ): Promise<string | undefined> {
   if (credentials.kind === "refresh-token") return credentials.text;
   const isAccount = holder !== undefined && holder.robot === undefined && holder.tokenId === undefined;
-  return isAccount ? access.refreshTokens.issue(holder) : undefined;
+  return isAccount ? access.refreshTokens.issue(holder, by) : undefined;
 }

@@ -1,3 +1,4 @@
+import { changePassword } from "../../access/accounts.ts";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { incoming } from "../../../test/support/incoming.ts";
 import { createLocalJWKSet, jwtVerify } from "jose";
@@ -196,7 +197,7 @@ describeEachDatabase("POST /token", (_dialect, open) => {
     }
     const caller = await access.tokens.verify(String(first["access_token"]));
     const id = caller?.principal.kind === "account" ? caller.principal.id : "";
-    await access.refreshTokens.revokeAll(id);
+    await access.change(({ tx }) => changePassword(tx, { id, passwordHash: "x", changedAt: 1 }));
     expect((await post(form(refresh))).status).toBe(401);
     expect((await post(form({ ...refresh, refresh_token: "berth_rt_x" }))).status).toBe(401);
   });

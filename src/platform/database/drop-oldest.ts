@@ -12,12 +12,13 @@ interface Kept {
 /**
  * Keeps the newest rows of one owner, by `created_at` and `id`, which an index should have behind the owner's column; of
  * those that are too many, no more than `most` go at once.
+ * @returns the ids of those that went
  */
-export async function dropOldest(tx: Writer, { table, column, value, most }: Kept): Promise<void> {
+export async function dropOldest(tx: Writer, { table, column, value, most }: Kept): Promise<readonly string[]> {
   const [rows, owner] = [sql.table(table), sql.ref(column)];
-  await sql`
+  const gone = await sql<{ readonly id: string }>`
     delete from ${rows} where id in
-      (select id from ${rows} where ${owner} = ${value} order by created_at desc, id desc limit ${most} offset ${most})`.execute(
-    tx,
-  );
+      (select id from ${rows} where ${owner} = ${value} order by created_at desc, id desc limit ${most} offset ${most})
+    returning id`.execute(tx);
+  return gone.rows.map(({ id }) => id);
 }

@@ -9,12 +9,15 @@ export interface Actor {
   readonly tokenId?: string;
 }
 
-/** What is told of a change beside the change itself. */
+/** What is told of a change beside the change itself; of one that a request asked for, its address and id too. */
 export interface Envelope {
   readonly actor: Actor;
   readonly address?: string;
   readonly requestId?: string;
 }
+
+/** The server itself, where nobody asked for it. */
+export const server: Envelope = { actor: { kind: "system", id: "", name: "berth" } };
 
 /** A change of who may do what: for the audit log. The journal, which has images and nothing else, passes it over. */
 export interface AccessEvent {
@@ -31,4 +34,5 @@ export type AccessAction =
   | "labels-changed"
   | `${"account" | "organization" | "team" | "namespace" | "role" | "grant" | "protection" | "token" | "robot" | "workload-rule"}-${"created" | "changed" | "deleted"}`
   | `${"organization" | "team"}-member-${"added" | "changed" | "removed"}`
+  | `refresh-token-${"created" | "deleted"}`
   | "token-rotated";

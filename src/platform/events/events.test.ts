@@ -1,3 +1,4 @@
+import { server } from "./access-event.ts";
 import { expect, it } from "bun:test";
 import { sql } from "kysely";
 import { describeEachDatabase } from "../../../test/support/databases.ts";
@@ -43,7 +44,7 @@ const event = (name: string, at = 0): RegistryEvent => ({
 });
 
 const record = (database: Database, ...events: readonly RegistryEvent[]): Promise<void> =>
-  writeEvents(database, async (tx) => recordEvents(tx, ...events));
+  writeEvents(database, async (tx) => recordEvents(tx, ...events), server);
 
 /** Everything behind a position, as a consumer gets it. */
 async function readAll(database: Database, after = 0): Promise<readonly Change[]> {
@@ -62,10 +63,14 @@ describeEachDatabase("events", (dialect, open) => {
     const database = await open([eventMigrations]);
     await record(database, event("one"), event("two"));
     await Promise.allSettled([
-      writeEvents(database, async (tx) => {
-        recordEvents(tx, event("undone"));
-        throw new Error("on second thoughts");
-      }),
+      writeEvents(
+        database,
+        async (tx) => {
+          recordEvents(tx, event("undone"));
+          throw new Error("on second thoughts");
+        },
+        server,
+      ),
     ]);
     await record(database);
     const changes = await readAll(database);
@@ -78,12 +83,16 @@ describeEachDatabase("events", (dialect, open) => {
     const database = await open([counters]);
     /** Each counter's values are made one after the other, and so must they be seen. */
     const count = (id: number, slow: boolean) =>
-      writeEvents(database, async (tx) => {
-        const { rows } = await sql<{ value: number }>`
+      writeEvents(
+        database,
+        async (tx) => {
+          const { rows } = await sql<{ value: number }>`
           update counters set value = value + 1 where id = ${id} returning value`.execute(tx);
-        recordEvents(tx, event(`counter-${String(id)}`, rows[0]?.value));
-        if (slow && dialect === "postgres") await Bun.sleep(Math.random() * 5);
-      });
+          recordEvents(tx, event(`counter-${String(id)}`, rows[0]?.value));
+          if (slow && dialect === "postgres") await Bun.sleep(Math.random() * 5);
+        },
+        server,
+      );
     const writers = Array.from({ length: 6 }, async (_, writer) => {
       for (let number = 0; number < 6; number++) await count((writer + number) % 3, number % 2 === 0);
     });

@@ -21,7 +21,7 @@ const recorded = new WeakMap<Writer, AnyEvent[]>();
 export function writeEvents<T>(
   database: Database,
   work: (tx: RecordingWriter) => Promise<T>,
-  envelope?: Envelope,
+  envelope: Envelope,
 ): Promise<T> {
   return database.write(async (tx) => {
     const events: AnyEvent[] = [];
@@ -29,17 +29,14 @@ export function writeEvents<T>(
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it has its list from here on
     const result = await work(tx as RecordingWriter);
     for (const some of inChunks(events)) {
-      await append(within(tx, database), {
-        events: JSON.stringify(some),
-        envelope: envelope === undefined ? null : JSON.stringify(envelope),
-      });
+      await append(within(tx, database), { events: JSON.stringify(some), envelope: JSON.stringify(envelope) });
     }
     return result;
   });
 }
 
 const append = prepared(
-  (write, { events, envelope }: { readonly events: string; readonly envelope: string | null }, dialect) =>
+  (write, { events, envelope }: { readonly events: string; readonly envelope: string }, dialect) =>
     write.insertInto("event_outbox").values({ position: null, recorded_at: clock(dialect), events, envelope }),
 );
 

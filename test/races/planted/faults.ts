@@ -166,7 +166,7 @@ const mountUnasked: RegistryParts["mountBlob"] = async (registry, { repository, 
   if (source === undefined) return false;
   const [found] = await Promise.allSettled([realParts.findBlob(registry, source, digest)]);
   if (found.status === "rejected") return false;
-  await writeEvents(registry.database, (tx) => addBlobToRepository(registry, tx, { repository, digest }));
+  await writeEvents(registry.database, (tx) => addBlobToRepository(registry, tx, { repository, digest }), registry.by);
   return true;
 };
 
