@@ -33,20 +33,15 @@ export async function openSqlite(path: string): Promise<Database> {
   const checkpoints = checkpointer(path);
   const file = openLog(`${path}-wal`);
   const log = watchLog({ sync: file.sync, empty: checkpoints.empty });
-  const { revision, expire } = revisionOf(reader);
   const lengthOfLog = watchLength(writing, () => checkpoints.shorten().catch(log.noteFailure));
-  const onCommit = (): void => {
-    expire();
-    lengthOfLog.noteCommit();
-  };
   const read = readerOver({ writer, writing, reading: statements });
   return {
     dialect: "sqlite",
     read: new Kysely<Tables>({ dialect: sqliteDialect(statements.run) }),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
     all: async <R>(statement: Statement) => read(statement).rows as readonly R[],
-    revision,
-    ...transactionsOf({ database: writer, statements: writing, log, onCommit }),
+    revision: revisionOf(reader),
+    ...transactionsOf({ database: writer, statements: writing, log, onCommit: lengthOfLog.noteCommit }),
     async close() {
       // The last connection that is closed moves what is in the log: here the event loop would have to wait for the disk.
       if (lengthOfLog.hasGrown()) await checkpoints.empty().catch(() => undefined);
@@ -118,20 +113,11 @@ function openLog(path: string): { readonly sync: () => Promise<void>; readonly c
 }
 
 /**
- * SQLite takes 3 µs to tell whether anyone has committed, locks of the file included; so it is asked once in a turn of
- * the event loop, in which many requests are answered, and once more behind each commit of this process.
+ * SQLite takes 3 µs to tell whether anyone has committed, locks of the file included. To remember that for a turn of the
+ * event loop is no good: what `setImmediate` runs has its own after the next requests are read, of which each may come
+ * from somebody who has heard of a commit of another process meanwhile.
  */
-function revisionOf(reader: BunSqlite): { readonly revision: () => number; readonly expire: () => void } {
+function revisionOf(reader: BunSqlite): () => number {
   const version = reader.query<{ readonly data_version: number }, []>("PRAGMA data_version");
-  let known: number | undefined;
-  const expire = (): void => {
-    known = undefined;
-  };
-  const ask = (): number => {
-    const { data_version: current } = version.get() ?? { data_version: Number.NaN };
-    setImmediate(expire);
-    known = current;
-    return current;
-  };
-  return { revision: () => known ?? ask(), expire };
+  return () => version.get()?.data_version ?? Number.NaN;
 }
