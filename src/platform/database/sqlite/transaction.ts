@@ -7,18 +7,19 @@ import type { Writing } from "./transactions.ts";
 export type Work<T> = (tx: Writer) => Promise<T>;
 
 /** After as long as this has been written in one go, others are answered in between. */
-export const longestGoMs = 1;
+const longestGoMs = 1;
+/** Among others none rests, as they would wait with it; what takes as long as this has to run alone. */
+const longestAmongOthersMs = 8;
+
+type Within = Pick<Writing, "database" | "statements"> & { readonly mayRest?: boolean };
 
 /**
  * Runs what is between the BEGIN of a transaction and its COMMIT. It takes one turn of the event loop, or where it has
  * very much to write (the ten thousand edges of an index), as many as others need to be answered between its statements.
  * @throws Error what `work` does; also where it awaited something that is not one of its own queries, or went on after
- *   SQLite had undone all of it
+ *   SQLite had undone all of it, or has very much to write and may not rest
  */
-export async function runTransaction<T>(
-  { database, statements }: Pick<Writing, "database" | "statements">,
-  work: Work<T>,
-): Promise<T> {
+export async function runTransaction<T>({ database, statements, mayRest = true }: Within, work: Work<T>): Promise<T> {
   const { promise: strayed, reject } = Promise.withResolvers<never>();
   let end: unknown;
   let resting = 0;
@@ -34,11 +35,13 @@ export async function runTransaction<T>(
     }
   };
   const rest = async (): Promise<void> => {
+    if (!mayRest) throw (end ??= new Error("a transaction among others has very much to write"));
     resting += 1;
     await nextTurn();
     resting -= 1;
     since = performance.now();
   };
+  const longestMs = mayRest ? longestGoMs : longestAmongOthersMs;
   // Its queries are answered at once: where it does not rest, it has ended before the next turn.
   const watch = (): void => {
     if (end !== undefined) return;
@@ -50,7 +53,7 @@ export async function runTransaction<T>(
     reject(end);
   };
   setImmediate(watch);
-  const tx = transactionOver(execute, () => (performance.now() - since < longestGoMs ? undefined : rest()));
+  const tx = transactionOver(execute, () => (performance.now() - since < longestMs ? undefined : rest()));
   try {
     const answer = await Promise.race([work(tx), strayed]);
     if (end !== undefined) throw end;
@@ -67,12 +70,12 @@ const dialect = sqliteDialect(() => {
 const driver = dialect.createDriver();
 
 /** Kysely's own way to a transaction makes a dozen objects around it, and takes 40 us where this takes two. */
-function transactionOver(execute: Execute, mayRest: () => Promise<void> | undefined): Writer {
+function transactionOver(execute: Execute, restIfLong: () => Promise<void> | undefined): Writer {
   const connection = sqliteConnection(execute);
   const executor = new DefaultQueryExecutor(compiler, adapter, {
     async provideConnection(consumer) {
       const answer = await consumer(connection);
-      await mayRest();
+      await restIfLong();
       return answer;
     },
   });
