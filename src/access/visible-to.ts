@@ -1,5 +1,6 @@
 import { type Expression, type ExpressionBuilder, sql, type SqlBool } from "kysely";
 import type { Database, Dialect, Tables } from "../platform/database/database.ts";
+import { textsOf } from "../platform/database/json-lists.ts";
 import type { PageRequest, Visible } from "../registry/repositories.ts";
 import { untilRightsChange } from "./access-revision.ts";
 import { type AuthorizeDeps, isCatalogGrant } from "./authorize.ts";
@@ -104,9 +105,7 @@ const withNames =
   (dialect: Dialect, names: readonly string[]): Condition =>
   (_, page) => {
     const json = JSON.stringify(page === undefined ? names : namesOfPage(names, page));
-    return dialect === "sqlite"
-      ? sql<SqlBool>`repositories.name in (select value from json_each(${json}))`
-      : sql<SqlBool>`repositories.name in (select json_array_elements_text(cast(${json} as json)))`;
+    return sql<SqlBool>`repositories.name in ${textsOf(dialect, json)}`;
   };
 
 /** One more than the page has, as it is asked for. A repository may have been granted more than once. */
