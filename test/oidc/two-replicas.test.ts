@@ -47,7 +47,7 @@ describeEachDatabase("two servers of one database with a provider", (dialect) =>
     second =
       dialect === "sqlite"
         ? first
-        : used.use(await startServer({ env: { ...env, BERTH_HTTP_WORKERS: "1", BERTH_HTTP_PUBLICURL: first.url } }));
+        : used.use(await startServer({ env: { ...env, BERTH_HTTP_WORKERS: "1", BERTH_HTTP_PUBLIC_URL: first.url } }));
     used.use(await startProvider({ port, people, redirectUris: [`${first.url}/sign-in/corp/callback`] }));
   }, 120_000);
   afterAll(() => used.disposeAsync());
