@@ -35,12 +35,15 @@ const integration = await timed("integration tests", async () => {
   const files = (await findTests(root, ["test", "bench"])).filter((file) => file !== "test/architecture.test.ts");
   return runTestsSteadily({ root, files, env, flags, show: true });
 });
-const onWorkers = await timed("protocol tests on two workers", async () => {
-  const files = await findTests(root, ["test/protocol"]);
-  const run = await runTestsSteadily({ root, files, env: { ...env, BERTH_TEST_WORKERS: "2" }, flags, show: true });
-  return { ...run, problems: run.problems.map((problem) => `on two workers: ${problem}`) };
-});
-const docs = await timed("documents", () => checkDocs(root));
+// The examples mostly wait for servers to start and stop.
+const [onWorkers, docs] = await Promise.all([
+  timed("protocol tests on two workers", async () => {
+    const files = await findTests(root, ["test/protocol"]);
+    const run = await runTestsSteadily({ root, files, env: { ...env, BERTH_TEST_WORKERS: "2" }, flags, show: true });
+    return { ...run, problems: run.problems.map((problem) => `on two workers: ${problem}`) };
+  }),
+  timed("documents", () => checkDocs(root)),
+]);
 
 const { lines, failed } = summarize({
   runs: [check.tests, integration, onWorkers],

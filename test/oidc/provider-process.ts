@@ -78,6 +78,7 @@ const lies: Readonly<Record<Misbehaviour, (claims: JWTPayload) => Promise<string
     new SignJWT(claims).setProtectedHeader({ alg: "HS256", kid }).sign(Buffer.from(plan.clientSecret)),
   "token-endpoint-fails": async () => "",
   "userinfo-of-another": async (claims) => signed(claims),
+  "codes-malformed": async (claims) => signed(claims),
 };
 
 const seconds = (): number => Math.floor(Date.now() / 1000);
@@ -102,6 +103,9 @@ provider.use(async (context, next) => {
     const { id_token: given } = body as { id_token: string };
     context.body = { ...body, id_token: await lies[misbehaviour](decodeJwt(given)) };
   }
+  // As some do for what cannot be a code of theirs.
+  if (context.path === "/token" && misbehaviour === "codes-malformed" && context.status === 400)
+    context.body = { error: "invalid_request" };
   if (context.path === "/me" && misbehaviour === "userinfo-of-another")
     context.body = { ...(body as object), sub: "somebody-else" };
 });

@@ -18,7 +18,8 @@ export type Misbehaviour =
   | "unsigned"
   | "shared-secret"
   | "token-endpoint-fails"
-  | "userinfo-of-another";
+  | "userinfo-of-another"
+  | "codes-malformed";
 
 export interface ProviderOptions {
   readonly people: People;

@@ -186,6 +186,18 @@ describeEachDatabase("accounts of a provider", (_dialect, open) => {
     expect(access.answers).toEqual([["corp", "unavailable"]]);
   });
 
+  test("are not kept out by whoever brings back codes that are none, whatever the provider calls them", async () => {
+    const access = await start();
+    await provider.misbehave("codes-malformed");
+    for (let at = 0; at < 5; at++) {
+      const { pending } = await access.browserSources.begin("corp", redirectUri);
+      const brought = { code: "none", state: pending.state, issuer: provider.issuer, error: undefined };
+      expect(await access.browserSources.finish("corp", pending, brought)).toMatchObject({ kind: "refused" });
+    }
+    await provider.misbehave(undefined);
+    expect((await accountOf(access, "ann")).name).toBe("ann");
+  });
+
   test("are linked by an event that says whose doing it is", async () => {
     const access = await start();
     await accountOf(access, "ann");

@@ -106,6 +106,26 @@ describeEachDatabase("what is noted beside changes", (_dialect, open) => {
     expect((await found(database))[0]).toMatchObject({ repository: "acme/anew" });
   });
 
+  it("of strangers from very many networks is told together in the end, and crowds out nobody who has signed in", async () => {
+    const { database, queue, time } = await start({ mostSources: 30 });
+    const actor = { kind: "anonymous", id: "", name: "anonymous" } as const;
+    for (let number = 0; number < 1000; number++) {
+      const by = { actor, address: `2001:db8:0:${number.toString(16)}::1`, requestId: `r-${String(number)}` };
+      queue.add(noted("r", { action: "sign-in", by, source: `sign-in refused ${by.address}` }));
+    }
+    queue.add(noted("thief", { action: "sign-in", outcome: "done", source: "sign-in 1" }));
+    await queue.flush();
+    time.now += 60_000;
+    await queue.flush();
+    expect(queue.dropped()).toBe(0);
+    expect(await found(database, "thief")).toMatchObject([{ outcome: "done", actor: { name: "ann" } }]);
+    const entries = await found(database);
+    expect(entries.reduce((sum, { times }) => sum + times, 0)).toBe(1001);
+    const [together, ...others] = entries.filter(({ detail }) => detail["many"] === true);
+    expect([others.length, together?.address]).toEqual([1, undefined]);
+    expect(await found(database, "r-20")).toHaveLength(1);
+  });
+
   it("waits while the database is away, and is not written twice", async () => {
     const { database, queueOf, time, errors } = await start();
     let isAway = true;

@@ -38,7 +38,7 @@ const mostRequestsOfFlush = 200;
 /** The first of a source is written at once, and what repeats it within its window as one entry at the window's end. */
 export function noteQueue(deps: NoteQueueDeps): NoteQueue {
   const { database, log, now, mostSources = 5000, mostOfClient = 200 } = deps;
-  const sources = noteSources(mostOfClient);
+  const sources = noteSources({ mostOfClient, mostOfStrangers: mostSources / 2 });
   let repeats: Repeat[] = [];
   let dropped = 0;
   let flushing: Promise<void> | undefined;

@@ -25,20 +25,30 @@ export interface NoteSources extends Iterable<Source> {
   get(source: string): Source | undefined;
   add(source: Source): void;
   delete(source: Source): void;
-  /** The note as it is remembered: one of many that a client sends beyond its share is told with the others. */
+  /** The note as it is remembered: one of many, beyond the share of a client or of all strangers, is told with the others. */
   within(note: Note): Note;
 }
 
-/** @param mostOfClient how many sources may be one client's */
-export function noteSources(mostOfClient: number): NoteSources {
+interface Shares {
+  /** How many sources may be one client's. */
+  readonly mostOfClient: number;
+  /** How many may be of those who have not signed in: some of them hold very many networks. */
+  readonly mostOfStrangers: number;
+}
+
+export function noteSources({ mostOfClient, mostOfStrangers }: Shares): NoteSources {
   const sources = new Map<string, Source>();
   const ofClients = new Map<string, number>();
+  let ofStrangers = 0;
   const count = ({ note }: Source, by: 1 | -1): void => {
     const client = clientOf(note);
     const counted = (ofClients.get(client) ?? 0) + by;
     if (counted === 0) ofClients.delete(client);
     else ofClients.set(client, counted);
+    if (isStrangers(note)) ofStrangers += by;
   };
+  const withinClient = (note: Note): Note =>
+    sources.has(note.source) || (ofClients.get(clientOf(note)) ?? 0) < mostOfClient ? note : oneOfMany(note);
   return {
     get size() {
       return sources.size;
@@ -53,8 +63,11 @@ export function noteSources(mostOfClient: number): NoteSources {
     delete(source) {
       if (sources.delete(source.note.source)) count(source, -1);
     },
-    within: (note) =>
-      sources.has(note.source) || (ofClients.get(clientOf(note)) ?? 0) < mostOfClient ? note : oneOfMany(note),
+    within(given) {
+      const note = withinClient(given);
+      const hasRoom = !isStrangers(note) || sources.has(note.source) || ofStrangers < mostOfStrangers;
+      return hasRoom ? note : oneOfStrangers(note);
+    },
   };
 }
 
@@ -66,4 +79,12 @@ function oneOfMany(note: Note): Note {
   const { action, outcome, by, windowMs } = note;
   const source = `many ${action} ${outcome} ${clientOf(note)}`;
   return { action, outcome, by, windowMs, source, detail: { many: true } };
+}
+
+const isStrangers = ({ by: { actor } }: Note): boolean => actor.kind === "anonymous";
+
+/** From wherever: what the others did must not get lost. */
+function oneOfStrangers({ action, outcome, by: { actor, requestId }, windowMs }: Note): Note {
+  const by = { actor, ...(requestId !== undefined && { requestId }) };
+  return { action, outcome, by, windowMs, source: `many ${action} ${outcome} of strangers`, detail: { many: true } };
 }

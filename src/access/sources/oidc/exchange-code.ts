@@ -11,7 +11,11 @@ const errorSchema = z.object({ error: z.string() });
 
 export type Exchanged =
   | { readonly kind: "tokens"; readonly idToken: string; readonly accessToken: string | undefined }
-  | { readonly kind: "refused"; readonly why: string };
+  | { readonly kind: "refused"; readonly why: string; readonly error: CodeError };
+
+/** Whoever brings a code that is none hears one or the other: it says nothing of the provider. */
+const codeErrors = ["invalid_grant", "invalid_request"] as const;
+type CodeError = (typeof codeErrors)[number];
 
 interface Exchange {
   readonly code: string;
@@ -69,7 +73,10 @@ const mostErrorCharacters = 64;
 function refusalOf(status: number, told: unknown): Exchanged {
   const { data } = errorSchema.safeParse(told);
   const error = data === undefined ? undefined : loggable(data.error, mostErrorCharacters);
-  if (error === "invalid_grant") return { kind: "refused", why: "the provider does not take the code, or not again" };
+  const ofCode = codeErrors.find((one) => one === error);
+  if (ofCode !== undefined) {
+    return { kind: "refused", why: "the provider does not take the code, or not again", error: ofCode };
+  }
   if (error === "invalid_client" || status === 401) throw new SourceUnavailable("it refuses clientId with its secret");
   throw new SourceUnavailable(`its token endpoint answers ${status}${error === undefined ? "" : ` ${error}`}`);
 }

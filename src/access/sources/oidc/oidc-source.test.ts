@@ -245,6 +245,10 @@ describe("a provider that does as it should", () => {
     ]);
     const [last] = (await stepsOf(sourceWith(provider, { clientSecret: "wrong" }))).slice(-1);
     expect(last).toEqual({ step: "client", ok: false, detail: "it refuses clientId with its secret" });
+    await provider.misbehave("codes-malformed");
+    const [unclear] = (await stepsOf(sourceWith(provider))).slice(-1);
+    expect(unclear).toEqual({ step: "client", ok: false, detail: "its token endpoint answers invalid_request" });
+    await provider.misbehave(undefined);
     const [found] = (await stepsOf(sourceWith(provider), "ann")).slice(-1);
     expect(found).toMatchObject({ step: "find", ok: false });
     const elsewhere = await stepsOf(sourceWith(provider, { issuer: `${provider.issuer}/other` }));

@@ -31,7 +31,7 @@ export function oidcSource(settings: OidcSettings): BrowserSource {
           const found = codeOf(pending, brought, await issuer.discover());
           if (found.kind === "refused") return found;
           const tokens = await exchangeCode(issuer, settings, { code: found.code, pending });
-          if (tokens.kind === "refused") return tokens;
+          if (tokens.kind === "refused") return { kind: "refused", why: tokens.why };
           const told = await claimsOfTokens(issuer, settings, { ...tokens, pending });
           return told.kind === "refused" ? told : identityOfClaims(settings, settings.issuer, told.claims);
         }),

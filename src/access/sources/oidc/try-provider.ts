@@ -45,5 +45,6 @@ async function tryClient(issuer: Issuer, settings: OidcSettings): Promise<string
   const pending = { verifier: `${randomUUID()}${randomUUID()}`, redirectUri: "https://localhost/" };
   const exchanged = await exchangeCode(issuer, settings, { code: randomUUID(), pending });
   if (exchanged.kind === "tokens") throw new SourceUnavailable("it gives tokens to whoever asks");
+  if (exchanged.error !== "invalid_grant") throw new SourceUnavailable(`its token endpoint answers ${exchanged.error}`);
   return `${settings.clientId} is known there`;
 }
