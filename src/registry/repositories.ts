@@ -65,7 +65,7 @@ export async function keepRepositories(
 
 /** For a statement on what is in one. Not joined: so that PostgreSQL, too, takes rows in the order of an index. */
 export const idOfRepository = (name: string) =>
-  expressionBuilder<Tables, never>().selectFrom("repositories").select("id").where("repositories.name", "=", name);
+  expressionBuilder<Tables>().selectFrom("repositories").select("id").where("repositories.name", "=", name);
 
 export async function findRepository(reader: Reader, name: RepositoryName): Promise<number | undefined> {
   const row = await reader.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();
