@@ -13,6 +13,20 @@ import { startServer, type TestServer } from "../support/server.ts";
 const [app, other] = ["acme/app", "acme/other"];
 const ann = basic("ann", "a password that is long");
 
+/** @param request method and path below `/api/v1` */
+async function ask(server: TestServer, request: string, json?: object): Promise<void> {
+  const [method = "", path = ""] = request.split(" ");
+  const call = json && { headers: { "content-type": "application/json" }, body: JSON.stringify(json) };
+  const answer = await registryOf(server).send(method, `/api/v1${path}`, call);
+  if (answer.status >= 300) throw new Error(`${request}: ${String(answer.status)} ${answer.text}`);
+}
+
+const statusesOf = async (who: Registry, name: string, { digest, config, layers }: PushedImage) =>
+  Promise.all([
+    ...["old", digest].map(async (of) => (await who.send("HEAD", `/v2/${name}/manifests/${of}`)).status),
+    ...[config, ...layers].map(async (of) => (await who.send("HEAD", `/v2/${name}/blobs/${of.digest}`)).status),
+  ]);
+
 /** Whatever the collector comes to, it comes to soon. */
 const eager = { BERTH_COLLECT_INTERVAL_SECONDS: "1" };
 
@@ -33,17 +47,10 @@ describeEachDatabase("a repository whose deletion is cut by a kill", (dialect) =
     const server = await start();
     database = await openDatabase({ url: stored.url });
     used.defer(() => database.close());
-    await ask(server, "POST", "/accounts", { name: "ann", password: "a password that is long" });
+    await ask(server, "POST /accounts", { name: "ann", password: "a password that is long" });
     await server.stop("SIGKILL");
   }, 120_000);
   afterAll(() => used.disposeAsync());
-
-  async function ask(server: TestServer, method: string, path: string, json?: object): Promise<number> {
-    const call = json && { headers: { "content-type": "application/json" }, body: JSON.stringify(json) };
-    const answer = await registryOf(server).send(method, `/api/v1${path}`, call);
-    if (answer.status >= 300) throw new Error(`${method} ${path}: ${String(answer.status)} ${answer.text}`);
-    return answer.status;
-  }
 
   /** What the collector has still to remove of the repository, before what is refused to it here, and that. */
   const left = async (id: number): Promise<readonly number[]> => {
@@ -81,12 +88,6 @@ describeEachDatabase("a repository whose deletion is cut by a kill", (dialect) =
       (dialect === "postgres" ? sql`drop trigger kept on tags` : sql`drop trigger kept`).execute(tx),
     );
 
-  const statusesOf = async (who: Registry, name: string, { digest, config, layers }: PushedImage) =>
-    Promise.all([
-      ...["old", digest].map(async (of) => (await who.send("HEAD", `/v2/${name}/manifests/${of}`)).status),
-      ...[config, ...layers].map(async (of) => (await who.send("HEAD", `/v2/${name}/blobs/${of.digest}`)).status),
-    ]);
-
   it("ends with the next start; nothing is revived, nor in one of its name, and others keep what they share", async () => {
     let server = await start();
     const old = await pushImage(registryOf(server), app, { tag: "old" });
@@ -98,12 +99,12 @@ describeEachDatabase("a repository whose deletion is cut by a kill", (dialect) =
     }
     const shared = await pushImage(registryOf(server), other, { tag: "old", layers });
     const grant = { role: "guest", to: { kind: "account", name: "ann" }, on: { kind: "repository", name: app } };
-    await ask(server, "POST", "/grants", grant);
+    await ask(server, "POST /grants", grant);
     expect(await statusesOf(registryOf(server).as(ann), app, old)).toEqual([200, 200, 200, 200]);
     const id = await idOfApp();
 
     await keepTags();
-    await ask(server, "DELETE", `/repositories/${encodeURIComponent(app)}`);
+    await ask(server, `DELETE /repositories/${encodeURIComponent(app)}`);
     await waitFor(id, [1, 0, 1]);
     await server.stop("SIGKILL");
 
