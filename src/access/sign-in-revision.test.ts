@@ -108,13 +108,13 @@ async function twoProcesses(dialect: Dialect) {
   };
 }
 
-describeEachDatabase("who signs in", (dialect, open: OpenTestDatabase) => {
-  const start = async (database: Database) => {
-    const access = await openTestAccess(database);
-    const ann = await access.addAccount("ann", right);
-    return { access, ann, ...(await showables(access, ann)) };
-  };
+const start = async (database: Database) => {
+  const access = await openTestAccess(database);
+  const ann = await access.addAccount("ann", right);
+  return { access, ann, ...(await showables(access, ann)) };
+};
 
+describeEachDatabase("who signs in", (dialect, open: OpenTestDatabase) => {
   test("is asked of no table while only others are written, and of none that does not count up", async () => {
     const { database, take } = listening(await open([accessMigrations]));
     const { access, shown } = await start(database);
