@@ -2,7 +2,7 @@ import { type Expression, type ExpressionBuilder, sql, type SqlBool } from "kyse
 import type { Database, Dialect, Tables } from "../platform/database/database.ts";
 import { textsOf } from "../platform/database/json-lists.ts";
 import type { PageRequest, Visible } from "../registry/repositories.ts";
-import { untilRightsChange } from "./access-revision.ts";
+import { untilCountedUp } from "./access-revision.ts";
 import { type AuthorizeDeps, isCatalogGrant } from "./authorize.ts";
 import { dependsOn, type DependsOn } from "./decide.ts";
 import { holdsNow } from "./held.ts";
@@ -66,7 +66,7 @@ export function visibilities(deps: AuthorizeDeps): Visibilities {
 }
 
 function rememberedReach({ database, revision }: AuthorizeDeps): (principal: Principal) => Promise<readonly Reached[]> {
-  const remember = untilRightsChange<readonly Reached[]>(revision, { max: 1000, maxSize: 200_000 });
+  const remember = untilCountedUp<readonly Reached[]>(revision, { max: 1000, maxSize: 200_000 });
   return (principal) =>
     remember(principal.kind === "anonymous" ? "" : `${principal.kind} ${principal.id}`, async () => {
       const value = await loadReach(database, principal);
