@@ -83,7 +83,7 @@ function transactionOver(execute: Execute, restIfLong: () => Promise<void> | und
   const tx = new Transaction<Tables>({ config: { dialect }, dialect, driver, executor });
   straightWays.set(tx, async (query) => {
     const answer = execute(query);
-    const resting = mayRest();
+    const resting = restIfLong();
     if (resting !== undefined) await resting;
     return answer;
   });
