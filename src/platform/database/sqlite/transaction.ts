@@ -8,7 +8,7 @@ import type { Writing } from "./transactions.ts";
 export type Work<T> = (tx: Writer) => Promise<T>;
 
 /** After as long as this has been written in one go, others are answered in between. */
-const longestGoMs = 1;
+export const longestGoMs = 1;
 /** Among others none rests, as they would wait with it; what takes as long as this has to run alone. */
 const longestAmongOthersMs = 8;
 

@@ -5,7 +5,7 @@ import type { Database, Survives, WriteOptions } from "../database.ts";
 import type { Log } from "./log-trust.ts";
 import type { Statement, StatementResult } from "./sqlite-dialect.ts";
 import type { Statements } from "./statements.ts";
-import { runTransaction } from "./transaction.ts";
+import { longestGoMs, runTransaction } from "./transaction.ts";
 
 /** The connection that writes, and what has to be done for it to be trusted. */
 export interface Writing {
@@ -83,10 +83,10 @@ export function transactionsOf(writing: Writing): Pick<Database, "write" | "writ
 
 const durably: WriteOptions = { survives: "power" };
 
-async function runAsOne(writing: Writing, jobs: readonly Job[], waiting: Job[]): Promise<void> {
+async function runAsOne(writing: Writing, jobs: Job[], waiting: Job[]): Promise<void> {
   const { log, onCommit } = writing;
   const [only] = jobs.length === 1 ? jobs : [];
-  const run = only?.runAlone ?? (() => transact(writing, () => inOrder(jobs)));
+  const run = only?.runAlone ?? (() => transact(writing, () => inOrder(jobs, waiting)));
   try {
     const untilReady = log.require();
     if (untilReady !== undefined) await untilReady;
@@ -106,8 +106,13 @@ async function runAsOne(writing: Writing, jobs: readonly Job[], waiting: Job[]):
   }
 }
 
-async function inOrder(jobs: readonly Job[]): Promise<void> {
-  for (const { runAmongOthers } of jobs) await runAmongOthers();
+/** As many as can be run in one go stay in `jobs`; the others wait for the next turn. */
+async function inOrder(jobs: Job[], waiting: Job[]): Promise<void> {
+  const began = performance.now();
+  for (const [at, { runAmongOthers }] of jobs.entries()) {
+    await runAmongOthers();
+    if (performance.now() - began > longestGoMs) waiting.unshift(...jobs.splice(at + 1));
+  }
 }
 
 /** Nothing of any of them has stayed: whose fault it was, each finds out by itself. */
