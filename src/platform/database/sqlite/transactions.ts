@@ -36,7 +36,7 @@ interface Job {
  * Transactions, one after the other, most of them in one turn of the event loop: they await nothing but their own queries,
  * and SQLite answers those at once. So nobody has the database locked while anything is waited for. Those that come in one
  * turn are one to SQLite, which writes the pages that they share once and empties the readers' caches once: eight clients
- * that push have three and a half a turn, and take an eighth less of the event loop. What has to survive a loss of power
+ * that push have three and a half a turn, and take a twelfth less of the event loop. What has to survive a loss of power
  * waits for a sync of the log behind its commit, which it shares with others; meanwhile the next ones run.
  */
 export function transactionsOf(writing: Writing): Pick<Database, "write" | "writeOne"> {
