@@ -13,7 +13,7 @@ import { type RecordingWriter, recordEvents } from "../platform/events/record-ev
 import { isNamed, leaseEnd } from "./edges.ts";
 import { asDigest } from "./manifests.ts";
 import { checkReadGates, type Registry, writeChange } from "./registry.ts";
-import { ensureRepository } from "./repositories.ts";
+import { ensureRepository, idOfRepository } from "./repositories.ts";
 
 export interface StoredBlob {
   readonly digest: Digest;
@@ -106,9 +106,7 @@ export async function renewLease(registry: Registry, repository: RepositoryName,
       "repository_id",
       expression.and([expression("leased_until", "<", half), expression.not(isNamed(expression))]).as("isDue"),
     ])
-    .where("repository_id", "in", (expression) =>
-      expression.selectFrom("repositories").select("id").where("name", "=", repository),
-    )
+    .where("repository_id", "=", idOfRepository(repository))
     .where("digest", "=", digest)
     .executeTakeFirst();
   if (found === undefined) return fail({ code: "BLOB_UNKNOWN", digest });

@@ -6,7 +6,7 @@ import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
 import type { Reader } from "../platform/database/database.ts";
 import { type Given, prepared } from "../platform/database/prepared.ts";
 import type { Registry } from "./registry.ts";
-import type { Page } from "./repositories.ts";
+import { idOfRepository, type Page } from "./repositories.ts";
 
 export interface ReferrersRequest {
   readonly repository: RepositoryName;
@@ -93,9 +93,7 @@ const selectReferrers = (read: Reader, { repository, subject, after, limit }: As
     .selectFrom("repository_manifests")
     .innerJoin("manifests", "manifests.digest", "repository_manifests.digest")
     .select("repository_manifests.digest")
-    .where("repository_manifests.repository_id", "=", (expression) =>
-      expression.selectFrom("repositories").select("id").where("name", "=", repository),
-    )
+    .where("repository_manifests.repository_id", "=", idOfRepository(repository))
     .where("repository_manifests.subject", "=", subject)
     .where("repository_manifests.digest", ">", after)
     .orderBy("repository_manifests.digest")

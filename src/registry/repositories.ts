@@ -1,4 +1,10 @@
-import type { Expression, ExpressionBuilder, SelectQueryBuilder, SqlBool } from "kysely";
+import {
+  type Expression,
+  type ExpressionBuilder,
+  expressionBuilder,
+  type SelectQueryBuilder,
+  type SqlBool,
+} from "kysely";
 import type { RepositoryName } from "../oci/names.ts";
 import type { Visibility } from "../oci/visibility.ts";
 import { clock } from "../platform/database/clock.ts";
@@ -56,6 +62,10 @@ export async function keepRepositories(
     .execute();
   return new Set(rows.map(({ id }) => id));
 }
+
+/** For a statement on what is in one. Not joined: so that PostgreSQL, too, takes rows in the order of an index. */
+export const idOfRepository = (name: string) =>
+  expressionBuilder<Tables>().selectFrom("repositories").select("id").where("repositories.name", "=", name);
 
 export async function findRepository(reader: Reader, name: RepositoryName): Promise<number | undefined> {
   const row = await reader.selectFrom("repositories").select("id").where("name", "=", name).executeTakeFirst();

@@ -5,7 +5,7 @@ import type { Reader } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 import { asDigest } from "./manifests.ts";
 import type { Registry } from "./registry.ts";
-import { listRepositories, type Page, type PageRequest, toPage, type Visible } from "./repositories.ts";
+import { idOfRepository, listRepositories, type Page, type PageRequest, toPage, type Visible } from "./repositories.ts";
 
 /** What lists show of a repository. Times are milliseconds since 1970. */
 export interface RepositorySummary {
@@ -108,10 +108,7 @@ const selectTags = (reader: Reader, repository: RepositoryName) =>
       "manifests.media_type",
       "manifests.size_bytes",
     ])
-    // Not joined: so that PostgreSQL, too, takes them in the order of the index and no more than the page.
-    .where("tags.repository_id", "=", (expression) =>
-      expression.selectFrom("repositories").select("id").where("repositories.name", "=", repository),
-    );
+    .where("tags.repository_id", "=", idOfRepository(repository));
 
 type TagRow = Awaited<ReturnType<ReturnType<typeof selectTags>["execute"]>>[number];
 
@@ -150,9 +147,7 @@ export async function listManifestSummaries(
       "manifests.artifact_type",
       "manifests.subject",
     ])
-    .where("repository_manifests.repository_id", "=", (expression) =>
-      expression.selectFrom("repositories").select("id").where("repositories.name", "=", repository),
-    )
+    .where("repository_manifests.repository_id", "=", idOfRepository(repository))
     .where("repository_manifests.digest", ">", after)
     .orderBy("repository_manifests.digest")
     .limit(limit + 1)
@@ -180,9 +175,7 @@ export const presentManifests = (
     database.read
       .selectFrom("repository_manifests")
       .select("digest")
-      .where("repository_id", "=", (expression) =>
-        expression.selectFrom("repositories").select("id").where("repositories.name", "=", repository),
-      )
+      .where("repository_id", "=", idOfRepository(repository))
       .where("digest", "in", some)
       .execute(),
   );
@@ -198,9 +191,7 @@ export const presentBlobs = (
       .selectFrom("repository_blobs")
       .innerJoin("blobs", "blobs.digest", "repository_blobs.digest")
       .select("repository_blobs.digest")
-      .where("repository_blobs.repository_id", "=", (expression) =>
-        expression.selectFrom("repositories").select("id").where("repositories.name", "=", repository),
-      )
+      .where("repository_blobs.repository_id", "=", idOfRepository(repository))
       .where("repository_blobs.digest", "in", some)
       .where("blobs.damaged_at", "is", null)
       .execute(),

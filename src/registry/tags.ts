@@ -2,7 +2,7 @@ import type { RepositoryName } from "../oci/names.ts";
 import { fail } from "../oci/problem.ts";
 import { prepared } from "../platform/database/prepared.ts";
 import type { Registry } from "./registry.ts";
-import { findRepository, type Page, type PageRequest, toPage } from "./repositories.ts";
+import { findRepository, idOfRepository, type Page, type PageRequest, toPage } from "./repositories.ts";
 
 /**
  * Names of a repository's tags, in byte order.
@@ -26,10 +26,7 @@ const tagsAfter = prepared((read, given: { readonly name: string; readonly after
   read
     .selectFrom("tags")
     .select("name")
-    // Not joined: so that PostgreSQL, too, takes them in the order of the index and no more than the page.
-    .where("repository_id", "=", (expression) =>
-      expression.selectFrom("repositories").select("id").where("name", "=", given.name),
-    )
+    .where("repository_id", "=", idOfRepository(given.name))
     .where("name", ">", given.after)
     .orderBy("name")
     .limit(given.limit),

@@ -150,6 +150,35 @@ describeEachDatabase("rights over the API", (dialect) => {
     expect((await api.ask("GET", `/organizations/${theirs.name}`, { as: theirs.owner })).status).toBe(200);
   });
 
+  it("that somebody may not read are as if they were not there, also on the instance and where they are at home", async () => {
+    const { name, owner, grantId } = await addTenant(api);
+    const [guest, auditor] = [await addUser(api), await addUser(api)];
+    const grant = async (json: object): Promise<string> => idOf(await api.ask("POST", "/grants", { json }));
+    const toGuest = { role: "limited-guest", to: { kind: "account", name: guest[0] } };
+    await grant({ ...toGuest, on: { kind: "organization", name } });
+    const onInstance = { role: "auditor", to: { kind: "account", name: auditor[0] }, on: { kind: "instance" } };
+    const id = await grant(onInstance);
+    const rule = { pattern: "v*", roles: { create: "maintainer" } };
+    const path = `/namespaces/${name}/protections`;
+    const protection = idOf(await api.ask("POST", path, { as: owner, json: rule }));
+    expect((await api.ask("GET", `/organizations/${name}`, { as: guest })).status).toBe(200);
+    for (const [as, target] of [
+      [owner, `/grants/${id}`],
+      [guest, `/grants/${id}`],
+      [guest, `/grants/${grantId}`],
+      [guest, `/protections/${protection}`],
+    ] as const) {
+      const hidden = await api.ask("DELETE", target, { as });
+      expectRefused(hidden, 404, "OBJECT_UNKNOWN");
+      const absent = await api.ask("DELETE", target.replace(/[^/]+$/, crypto.randomUUID()), { as });
+      expect(told(hidden, name)).toEqual(told(absent, name));
+    }
+    // Who sees it is told that they may not.
+    for (const target of [`/grants/${id}`, `/grants/${grantId}`, `/protections/${protection}`])
+      expectRefused(await api.ask("DELETE", target, { as: auditor }), 403, "DENIED");
+    expect((await api.ask("DELETE", `/grants/${id}`)).status).toBe(200);
+  });
+
   it("tell nobody by what they refuse which names there are", async () => {
     const [ours, theirs] = [await addTenant(api), await addTenant(api)];
     const as = ours.owner;

@@ -112,8 +112,8 @@ function changingGrants(deps: ModelRoutesDeps): readonly Route[] {
     route(contracts.deleteGrant, async (call) => {
       const id = call.params.grant;
       const unknown = { code: "OBJECT_UNKNOWN", what: "grant" } as const;
-      const found = (await findGrant(deps.database.read, id)) ?? fail(unknown);
-      await permit(deps.authorize, call.by, { verb: "delete", place: found.place, subject: "grant", unknown });
+      const { place } = (await findGrant(deps.database.read, id)) ?? fail(unknown);
+      await permit(deps.authorize, call.by, { verb: "delete", place, subject: "grant", unknown, readsSubject: true });
       return call.commit(async (tx) => {
         await grants.deleteGrant(await changing(deps, call)(tx), id);
         return { dryRun: call.dryRun, removes: [one("grant", id)] };

@@ -43,7 +43,13 @@ export function protectionRoutes(deps: ModelRoutesDeps): readonly Route[] {
       const id = call.params.protection;
       const unknown = { code: "OBJECT_UNKNOWN", what: "protection" } as const;
       const place = (await findProtectedPlace(read, id)) ?? fail(unknown);
-      await permit(deps.authorize, call.by, { verb: "delete", place, subject: "protection", unknown });
+      await permit(deps.authorize, call.by, {
+        verb: "delete",
+        place,
+        subject: "protection",
+        unknown,
+        readsSubject: true,
+      });
       return call.commit(async (tx) => {
         await deleteProtection(await changing(deps, call)(tx), id);
         return { dryRun: call.dryRun, removes: [one("protection", id)] };

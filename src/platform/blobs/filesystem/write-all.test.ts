@@ -111,11 +111,11 @@ test("of many who write to a disk that is behind, none holds a piece while it wa
       yield piece;
     }
   }
-  const write = async (): Promise<number> => {
+  const writeCounted = async (): Promise<number> => {
     const file = await open(join(folder, crypto.randomUUID()), "w+");
     return writeAll({ file, offset: 0, ...disk }, counted()).finally(() => file.close());
   };
-  const sizes = await Promise.all(Array.from({ length: 8 }, write));
+  const sizes = await Promise.all(Array.from({ length: 8 }, writeCounted));
   expect(sizes).toEqual(sizes.map(() => 4 * mebibyte));
   expect(held).toHaveLength(24);
   expect(Math.max(...held)).toBeLessThan(3);

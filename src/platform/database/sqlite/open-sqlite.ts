@@ -4,6 +4,7 @@ import { Kysely } from "kysely";
 import type { Database, Tables } from "../database.ts";
 import { checkpointer } from "./checkpointer.ts";
 import { watchLog } from "./log-trust.ts";
+import { revisionOf } from "./revision.ts";
 import { type Execute, type Statement, sqliteDialect } from "./sqlite-dialect.ts";
 import { type Statements, statementsOf } from "./statements.ts";
 import { isBusy, transactionsOf } from "./transactions.ts";
@@ -34,18 +35,20 @@ export async function openSqlite(path: string): Promise<Database> {
   const file = openLog(`${path}-wal`);
   const log = watchLog({ sync: file.sync, empty: checkpoints.empty });
   const lengthOfLog = watchLength(writing, () => checkpoints.shorten().catch(log.noteFailure));
+  const revision = revisionOf(reader, path);
   const read = readerOver({ writer, writing, reading: statements });
   return {
     dialect: "sqlite",
     read: new Kysely<Tables>({ dialect: sqliteDialect(statements.run) }),
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
     all: async <R>(statement: Statement) => read(statement).rows as readonly R[],
-    revision: revisionOf(reader),
+    revision: revision.read,
     ...transactionsOf({ database: writer, statements: writing, log, onCommit: lengthOfLog.noteCommit }),
     async close() {
       // The last connection that is closed moves what is in the log: here the event loop would have to wait for the disk.
       if (lengthOfLog.hasGrown()) await checkpoints.empty().catch(() => undefined);
       await checkpoints.close();
+      revision.close();
       for (const one of [statements, writing]) one.finalize();
       for (const one of [reader, writer]) one.close();
       await file.close();
@@ -110,14 +113,4 @@ function openLog(path: string): { readonly sync: () => Promise<void>; readonly c
     },
     close: async () => file?.close(),
   };
-}
-
-/**
- * SQLite takes 3 µs to tell whether anyone has committed, locks of the file included. To remember that for a turn of the
- * event loop is no good: what `setImmediate` runs has its own after the next requests are read, of which each may come
- * from somebody who has heard of a commit of another process meanwhile.
- */
-function revisionOf(reader: BunSqlite): () => number {
-  const version = reader.query<{ readonly data_version: number }, []>("PRAGMA data_version");
-  return () => version.get()?.data_version ?? Number.NaN;
 }
