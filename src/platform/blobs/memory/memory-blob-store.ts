@@ -29,6 +29,13 @@ export function memoryBlobStore(): BlobStore {
       blobs.set(key, bytes);
       return { key, sizeBytes: bytes.byteLength, version: "" };
     },
+    async finishAsIs({ key }, sizeBytes) {
+      const bytes = uploads.get(key);
+      if (bytes?.byteLength !== sizeBytes) return undefined;
+      uploads.delete(key);
+      blobs.set(key, bytes);
+      return { key, sizeBytes, version: "" };
+    },
     holds: async ({ key }, sizeBytes) => ((uploads.get(key) ?? blobs.get(key))?.byteLength ?? -1) >= sizeBytes,
     async settle(key) {
       settled.add(key);
