@@ -12,32 +12,56 @@ export async function countUpRevision(tx: Writer): Promise<void> {
     .execute();
 }
 
-const stored = prepared((read) => read.selectFrom("access_revision").select("revision").where("id", "=", 1));
+interface Revisions {
+  readonly rights: number;
+  readonly signIns: number;
+}
+
+const stored = prepared((read) =>
+  read
+    .selectFrom(["access_revision", "sign_in_revision"])
+    .select(["access_revision.revision as rights", "sign_in_revision.revision as signIns"])
+    .where("access_revision.id", "=", 1)
+    .where("sign_in_revision.id", "=", 1)
+    .$castTo<Revisions>(),
+);
+
+export interface RevisionWatch {
+  /** Counted up by every change of rights. */
+  readonly rights: () => Promise<number>;
+  /** Counted up by the database itself, with every change of what it says of who signs in (`signInTables`). */
+  readonly signIns: () => Promise<number>;
+}
 
 /**
- * The number that every change of rights counts up, by whichever process. All who ask in one turn of the event loop
- * came before it was read; where the database can tell that nobody has committed since, it is not even read.
+ * The numbers that tell whether what was read of access is still so, whichever process has changed it. All who ask in one
+ * turn of the event loop came before they were read; where the database can tell that nobody has committed since, they
+ * are not even read.
  */
-export function revisionWatch(database: Reading & Pick<Database, "revision">): () => Promise<number> {
-  let asked: Promise<number> | undefined;
-  let known: { readonly at: number; readonly revision: number } | undefined;
+export function revisionWatch(database: Reading & Pick<Database, "revision">): RevisionWatch {
+  let asked: Promise<Revisions> | undefined;
+  let known: { readonly at: number; readonly revisions: Revisions } | undefined;
   const forget = (): void => {
     asked = undefined;
   };
-  const read = async (at: number | undefined): Promise<number> => {
-    const [row] = await stored(database, {});
-    if (row === undefined) throw new Error("the database has lost the revision of its rights");
-    if (at !== undefined) known = { at, revision: row.revision };
-    return row.revision;
+  const read = async (at: number | undefined): Promise<Revisions> => {
+    const [revisions] = await stored(database, {});
+    if (revisions === undefined) throw new Error("the database has lost the revision of its rights");
+    if (at !== undefined) known = { at, revisions };
+    return revisions;
   };
-  return async () => {
+  const current = (): Revisions | Promise<Revisions> => {
     const at = database.revision?.();
-    if (at !== undefined) return known?.at === at ? known.revision : read(at);
+    if (at !== undefined) return known?.at === at ? known.revisions : read(at);
     if (asked === undefined) {
       asked = read(undefined);
       setImmediate(forget);
     }
     return asked;
+  };
+  return {
+    rights: async () => (await current()).rights,
+    signIns: async () => (await current()).signIns,
   };
 }
 
@@ -53,8 +77,8 @@ interface Loaded<V> {
   readonly size?: number;
 }
 
-/** What was read of rights counts until anyone changes one; those who ask in one turn of the event loop read it once. */
-export function untilRightsChange<V extends object>(
+/** What was read counts while the revision is the same; those who ask in one turn of the event loop read it once. */
+export function untilCountedUp<V extends object>(
   revision: () => Promise<number>,
   bounds: Bounds,
 ): (key: string, load: () => Promise<Loaded<V>>) => Promise<V> {

@@ -1,6 +1,6 @@
 import type { RepositoryName, Tag } from "../oci/names.ts";
 import type { Reading } from "../platform/database/prepared.ts";
-import { untilRightsChange } from "./access-revision.ts";
+import { untilCountedUp } from "./access-revision.ts";
 import { type Asking, allow, type Decision, decide, deny, type Question } from "./decide.ts";
 import type { Permission, Subject, Verb } from "./permissions.ts";
 import { matchesName, parseNamePattern } from "./pattern.ts";
@@ -135,7 +135,7 @@ function placeOf(resource: Resource): Place {
  * being changed, and it must not be told from one that does by the time that the answer takes.
  */
 function rememberedRights({ database, revision }: AuthorizeDeps): (asking: Asker, place: Place) => Promise<Rights> {
-  const remember = untilRightsChange<Rights>(revision, { max: 10_000, maxSize: 100_000 });
+  const remember = untilCountedUp<Rights>(revision, { max: 10_000, maxSize: 100_000 });
   return (principal, place) =>
     remember(keyOf(principal, place), async () => {
       const value = await loadRights(database, principal, place);

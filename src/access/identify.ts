@@ -1,13 +1,13 @@
 import { fail } from "../oci/problem.ts";
-import type { Reading } from "../platform/database/prepared.ts";
 import { canonicalName } from "./account-name.ts";
 import { principalOf } from "./accounts.ts";
 import type { Credentials, VerifyPassword } from "./credentials.ts";
 import { matchesHash, parseOpaqueToken } from "./opaque-token.ts";
 import type { Caller } from "./principal.ts";
+import type { Holders } from "./remembered-holders.ts";
 import { principalOfRobot, robotPrefix } from "./robots/find-robot.ts";
 import type { Attempt, SignInFailures } from "./sign-in-failures.ts";
-import { callerWith, faultOf, findToken, lookAgainAfterMs, type TokenFault } from "./tokens/find-token.ts";
+import { callerWith, faultOf, lookAgainAfterMs, type TokenFault } from "./tokens/find-token.ts";
 import { tokenPrefixOf } from "./tokens/token-prefixes.ts";
 import type { TokenUses } from "./tokens/token-uses.ts";
 import type { Workload, WorkloadRefusal } from "./workload/workload.ts";
@@ -43,7 +43,7 @@ export type Shown = Omit<Credentials, "name"> & {
 export type TokenRefusalReason = TokenFault | "malformed" | "owner-name";
 
 export interface IdentifyDeps {
-  readonly database: Reading;
+  readonly holders: Pick<Holders, "token">;
   readonly verifyPassword: VerifyPassword;
   readonly failures: SignInFailures;
   readonly uses: TokenUses;
@@ -60,7 +60,7 @@ const noHash = "0".repeat(64);
  * 190 bits, and whoever shares an address with a program that has an old token goes on working.
  */
 export function identifier(deps: IdentifyDeps): Identify {
-  const { database, uses, now } = deps;
+  const { holders, uses, now } = deps;
   const refused = refuser(deps);
   return async (credentials) => {
     const { name, password, remoteAddress } = credentials;
@@ -75,7 +75,7 @@ export function identifier(deps: IdentifyDeps): Identify {
       deps.tokenRefused("malformed");
       return { kind: "refused", why: "malformed" };
     }
-    const found = await findToken(database, token.id);
+    const found = await holders.token(token.id);
     // Something is compared in any case.
     const isIt = matchesHash(token, found?.secretHash ?? noHash);
     if (found === undefined || !isIt) return refused("unknown", credentials);

@@ -5,6 +5,7 @@ import { protectionsMigration } from "./protections/migration.ts";
 import { createModel } from "./model-migration.ts";
 import { deviceMigration } from "./device/migration.ts";
 import { profilesMigration } from "./accounts/migration.ts";
+import { signInRevisionMigration } from "./sign-in-revision.ts";
 import { secondFactorMigration } from "./second-factor/migration.ts";
 import { sessionsMigration } from "./sessions/migration.ts";
 import { replacedTokensMigration, tokensMigration } from "./tokens/migration.ts";
@@ -57,6 +58,7 @@ export const accessMigrations: Migrations = {
         await schema.alterTable("namespaces").addColumn("template", text).execute();
       },
     },
+    signInRevisionMigration,
   ],
 };
 

@@ -7,6 +7,7 @@ import { passwordVerifier, type VerifyPassword } from "./credentials.ts";
 import type { GuessesUnderWay } from "./guesses-under-way.ts";
 import { identifier, type Identify, type TokenRefusalReason } from "./identify.ts";
 import { deriveKey } from "./instance-secret.ts";
+import { rememberedHolders } from "./remembered-holders.ts";
 import { createRefreshTokens, type RefreshTokens } from "./refresh-tokens.ts";
 import { createSignInFailures, type SignInFailures } from "./sign-in-failures.ts";
 import { createSecondFactors, type SecondFactors } from "./second-factor/second-factors.ts";
@@ -81,11 +82,14 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
   });
   const uses = tokenUses({ database, now });
   const failures = createSignInFailures({ database, key: deriveKey(secret, "sign-in failures"), now });
-  const checkPassword = passwordVerifier({ database, passwords, failures, guesses, sources, now });
+  const revisions = revisionWatch(database);
+  const { signIns } = revisions;
+  const holders = rememberedHolders(database, signIns);
+  const checkPassword = passwordVerifier({ database, signIns, passwords, failures, guesses, sources, now });
   const verifyPassword = alone(checkPassword);
   const identifyBy: Access["identifyBy"] = (verify) =>
-    identifier({ database, verifyPassword: verify, failures, uses, tokenRefused, workload, now });
-  const deciding = { database, revision: revisionWatch(database), policy, now };
+    identifier({ holders, verifyPassword: verify, failures, uses, tokenRefused, workload, now });
+  const deciding = { database, revision: revisions.rights, policy, now };
   const authorization = authorizer(deciding);
   return {
     ...authorization,
@@ -98,7 +102,7 @@ export async function openAccess(deps: AccessDeps): Promise<Access> {
     identifyBy,
     callerNamed: vouchedCallers({ database, authorize: authorization.authorize, now }),
     secondFactors: createSecondFactors({ database, key: deriveKey(secret, "second factors"), failures, guesses, now }),
-    tokens: createTokens({ database, keys: signingKeys, settings, uses, now }),
+    tokens: createTokens({ holders, keys: signingKeys, settings, uses, now }),
     tokenUses: uses,
     refreshTokens: createRefreshTokens({ database, service: settings.service, now }),
     sessions: createSessions({ database, settings: sessionSettings, now }),

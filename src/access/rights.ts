@@ -1,6 +1,7 @@
 import { sql } from "kysely";
 import type { RepositoryName } from "../oci/names.ts";
 import type { Visibility } from "../oci/visibility.ts";
+import { textsOf } from "../platform/database/json-lists.ts";
 import { prepared, type Reading } from "../platform/database/prepared.ts";
 import { asMember, asOwner, asOwnNamespace, forReading, type GrantRow, type Held, heldBy } from "./held.ts";
 import { matchesName, parseNamePattern } from "./pattern.ts";
@@ -80,18 +81,14 @@ export const askingSql = (kind: string, id: string) => sql`
 
 /** All that decides, in one query; the columns that a kind of row does not have are null. */
 const load = prepared((read, given: Asked & Record<string, string>, dialect) => {
-  const names =
-    dialect === "sqlite"
-      ? sql`select value from json_each(${given.namespaces})`
-      : sql`
-    select json_array_elements_text(cast(${given.namespaces} as json))`;
   const rows = sql<object>`(
     with asking as (${askingSql(given.kind, given.id)}),
     repository as (
       select cast(id as text) as id, visibility from repositories where name = ${given.repository}
     ),
     spaces as (
-      select id, name, owner_kind, owner_id, visibility, create_on_push from namespaces where name in (${names})
+      select id, name, owner_kind, owner_id, visibility, create_on_push from namespaces
+      where name in ${textsOf(dialect, given.namespaces)}
     ),
     places as (
       select 'instance' as kind, '' as id, cast(null as text) as namespace

@@ -21,7 +21,7 @@ export interface SignInFailures {
   /** The counter of account and network, as a name, that of the network, and that of the account wherever it is tried. */
   namesOf(attempt: Attempt): CounterNames;
   count(attempt: Attempt): Promise<Counted>;
-  /** What these rows say, of all that bear an attempt's names and have not expired. */
+  /** What these rows say, of all that bear an attempt's names; those that have expired say nothing. */
   judge(names: CounterNames, rows: readonly FailuresRow[]): Counted;
   record(attempt: Attempt): Promise<void>;
   /** After what was right; the counts of the network, and of the account wherever it is tried, stay. */
@@ -85,8 +85,10 @@ export function createSignInFailures({ database, key, now, mostRows }: SignInFai
       ...(proven !== undefined && { proven: hashed("proven", proven) }),
     };
   };
-  const judge = ({ pair, proven }: CounterNames, rows: readonly FailuresRow[]): Counted => {
-    if (rows.length === 0) return none;
+  const judge = ({ pair, proven }: CounterNames, all: readonly FailuresRow[]): Counted => {
+    if (all.length === 0) return none;
+    const at = now();
+    const rows = all.filter((row) => row.expires_at > at);
     const mostOf = new Map([
       [pair, mostFailuresOfPair],
       ...(proven === undefined ? [] : [[proven, mostFailuresOfProven] as const]),
@@ -98,7 +100,7 @@ export function createSignInFailures({ database, key, now, mostRows }: SignInFai
     return {
       pairFailures: failuresOf(pair),
       provenFailures: failuresOf(proven),
-      blockedForSeconds: ends.length === 0 ? 0 : Math.max(1, Math.ceil((Math.max(...ends) - now()) / 1000)),
+      blockedForSeconds: ends.length === 0 ? 0 : Math.max(1, Math.ceil((Math.max(...ends) - at) / 1000)),
     };
   };
   let recorded = 0;

@@ -11,8 +11,10 @@ import {
 } from "jose";
 import { openTestAccess, type TestAccess, tokenSettings } from "../../test/support/access.ts";
 import { describeEachDatabase } from "../../test/support/databases.ts";
+import { revisionWatch } from "./access-revision.ts";
 import { type Account, changePassword, deleteAccount, setDisabled } from "./accounts.ts";
 import { accessMigrations } from "./migrations.ts";
+import { rememberedHolders } from "./remembered-holders.ts";
 import { createTokens } from "./tokens.ts";
 
 /** Passwords and databases are slow on a busy machine. */
@@ -221,7 +223,8 @@ describeEachDatabase("createTokens", (_dialect, open) => {
     const { access, account } = await start();
     const settings = { ...tokenSettings, service: "elsewhere" };
     const { database, signingKeys: keys, tokenUses: uses, clock } = access;
-    const other = createTokens({ database, keys, settings, uses, now: clock.now });
+    const holders = rememberedHolders(database, revisionWatch(database).signIns);
+    const other = createTokens({ holders, keys, settings, uses, now: clock.now });
     const { token } = await other.issue(account, [pull]);
     expect(await other.verify(token)).toBeDefined();
     expect(await access.tokens.verify(token)).toBeUndefined();

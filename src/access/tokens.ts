@@ -2,15 +2,14 @@ import { createHash, randomUUID } from "node:crypto";
 import { CompactSign, decodeProtectedHeader, errors, jwtVerify, type ProtectedHeaderParameters } from "jose";
 import { LRUCache } from "lru-cache";
 import { z } from "zod";
-import type { Reading } from "../platform/database/prepared.ts";
-import { findAccountById, principalOf } from "./accounts.ts";
+import { principalOf } from "./accounts.ts";
 import { anonymous, type Caller } from "./principal.ts";
-import { findRobotById, principalOfRobot } from "./robots/find-robot.ts";
+import type { Holders } from "./remembered-holders.ts";
+import { principalOfRobot } from "./robots/find-robot.ts";
 import type { Grant } from "./scope.ts";
 import { signingAlgorithm, type SigningKeys } from "./signing-keys.ts";
-import { callerWith, faultOf, findToken } from "./tokens/find-token.ts";
+import { callerWith, faultOf } from "./tokens/find-token.ts";
 import type { TokenUses } from "./tokens/token-uses.ts";
-import { robotOfRule } from "./workload/rules.ts";
 
 export interface TokenSettings {
   readonly issuer: string;
@@ -53,7 +52,7 @@ export interface Tokens {
 }
 
 export interface TokensDeps {
-  readonly database: Reading;
+  readonly holders: Holders;
   readonly keys: Pick<SigningKeys, "current" | "publicKey">;
   readonly settings: TokenSettings;
   readonly uses: Pick<TokenUses, "note">;
@@ -154,14 +153,14 @@ const ownClaims = ({ id, epoch, robot, tokenId, ruleId }: TokenHolder) => ({
 
 type About = Trusted["claims"];
 
-/** Who asks, as they are now: one query. */
-function callerFinder({ database, uses, now }: TokensDeps) {
+/** Who asks, as they are now. */
+function callerFinder({ holders, uses, now }: TokensDeps) {
   const byToken = async (
     { epoch, ...about }: About & { readonly token: string },
     remoteAddress: string | undefined,
   ): Promise<Caller | undefined> => {
     const showing = { remoteAddress, now: now() };
-    const found = await findToken(database, about.token);
+    const found = await holders.token(about.token);
     const owner = found?.owner;
     if (found === undefined || owner === undefined || faultOf(found, showing) !== undefined) return undefined;
     const isOwners = owner.id === (owner.kind === "account" ? about.account : about.robot) && owner.epoch === epoch;
@@ -171,13 +170,13 @@ function callerFinder({ database, uses, now }: TokensDeps) {
   };
   const byHolder = async ({ account, robot, epoch, ...about }: About): Promise<Caller | undefined> => {
     if (account !== undefined) {
-      const found = await findAccountById(database, account);
+      const found = await holders.account(account);
       const isSame = found !== undefined && !found.disabled && found.epoch === epoch;
       return isSame ? { principal: principalOf(found) } : undefined;
     }
     if (robot === undefined) return anonymous;
     const ruleId = "rule" in about ? about.rule : undefined;
-    const found = await (ruleId === undefined ? findRobotById(database, robot) : robotOfRule(database, ruleId));
+    const found = await (ruleId === undefined ? holders.robot(robot) : holders.robotOfRule(ruleId));
     if (found?.id !== robot || found.disabled || found.epoch !== epoch) return undefined;
     const { expiresAt = Infinity } = found;
     if (expiresAt <= now()) return undefined;

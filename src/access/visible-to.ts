@@ -1,7 +1,8 @@
 import { type Expression, type ExpressionBuilder, sql, type SqlBool } from "kysely";
 import type { Database, Dialect, Tables } from "../platform/database/database.ts";
+import { textsOf } from "../platform/database/json-lists.ts";
 import type { PageRequest, Visible } from "../registry/repositories.ts";
-import { untilRightsChange } from "./access-revision.ts";
+import { untilCountedUp } from "./access-revision.ts";
 import { type AuthorizeDeps, isCatalogGrant } from "./authorize.ts";
 import { dependsOn, type DependsOn } from "./decide.ts";
 import { holdsNow } from "./held.ts";
@@ -65,7 +66,7 @@ export function visibilities(deps: AuthorizeDeps): Visibilities {
 }
 
 function rememberedReach({ database, revision }: AuthorizeDeps): (principal: Principal) => Promise<readonly Reached[]> {
-  const remember = untilRightsChange<readonly Reached[]>(revision, { max: 1000, maxSize: 200_000 });
+  const remember = untilCountedUp<readonly Reached[]>(revision, { max: 1000, maxSize: 200_000 });
   return (principal) =>
     remember(principal.kind === "anonymous" ? "" : `${principal.kind} ${principal.id}`, async () => {
       const value = await loadReach(database, principal);
@@ -104,9 +105,7 @@ const withNames =
   (dialect: Dialect, names: readonly string[]): Condition =>
   (_, page) => {
     const json = JSON.stringify(page === undefined ? names : namesOfPage(names, page));
-    return dialect === "sqlite"
-      ? sql<SqlBool>`repositories.name in (select value from json_each(${json}))`
-      : sql<SqlBool>`repositories.name in (select json_array_elements_text(cast(${json} as json)))`;
+    return sql<SqlBool>`repositories.name in ${textsOf(dialect, json)}`;
   };
 
 /** One more than the page has, as it is asked for. A repository may have been granted more than once. */

@@ -81,7 +81,7 @@ const withLocalApi = (options: CommonOptions, work: (call: CallApi) => Promise<v
     const { database } = registry;
     const passwords = createPasswords(oneAtATime);
     // What others may do is told as it is; what is asked here is somebody's who may do everything.
-    const { authorize } = authorizer({ database, policy, revision: revisionWatch(database), now: Date.now });
+    const { authorize } = authorizer({ database, policy, revision: revisionWatch(database).rights, now: Date.now });
     const everything = { registry, authorization: allowsAll, visibleTo: seesAll, deletesEnabled };
     const deps = {
       ...everything,

@@ -3,7 +3,8 @@ import type { Digest } from "../oci/digest.ts";
 import type { EdgeKind, Manifest } from "../oci/manifest.ts";
 import { clock } from "../platform/database/clock.ts";
 import type { Database, Tables, Writer } from "../platform/database/database.ts";
-import { ask } from "../platform/database/prepared.ts";
+import { isAmong, pairsOf } from "../platform/database/json-lists.ts";
+import { type Given, prepared, within } from "../platform/database/prepared.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
 
 /**
@@ -39,34 +40,69 @@ interface NewParent {
  */
 export async function storeEdges(
   tx: Writer,
-  { dialect }: Database,
+  database: Database,
   { repositoryId, parent, manifest, kept }: NewParent,
 ): Promise<void> {
+  const write = within(tx, database);
   const kinds = new Map(manifest.edges.map((edge) => [edge.digest, edge.kind]));
   for (const some of inChunks([...kinds].toSorted(byDigest))) {
-    const edges = tx
-      .insertInto("edges")
-      .values(some.map(([child, kind]) => ({ repository_id: repositoryId, child, parent, kind })))
-      .onConflict((conflict) => conflict.doNothing());
-    const digests = some.map(([child]) => child).filter((child) => kept.has(child));
-    const leases = tx
-      .updateTable("repository_blobs")
-      .set({ leased_until: neverMs })
-      .where("repository_id", "=", repositoryId)
-      .where("digest", "in", (expression) =>
-        expression
-          .selectFrom("repository_blobs as leased")
-          .select("leased.digest")
-          .where("leased.repository_id", "=", repositoryId)
-          .where("leased.digest", "in", digests)
-          .where("leased.leased_until", "<", neverMs)
-          .orderBy("leased.digest")
-          // Two pushes that share layers take their rows in the same order.
-          .$if(dialect === "postgres", (query) => query.forUpdate()),
-      );
-    await Promise.all([ask(tx, edges), digests.length > 0 && ask(tx, leases)]);
+    const leased = some.map(([child]) => child).filter((child) => kept.has(child));
+    await Promise.all([
+      addEdges(write, { repositoryId, parent, kinds: JSON.stringify(Object.fromEntries(some)) }),
+      leased.length > 0 && endLeases(write, { repositoryId, digests: JSON.stringify(leased) }),
+    ]);
   }
 }
+
+interface NewEdges {
+  readonly repositoryId: number;
+  readonly parent: string;
+  /** JSON: each child's. */
+  readonly kinds: string;
+}
+
+const addEdges = prepared((write, { repositoryId, parent, kinds }: NewEdges & Given, dialect) =>
+  write
+    .insertInto("edges")
+    .columns(["repository_id", "child", "parent", "kind"])
+    .expression(
+      write
+        .selectFrom(pairsOf(dialect, kinds).as("pair"))
+        .select([
+          sql<number>`cast(${repositoryId} as bigint)`.as("repository_id"),
+          "pair.key",
+          sql<string>`cast(${parent} as text)`.as("parent"),
+          "pair.value",
+        ])
+        // Without a condition SQLite takes what follows for one of a join.
+        .where(sql.lit(true)),
+    )
+    .onConflict((conflict) => conflict.doNothing()),
+);
+
+interface Named {
+  readonly repositoryId: number;
+  /** JSON. */
+  readonly digests: string;
+}
+
+const endLeases = prepared((write, { repositoryId, digests }: Named & Given, dialect) =>
+  write
+    .updateTable("repository_blobs")
+    .set({ leased_until: neverMs })
+    .where("repository_id", "=", repositoryId)
+    .where("digest", "in", (expression) =>
+      expression
+        .selectFrom("repository_blobs as leased")
+        .select("leased.digest")
+        .where("leased.repository_id", "=", repositoryId)
+        .where(isAmong(dialect, "leased.digest", digests))
+        .where("leased.leased_until", "<", neverMs)
+        .orderBy("leased.digest")
+        // Two pushes that share layers take their rows in the same order.
+        .$if(dialect === "postgres", (query) => query.forUpdate()),
+    ),
+);
 
 const byDigest = ([one]: readonly [Digest, EdgeKind], [other]: readonly [Digest, EdgeKind]): number =>
   one < other ? -1 : 1;

@@ -1,4 +1,4 @@
-import type { Insertable } from "kysely";
+import type { Selectable } from "kysely";
 import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import type { Tables } from "../platform/database/database.ts";
@@ -12,8 +12,10 @@ interface ParsedManifest {
   readonly manifest: Manifest;
 }
 
+export type ManifestRow = Selectable<Tables["manifests"]>;
+
 /** What the database keeps of a manifest. */
-export function manifestRow({ digest, bytes, manifest }: ParsedManifest): Insertable<Tables["manifests"]> {
+export function manifestRow({ digest, bytes, manifest }: ParsedManifest): ManifestRow {
   const annotations = manifest.annotations === undefined ? null : JSON.stringify(manifest.annotations);
   return {
     digest,

@@ -5,12 +5,13 @@ import { fail, type Problem } from "../oci/problem.ts";
 import { clock } from "../platform/database/clock.ts";
 import type { Writer } from "../platform/database/database.ts";
 import { inChunks } from "../platform/database/in-chunks.ts";
-import { ask, type Given, prepared, within } from "../platform/database/prepared.ts";
+import { isAmong } from "../platform/database/json-lists.ts";
+import { type Given, prepared, type Reading, within } from "../platform/database/prepared.ts";
 import { type RecordingWriter, recordEvents } from "../platform/events/record-events.ts";
 import type { RegistryEvent } from "../platform/events/registry-event.ts";
 import { keepBlobs } from "./blobs.ts";
 import { storeEdges } from "./edges.ts";
-import { manifestRow } from "./manifest-row.ts";
+import { type ManifestRow, manifestRow } from "./manifest-row.ts";
 import { asDigest } from "./manifests.ts";
 import { checkWriteRules, type Registry, writeChange } from "./registry.ts";
 import { ensureRepository } from "./repositories.ts";
@@ -47,14 +48,15 @@ export async function pushManifest(registry: Registry, push: ManifestPush): Prom
     // All that it names, also what need not be there: what is there stays, whoever collects meanwhile.
     const named = push.manifest.edges.map(({ digest }) => digest);
     const kept = await keepBlobs(tx, database, named);
+    const write = within(tx, database);
     const repositoryId = await ensureRepository(registry, tx, push.repository);
     const [absent, isStored] = await Promise.all([
-      checkContent(registry, tx, { push, repositoryId, kept }),
-      findStored(registry, tx, push),
+      checkContent(registry, write, { push, repositoryId, kept }),
+      findStored(write, { digest: push.digest, bytes: push.bytes }),
     ]);
     const [, added] = await Promise.all([
-      isStored ? undefined : ask(tx, storeManifest(tx, push)),
-      addToRepository(within(tx, database), memberOf(push, repositoryId)),
+      isStored ? undefined : storeManifest(write, { ...manifestRow(push) }),
+      addToRepository(write, memberOf(push, repositoryId)),
     ]);
     if (!isStored) recordEvents(tx, manifestStored(push));
     const isNew = recordAdded(tx, push, added);
@@ -84,7 +86,7 @@ export async function rehearsePush(registry: Registry, tx: RecordingWriter, push
 /** What the manifest needs is in the repository, and stays; of the rest, what is not. */
 async function checkContent(
   { settings }: Registry,
-  tx: Writer,
+  write: Reading,
   { push, repositoryId, kept }: InRepository & { readonly kept: ReadonlySet<string> },
 ): Promise<readonly Digest[]> {
   const edges = push.manifest.edges.filter(({ kind }) => kind !== "foreign");
@@ -94,14 +96,13 @@ async function checkContent(
   const digests = [...new Set(edges.map(({ digest }) => digest))].toSorted();
   const present = new Set<string>();
   for (const some of inChunks(digests)) {
-    const among = (table: "repository_blobs" | "repository_manifests") =>
-      tx.selectFrom(table).select("digest").where("repository_id", "=", repositoryId).where("digest", "in", some);
+    const blobs = await blobsAmong(write, { repositoryId, digests: JSON.stringify(some) });
+    for (const { digest } of blobs) if (kept.has(digest)) present.add(digest);
     // The old BuildKit cache is an index of blobs, and an index's child is a manifest: either is good.
-    const [blobs, manifests] = await Promise.all([
-      ask(tx, among("repository_blobs")),
-      ask(tx, among("repository_manifests")),
-    ]);
-    for (const { digest } of [...blobs.filter((blob) => kept.has(blob.digest)), ...manifests]) present.add(digest);
+    const others = some.filter((digest) => !present.has(digest));
+    if (others.length === 0) continue;
+    const manifests = await manifestsAmong(write, { repositoryId, digests: JSON.stringify(others) });
+    for (const { digest } of manifests) present.add(digest);
   }
   const absent = digests.filter((digest) => !present.has(digest));
   const [first, ...more] = absent
@@ -115,26 +116,64 @@ async function checkContent(
 /** Of one push: no client sends on more layers than these from one answer, and an answer has an end. */
 const mostProblems = 1000;
 
-/** Whether the row is there, with the right bytes; it is locked against its removal elsewhere. */
-async function findStored({ database }: Registry, tx: Writer, { digest, bytes }: ManifestPush): Promise<boolean> {
-  const [known] = await ask(
-    tx,
-    tx
-      .selectFrom("manifests")
-      .select((expression) => expression("bytes", "=", bytes).as("isRight"))
-      .where("digest", "=", digest)
-      .$if(database.dialect === "postgres", (query) => query.forKeyShare()),
+interface Named {
+  readonly repositoryId: number;
+  /** JSON. */
+  readonly digests: string;
+}
+
+const among = (table: "repository_blobs" | "repository_manifests") =>
+  prepared((read, { repositoryId, digests }: Named & Given, dialect) =>
+    read
+      .selectFrom(table)
+      .select("digest")
+      .where("repository_id", "=", repositoryId)
+      .where(isAmong(dialect, "digest", digests)),
   );
+const blobsAmong = among("repository_blobs");
+const manifestsAmong = among("repository_manifests");
+
+interface GivenManifest {
+  readonly digest: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Whether the row is there, with the right bytes; it is locked against its removal elsewhere. */
+async function findStored(write: Reading, { digest, bytes }: GivenManifest): Promise<boolean> {
+  const [known] = await storedManifest(write, { digest, bytes });
   return Boolean(known?.isRight);
 }
 
+const storedManifest = prepared((write, { digest, bytes }: GivenManifest & Given, dialect) =>
+  write
+    .selectFrom("manifests")
+    .select((expression) => expression("bytes", "=", bytes).as("isRight"))
+    .where("digest", "=", digest)
+    .$if(dialect === "postgres", (query) => query.forKeyShare()),
+);
+
 /** A row whose bytes are not right is mended. */
-const storeManifest = (tx: Writer, { digest, bytes, manifest }: ManifestPush) =>
-  tx
+const storeManifest = prepared((write, row: ManifestRow & Given) =>
+  write
     .insertInto("manifests")
-    .values(manifestRow({ digest, bytes, manifest }))
+    .values({
+      digest: row.digest,
+      media_type: row.media_type,
+      bytes: row.bytes,
+      size_bytes: row.size_bytes,
+      artifact_type: row.artifact_type,
+      subject: row.subject,
+      annotations: row.annotations,
+      descriptor_bytes: row.descriptor_bytes,
+    })
     // Two pushes may get here at once: the update that changes nothing waits for the other and locks its row.
-    .onConflict((conflict) => conflict.column("digest").doUpdateSet({ digest, bytes }));
+    .onConflict((conflict) =>
+      conflict.column("digest").doUpdateSet(({ ref }) => ({
+        digest: ref("excluded.digest"),
+        bytes: ref("excluded.bytes"),
+      })),
+    ),
+);
 
 const manifestStored = ({ digest, bytes, manifest: { mediaType } }: ManifestPush): RegistryEvent => ({
   kind: "manifest-stored",
@@ -193,13 +232,9 @@ async function moveTags(registry: Registry, tx: RecordingWriter, { push, reposit
     if (before === undefined) {
       recordEvents(tx, { kind: "tag-created", repository, tag, digest, createdAt, at: claimed.updatedAt });
     } else {
-      const { updated_at: at } = await tx
-        .updateTable("tags")
-        .set({ digest, updated_at: clock(registry.database.dialect) })
-        .where("repository_id", "=", repositoryId)
-        .where("name", "=", tag)
-        .returning("updated_at")
-        .executeTakeFirstOrThrow();
+      const [moved] = await moveTag(within(tx, registry.database), { repositoryId, tag, digest });
+      if (moved === undefined) throw new Error(`the tag ${tag} has gone while it was locked`);
+      const { updated_at: at } = moved;
       recordEvents(tx, { kind: "tag-moved", repository, tag, from: before, digest, createdAt, at });
     }
     await checkWriteRules(registry, tx, { repository, tag, from: before, to: digest });
@@ -228,16 +263,11 @@ interface ClaimedTag {
 /** An absent tag is made at once and an existing one locked: of two pushes one comes first. */
 async function claimTag({ database }: Registry, tx: Writer, claim: TagClaim): Promise<ClaimedTag> {
   const { repositoryId, tag, digest } = claim;
+  const write = within(tx, database);
   for (;;) {
-    const [made] = await makeTag(within(tx, database), { repositoryId, tag, digest });
+    const [made] = await makeTag(write, { repositoryId, tag, digest });
     if (made !== undefined) return { digest: undefined, createdAt: made.created_at, updatedAt: made.updated_at };
-    const row = await tx
-      .selectFrom("tags")
-      .select(["digest", "created_at", "updated_at"])
-      .where("repository_id", "=", repositoryId)
-      .where("name", "=", tag)
-      .$if(database.dialect === "postgres", (query) => query.forUpdate())
-      .executeTakeFirst();
+    const [row] = await lockTag(write, { repositoryId, tag });
     if (row !== undefined) {
       return { digest: asDigest(row.digest), createdAt: row.created_at, updatedAt: row.updated_at };
     }
@@ -252,6 +282,24 @@ const makeTag = prepared((write, { repositoryId, tag, digest }: NewTag & Given, 
     .onConflict((conflict) => conflict.columns(["repository_id", "name"]).doNothing())
     .returning(["created_at", "updated_at"]);
 });
+
+const lockTag = prepared((write, { repositoryId, tag }: Omit<NewTag, "digest"> & Given, dialect) =>
+  write
+    .selectFrom("tags")
+    .select(["digest", "created_at", "updated_at"])
+    .where("repository_id", "=", repositoryId)
+    .where("name", "=", tag)
+    .$if(dialect === "postgres", (query) => query.forUpdate()),
+);
+
+const moveTag = prepared((write, { repositoryId, tag, digest }: NewTag & Given, dialect) =>
+  write
+    .updateTable("tags")
+    .set({ digest, updated_at: clock(dialect) })
+    .where("repository_id", "=", repositoryId)
+    .where("name", "=", tag)
+    .returning("updated_at"),
+);
 
 function checkCondition(condition: PushCondition | undefined, current: Digest | undefined): void {
   const holds =

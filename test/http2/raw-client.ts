@@ -34,6 +34,19 @@ const text = (value: string): Buffer => Buffer.concat([Buffer.from([value.length
 export const get = (path: string): Buffer =>
   Buffer.concat([Buffer.from([0x82, 0x87, 0x04]), text(path), Buffer.from([0x01]), text("localhost")]);
 
+/** The headers of a PUT with a body of so many bytes. */
+export const put = (path: string, bytes: number): Buffer =>
+  Buffer.concat([
+    Buffer.from([0x02]),
+    text("PUT"),
+    Buffer.from([0x87, 0x04]),
+    text(path),
+    Buffer.from([0x01]),
+    text("localhost"),
+    Buffer.from([0x0f, 0x0d]),
+    text(String(bytes)),
+  ]);
+
 /** A header that the other side is to remember under the next free number. */
 export const remembered = (name: string, value: string): Buffer =>
   Buffer.concat([

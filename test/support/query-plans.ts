@@ -1,5 +1,6 @@
 import { CompiledQuery, type KyselyPlugin } from "kysely";
-import type { Database } from "../../src/platform/database/database.ts";
+import type { Database, Writer } from "../../src/platform/database/database.ts";
+import { ask, straightWays } from "../../src/platform/database/prepared.ts";
 
 /** As a database is asked. */
 export interface Statement {
@@ -16,6 +17,15 @@ export function overheard(database: Database, onStatement: (statement: Statement
     },
     transformResult: async ({ result }) => result,
   };
+  /** What was compiled before, no plugin hears of. */
+  const overheardWriter = (tx: Writer): Writer => {
+    const heard = tx.withPlugin(plugin);
+    straightWays.set(heard, async (query) => {
+      onStatement(query);
+      return { rows: await ask(tx, query) };
+    });
+    return heard;
+  };
   return {
     ...database,
     read: database.read.withPlugin(plugin),
@@ -23,7 +33,7 @@ export function overheard(database: Database, onStatement: (statement: Statement
       onStatement(query);
       return database.all(query);
     },
-    write: (work, options) => database.write((tx) => work(tx.withPlugin(plugin)), options),
+    write: (work, options) => database.write((tx) => work(overheardWriter(tx)), options),
     writeOne(query, options) {
       onStatement(query);
       return database.writeOne(query, options);

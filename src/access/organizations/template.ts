@@ -1,5 +1,5 @@
-import { sql } from "kysely";
 import type { RepositoryName } from "../../oci/names.ts";
+import { textsOf } from "../../platform/database/json-lists.ts";
 import { prepared, type Reading } from "../../platform/database/prepared.ts";
 import type { Furniture } from "../../registry/registry.ts";
 import { namespacesOf } from "../rights.ts";
@@ -32,13 +32,7 @@ const templates = prepared((read, { names }: { readonly names: string }, dialect
     .selectFrom("namespaces")
     .select(["name", "template"])
     .where("template", "is not", null)
-    .where(
-      "name",
-      "in",
-      dialect === "sqlite"
-        ? sql<string>`(select value from json_each(${names}))`
-        : sql<string>`(select json_array_elements_text(cast(${names} as json)))`,
-    ),
+    .where("name", "in", textsOf(dialect, names)),
 );
 
 /** What repositories of this name are made with; of each part the nearest namespace that says something decides. */

@@ -180,10 +180,9 @@ describeEachDatabase("a personal token", (_dialect, open) => {
     const right = await make(access, ann);
     const typo = text.slice(0, -1) + (text.endsWith("A") ? "B" : "A");
     for (let attempt = 0; attempt < 20; attempt += 1) expect(await signIn(access, ["ann", typo])).toBeUndefined();
-    const closed = { ...access.database, all: () => Promise.reject(new Error("a query")) };
     const { identifier } = await import("../identify.ts");
     const unasked = identifier({
-      database: closed,
+      holders: { token: () => Promise.reject(new Error("a query")) },
       verifyPassword: access.verifyPassword,
       failures: { namesOf: never, count: never, judge: never, record: never, clear: never },
       uses: access.tokenUses,

@@ -20,6 +20,8 @@ export interface Migrations {
 
 /** What the two databases call the same thing. */
 export interface ColumnTypes {
+  /** For what they have nothing in common in. */
+  readonly dialect: Dialect;
   /** Compared byte by byte on both. */
   readonly text: ReturnType<typeof sql>;
   /** Whole numbers below 2^53; times are milliseconds since 1970. */
@@ -30,8 +32,15 @@ export interface ColumnTypes {
 }
 
 const columnTypes: Readonly<Record<Dialect, ColumnTypes>> = {
-  sqlite: { text: sql`text`, integer: "integer", bytes: "blob", identity: sql`integer primary key autoincrement` },
+  sqlite: {
+    dialect: "sqlite",
+    text: sql`text`,
+    integer: "integer",
+    bytes: "blob",
+    identity: sql`integer primary key autoincrement`,
+  },
   postgres: {
+    dialect: "postgres",
     text: sql`text collate "C"`,
     integer: "bigint",
     bytes: "bytea",
@@ -67,6 +76,8 @@ export async function migrate(database: Database, owners: readonly Migrations[])
     // A step may take as long as its tables are large.
     if (database.dialect === "postgres") await sql`set local statement_timeout = 0`.execute(tx);
     if (database.dialect === "postgres") await sql`select pg_advisory_xact_lock(${migrationLock})`.execute(tx);
+    // What triggers do at the end of a transaction keeps the next step from altering the tables of which they are.
+    if (database.dialect === "postgres") await sql`set constraints all immediate`.execute(tx);
     await createSchemaTable(tx, columns);
     for (const owner of owners) await migrateOwner(tx, { owner, columns });
   });

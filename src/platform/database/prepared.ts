@@ -2,7 +2,7 @@ import type { Compilable, CompiledQuery } from "kysely";
 import type { Database, Dialect, Reader, WriteOptions, Writer } from "./database.ts";
 
 /** What a query is run with. */
-export type Given = Readonly<Record<string, string | number | null>>;
+export type Given = Readonly<Record<string, string | number | Uint8Array | null>>;
 
 /** All that a prepared query asks of a database. */
 export type Reading = Pick<Database, "read" | "all" | "dialect">;
@@ -49,8 +49,8 @@ export const alone = (database: Database, options?: WriteOptions): Reading => ({
 type StraightWay = (query: CompiledQuery) => Promise<{ readonly rows: readonly unknown[] }>;
 
 /**
- * By transaction, the way past Kysely to its connection, where there is one: PostgreSQL's, on which what is asked for at
- * once goes in order. SQLite has answered a query before the next one is asked for.
+ * By transaction, the way past Kysely to its connection. On PostgreSQL's, what is asked for at once goes in order; SQLite
+ * has answered a query before the next one is asked for, and is past Kysely in half the time.
  */
 export const straightWays = new WeakMap<Writer, StraightWay>();
 

@@ -10,6 +10,8 @@ export interface WatchedBody {
   isWhole(): boolean;
   /** How much of it has been read. */
   readonly bytes: () => number;
+  /** Takes what is left of it, for as long at most. */
+  drop(limitMs: number): Promise<void>;
 }
 
 interface Running {
@@ -63,6 +65,18 @@ export function watchBodies(patience: Patience): (stream: ReadableStream<Uint8Ar
         if (!isWhole) await reader.cancel().catch(() => undefined);
       }
     }
-    return { chunks: chunks(), isWhole: () => isWhole, bytes: () => bytes };
+    const body = chunks();
+    return { chunks: body, isWhole: () => isWhole, bytes: () => bytes, drop: (limitMs) => drop(body, limitMs) };
   };
+}
+
+async function drop(chunks: AsyncGenerator<Uint8Array>, limitMs: number): Promise<void> {
+  const { promise: isLate, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, limitMs);
+  const all = async (): Promise<void> => {
+    while (!(await chunks.next()).done);
+  };
+  // Whoever does not send it is told in the answer what was wrong, or is gone.
+  await Promise.race([all().catch(() => undefined), isLate]);
+  clearTimeout(timer);
 }

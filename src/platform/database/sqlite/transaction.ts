@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { DefaultQueryExecutor, SqliteAdapter, Transaction } from "kysely";
 import type { Tables, Writer } from "../database.ts";
+import { straightWays } from "../prepared.ts";
 import { type Execute, PlanOnceCompiler, sqliteConnection, sqliteDialect } from "./sqlite-dialect.ts";
 import type { Writing } from "./transactions.ts";
 
@@ -76,5 +77,12 @@ function transactionOver(execute: Execute, mayRest: () => Promise<void> | undefi
       return answer;
     },
   });
-  return new Transaction<Tables>({ config: { dialect }, dialect, driver, executor });
+  const tx = new Transaction<Tables>({ config: { dialect }, dialect, driver, executor });
+  straightWays.set(tx, async (query) => {
+    const answer = execute(query);
+    const resting = mayRest();
+    if (resting !== undefined) await resting;
+    return answer;
+  });
+  return tx;
 }
