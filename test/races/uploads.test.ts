@@ -5,6 +5,7 @@ import { testRegistry } from "../support/registry.ts";
 import { openStage } from "./program/stage.ts";
 import { uploadFaults } from "./planted/upload-faults.ts";
 import { positionedStore } from "./uploads/positioned-store.ts";
+import { staleMemory } from "./uploads/stale-memory.ts";
 import { runUploads, virtualClock } from "./uploads/run-uploads.ts";
 
 const seeds = { sqlite: 250, postgres: 40 };
@@ -15,7 +16,7 @@ describeEachDatabase("random uploads in chosen interleavings", (dialect: Dialect
     await using stage = await openStage(dialect);
     using clock = virtualClock();
     const store = positionedStore();
-    const registry = testRegistry(stage.registry.database, { blobs: store });
+    const registry = testRegistry(stage.registry.database, { blobs: store, hashes: staleMemory() });
     const problems: string[] = [];
     for (let seed = first; seed < first + seeds[dialect]; seed += 1) {
       const problem = await runUploads({ ...stage, registry, store, clock }, seed);

@@ -80,6 +80,31 @@ export const describeBlobStore = (driver: string, open: () => Promise<BlobStore>
       expect(await textOf(await store.open(upload.key))).toBe("acknowledged");
     });
 
+    it("finishes as it is what has exactly so many bytes and no name, and leaves all else to a finish", async () => {
+      const store = await open();
+      const upload = await store.begin();
+      expect(await store.finishAsIs(upload, 0)).toBeUndefined();
+      await store.append(upload, 0, bytes("acknowledged"));
+      const finished = await store.finishAsIs(upload, 12);
+      expect(finished).toEqual({
+        key: upload.key,
+        sizeBytes: 12,
+        version: (await store.stat(upload.key))?.version ?? "",
+      });
+      expect(await textOf(await store.open(upload.key))).toBe("acknowledged");
+      expect(await store.finishAsIs(upload, 12)).toBeUndefined();
+      expect(await store.finish(upload, 12)).toMatchObject({ key: upload.key, sizeBytes: 12 });
+      for (const sizeBytes of [11, 13]) {
+        const other = await store.begin();
+        await store.append(other, 0, bytes("twelve bytes"));
+        expect(await store.finishAsIs(other, sizeBytes)).toBeUndefined();
+        expect(await store.holds(other, 12)).toBe(true);
+        await store.append(other, 12, bytes(", and more"));
+        await store.finish(other, 22);
+        expect(await textOf(await store.open(other.key))).toBe("twelve bytes, and more");
+      }
+    });
+
     it("holds an empty blob, and finishes twice as once", async () => {
       const store = await open();
       const upload = await store.begin();

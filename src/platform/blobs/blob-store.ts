@@ -54,6 +54,12 @@ export interface BlobStore {
    * @throws UploadLostError when the bytes are gone
    */
   finish(upload: Upload, sizeBytes: number): Promise<BlobStat & BlobFacts>;
+  /**
+   * The same for who may not be the only one at it: what has not exactly so many bytes, or was finished before, is left
+   * to `finish` (`undefined`). Whoever writes to it meanwhile loses nothing.
+   * @throws UploadLostError where a sync failed
+   */
+  finishAsIs(upload: Upload, sizeBytes: number): Promise<(BlobStat & BlobFacts) | undefined>;
   /** Whether so many bytes of an upload are there, finished or not. */
   holds(upload: Upload, sizeBytes: number): Promise<boolean>;
   /**

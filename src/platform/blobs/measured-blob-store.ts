@@ -18,6 +18,7 @@ export function measuredBlobStore(store: BlobStore, onAction: OnAction): BlobSto
     begin: () => store.begin(),
     append: (...given) => timed("append", () => store.append(...given)),
     finish: (...given) => timed("finish", () => store.finish(...given)),
+    finishAsIs: (...given) => timed("finish", () => store.finishAsIs(...given)),
     holds: (...given) => timed("holds", () => store.holds(...given)),
     settle: (key) => timed("settle", () => store.settle(key)),
     unsettled: () => store.unsettled(),

@@ -15,8 +15,11 @@ export function appendUpload(
   return withSession(registry, { target, start: chunk.start }, async (session) => {
     const hash = registry.hashes.take(session.id, session.sizeBytes, session.algorithm);
     const progress = await receive(registry, { session, hash }, chunk);
-    await saveProgress(registry, { ...session, progress });
-    if (hash !== undefined) registry.hashes.keep(session.id, progress.sizeBytes, hash);
-    return { repository: target.repository, id: target.id, size: progress.sizeBytes };
+    const activeAt = await saveProgress(registry, session, progress);
+    const { sizeBytes, state, digest } = progress;
+    const { repository, principal, id } = target;
+    const left = { repository, principal, upload: { key: session.upload.key, state }, sizeBytes, digest, activeAt };
+    if (hash !== undefined) registry.hashes.keep(id, { sizeBytes, hash, left });
+    return { repository, id, size: sizeBytes };
   });
 }

@@ -13,13 +13,16 @@ import {
 } from "../../../test/support/registry.ts";
 import type { DigestAlgorithm } from "../../oci/digest.ts";
 import { chunksOf } from "../../platform/blobs/blob-body.ts";
+import type { BlobStore } from "../../platform/blobs/blob-store.ts";
 import { findBlob } from "../blobs.ts";
 import { collect } from "../collect.ts";
 import { registryMigrations } from "../migrations.ts";
 import { appendUpload } from "./append-upload.ts";
+import { cancelUpload } from "./cancel-upload.ts";
 import { finishUpload, pushBlob } from "./finish-upload.ts";
 import { listUploads } from "./list-uploads.ts";
 import { runningHashes } from "./running-hashes.ts";
+import type { UploadTarget } from "./session.ts";
 import { startUpload } from "./start-upload.ts";
 
 const app = repositoryName("team/app");
@@ -158,6 +161,36 @@ describeEachDatabase("finishing an upload", (_dialect, open) => {
     );
     const { key } = await findBlob(registry, app, digestOf(text));
     expect(await keysOf(registry.blobs)).toEqual([key]);
+  });
+
+  it("ends without a claim what nobody has touched since this process left it, and nothing else", async () => {
+    const { registry, begin } = await start();
+    const elsewhere = { ...registry, hashes: runningHashes() };
+    const digest = digestOf(text);
+    const finish = { ...nothingMore(), digest, start: text.length };
+    const meanwhile = (target: UploadTarget, act: () => Promise<unknown>) => {
+      const finishAsIs: BlobStore["finishAsIs"] = async (...given) => {
+        const stat = await registry.blobs.finishAsIs(...given);
+        await act();
+        return stat;
+      };
+      return codesOf(finishUpload({ ...registry, blobs: { ...registry.blobs, finishAsIs } }, target, finish));
+    };
+    const [grown, ended, untouched] = [await begin(), await begin(), await begin()];
+    for (const target of [grown, ended, untouched])
+      await appendUpload(registry, target, { start: undefined, ...whole(text) });
+    const grow = () => appendUpload(elsewhere, grown, { start: undefined, ...whole(" and more") });
+    expect(await meanwhile(grown, grow)).toEqual(["BLOB_UPLOAD_OUT_OF_ORDER"]);
+    expect(await meanwhile(ended, () => cancelUpload(elsewhere, ended))).toEqual(["BLOB_UPLOAD_UNKNOWN"]);
+    expect(await countRows(registry)).toMatchObject({ blobs: 0, uploads: 2 });
+    const row = () => registry.database.read.selectFrom("uploads").select(["id", "holder"]).execute();
+    const held: (string | null | undefined)[] = [];
+    const look = async () => held.push((await row()).find(({ id }) => id === untouched.id)?.holder);
+    expect([await meanwhile(untouched, look), held]).toEqual([[], [null]]);
+    await finishUpload(registry, grown, { ...nothingMore(), digest: digestOf(`${text} and more`) });
+    const { key } = await findBlob(registry, app, digest);
+    const { key: longer } = await findBlob(registry, app, digestOf(`${text} and more`));
+    expect(await keysOf(registry.blobs)).toEqual([key, longer].toSorted());
   });
 
   it("of thirty pushers of one blob keeps one's bytes; the others' go", async () => {

@@ -1,11 +1,12 @@
 import { sql } from "kysely";
 import { algorithmOf, type Digest } from "../../oci/digest.ts";
-import { fail } from "../../oci/problem.ts";
+import type { RepositoryName } from "../../oci/names.ts";
+import { fail, RegistryError } from "../../oci/problem.ts";
 import { chunksOf } from "../../platform/blobs/blob-body.ts";
 import type { BlobFacts, BlobStat } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
-import { type Given, prepared, within } from "../../platform/database/prepared.ts";
+import { type Given, prepared, type Reading, within } from "../../platform/database/prepared.ts";
 import { recordEvents } from "../../platform/events/record-events.ts";
 import { addBlobToRepository, addMember, doomBytes } from "../blobs.ts";
 import { type Registry, writeChange } from "../registry.ts";
@@ -33,9 +34,38 @@ export interface LastChunk extends Chunk {
  * Turns an upload into a blob of its repository, if its bytes have the digest (distribution-spec, "Pushing blobs").
  * @throws RegistryError DIGEST_INVALID (the session is gone), and all that appendUpload throws
  */
-export function finishUpload(registry: Registry, target: UploadTarget, last: LastChunk): Promise<void> {
-  return withSession(registry, { target, start: last.start }, (session) => finishSession(registry, session, last));
+export async function finishUpload(registry: Registry, target: UploadTarget, last: LastChunk): Promise<void> {
+  if (last.lengthBytes === 0 && (await finishLeft(registry, target, last))) return;
+  await withSession(registry, { target, start: last.start }, (session) => finishSession(registry, session, last));
 }
+
+/**
+ * An upload that a request of this process has just left needs no claim, which takes a seventh of its PUT: the transaction
+ * that ends its session finds out whether anyone has touched it since, and until then nothing is done that another
+ * writer would lose anything by.
+ * @returns whether it was done; if not, by whoever claims the session
+ */
+async function finishLeft(registry: Registry, target: UploadTarget, { digest, start }: LastChunk): Promise<boolean> {
+  const { id, repository, principal } = target;
+  const left = registry.hashes.left(id);
+  if (left === undefined || left.repository !== repository || left.principal !== principal) return false;
+  const { sizeBytes, activeAt } = left;
+  if (left.digest !== digest || (start ?? sizeBytes) !== sizeBytes) return false;
+  try {
+    const stat = await registry.blobs.finishAsIs(left.upload, sizeBytes);
+    if (stat === undefined) return false;
+    await commitBlob(registry, { repository, end: (write) => endUntouched(write, { id, activeAt }) }, { digest, stat });
+  } catch (error) {
+    if (isUnknown(error)) return false;
+    // What is to be done with the session then is decided by who holds it.
+    return withSession(registry, { target, start }, () => Promise.reject(error));
+  }
+  registry.hashes.drop(id);
+  return true;
+}
+
+const isUnknown = (error: unknown): boolean =>
+  error instanceof RegistryError && error.problems.some(({ code }) => code === "BLOB_UPLOAD_UNKNOWN");
 
 /** A blob in one request (distribution-spec, "Single POST"). */
 export async function pushBlob(registry: Registry, upload: NewUpload, last: Omit<LastChunk, "start">): Promise<void> {
@@ -65,7 +95,8 @@ async function finishSession(
   if (!isKnown(progress, digest) && (await hashAgain(registry, stat, digest)) !== digest) {
     return refuse(registry, session, digest);
   }
-  await commitBlob(registry, session, { digest, stat });
+  const { repository, id, holder } = session;
+  await commitBlob(registry, { repository, end: (write) => endSession(write, { id, holder }) }, { digest, stat });
 }
 
 /** Whether the hash that ran along is of the algorithm that the client chose in the end. */
@@ -85,10 +116,16 @@ async function refuse(registry: Registry, session: Session, digest: Digest): Pro
   return fail({ code: "DIGEST_INVALID", given: digest, reason: "the bytes received have another digest" });
 }
 
+interface Ending {
+  readonly repository: RepositoryName;
+  /** Ends the session, where it still is as it was believed to be; its row then. */
+  readonly end: (write: Reading) => Promise<readonly unknown[]>;
+}
+
 /** The digest gets its key, the repository its blob, and the session ends: one transaction. */
 async function commitBlob(
   registry: Registry,
-  session: Session,
+  { repository, end }: Ending,
   { digest, stat }: { readonly digest: Digest; readonly stat: BlobStat & BlobFacts },
 ): Promise<void> {
   const { database, settings } = registry;
@@ -96,10 +133,9 @@ async function commitBlob(
   const damaged = await findDamage(registry, digest);
   await writeChange(registry, async (tx) => {
     const write = within(tx, database);
-    const { id, holder, repository } = session;
     // None needs another's answer.
     const [ended, [stored], added] = await Promise.all([
-      endSession(write, { id, holder }),
+      end(write),
       storeBlob(write, { digest, key, sizeBytes }),
       addMember(write, { repository, digest, leaseMs: settings.leaseMs }),
     ]);
@@ -126,6 +162,15 @@ async function commitBlob(
 
 const endSession = prepared((write, given: { readonly id: string; readonly holder: string }) =>
   write.deleteFrom("uploads").where("id", "=", given.id).where("holder", "=", given.holder).returning("id"),
+);
+
+const endUntouched = prepared((write, given: { readonly id: string; readonly activeAt: number }) =>
+  write
+    .deleteFrom("uploads")
+    .where("id", "=", given.id)
+    .where("holder", "is", null)
+    .where("active_at", "=", given.activeAt)
+    .returning("id"),
 );
 
 interface NewBlob {

@@ -29,8 +29,8 @@ export async function receive(
   const progress = { sizeBytes: size, state, digest: hash?.digest() };
   const outcome = body.outcome();
   if (outcome.kind === "broken") {
-    await saveProgress(registry, { ...session, progress });
-    if (hash !== undefined) registry.hashes.keep(session.id, size, hash);
+    await saveProgress(registry, session, progress);
+    if (hash !== undefined) registry.hashes.keep(session.id, { sizeBytes: size, hash });
     throw outcome.error;
   }
   if (outcome.kind === "more" && lengthBytes === undefined) return refuseSize(registry, session);

@@ -4,8 +4,8 @@ import { runningHashes, startHash } from "./running-hashes.ts";
 it("keeps the hash of an upload until it is taken, or the upload has ended", () => {
   const hashes = runningHashes();
   const hash = startHash("sha256");
-  hashes.keep("a", 5, hash);
-  hashes.keep("b", 5, hash);
+  hashes.keep("a", { sizeBytes: 5, hash });
+  hashes.keep("b", { sizeBytes: 5, hash });
   expect(hashes.take("a", 5, "sha256")).toBe(hash);
   expect(hashes.take("a", 5, "sha256")).toBeUndefined();
   hashes.drop("b");
@@ -14,9 +14,9 @@ it("keeps the hash of an upload until it is taken, or the upload has ended", () 
 
 it("does not take one that stands elsewhere, and forgets the oldest of too many", () => {
   const hashes = runningHashes();
-  hashes.keep("a", 5, startHash("sha256"));
+  hashes.keep("a", { sizeBytes: 5, hash: startHash("sha256") });
   expect(hashes.take("a", 4, "sha256")).toBeUndefined();
-  for (let id = 0; id <= 1000; id++) hashes.keep(String(id), 5, startHash("sha256"));
+  for (let id = 0; id <= 1000; id++) hashes.keep(String(id), { sizeBytes: 5, hash: startHash("sha256") });
   expect(hashes.take("0", 5, "sha256")).toBeUndefined();
   expect(hashes.take("1", 5, "sha256")).toBeDefined();
 });

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { type Digest, type DigestAlgorithm, parseDigest } from "../../oci/digest.ts";
+import type { Upload } from "../../platform/blobs/blob-store.ts";
 import { recent } from "../../platform/caches/recent.ts";
 
 /** The hash of an upload's first `sizeBytes` bytes, ready for the next one. */
@@ -23,11 +24,30 @@ export function startHash(algorithm: DigestAlgorithm): RunningHash {
   };
 }
 
+/** An upload as a request left it, which others may have changed since. */
+export interface LeftUpload {
+  readonly repository: string;
+  readonly principal: string;
+  readonly upload: Upload;
+  readonly sizeBytes: number;
+  readonly digest: Digest | undefined;
+  /** The row's; it has another whenever anyone has touched the session. */
+  readonly activeAt: number;
+}
+
+interface KeptHash {
+  readonly sizeBytes: number;
+  readonly hash: RunningHash;
+  readonly left?: LeftUpload;
+}
+
 /** Hashes of uploads between two of their requests: without its hash an upload is read once more at its end. */
 export interface RunningHashes {
   /** The hash that stands at `sizeBytes`, no longer kept; a new one at 0. */
   take(id: string, sizeBytes: number, algorithm: DigestAlgorithm): RunningHash | undefined;
-  keep(id: string, sizeBytes: number, hash: RunningHash): void;
+  keep(id: string, kept: KeptHash): void;
+  /** How the upload was left, if that is still known. */
+  left(id: string): LeftUpload | undefined;
   /** Of an upload that goes on no more. */
   drop(id: string): void;
 }
@@ -36,7 +56,7 @@ export interface RunningHashes {
 const [most, keptMs] = [1000, 60_000];
 
 export function runningHashes(): RunningHashes {
-  const kept = recent<{ readonly sizeBytes: number; readonly hash: RunningHash }>({ most, forMs: keptMs });
+  const kept = recent<KeptHash>({ most, forMs: keptMs });
   return {
     take(id, sizeBytes, algorithm) {
       const entry = kept.get(id);
@@ -44,7 +64,8 @@ export function runningHashes(): RunningHashes {
       if (sizeBytes === 0) return startHash(algorithm);
       return entry?.sizeBytes === sizeBytes ? entry.hash : undefined;
     },
-    keep: (id, sizeBytes, hash) => kept.set(id, { sizeBytes, hash }),
+    keep: (id, one) => kept.set(id, one),
+    left: (id) => kept.get(id)?.left,
     drop: (id) => kept.delete(id),
   };
 }

@@ -70,6 +70,13 @@ function startHold({ settings }: Registry, askedAt: number): Hold {
 const heldUntil = ({ database, settings }: Registry) =>
   sql<number>`${clock(database.dialect)} + ${sql.lit(settings.uploads.holdMs)}`;
 
+/**
+ * When a session was touched, which is never the same twice: whoever finds the time that was there before knows that
+ * nobody has claimed it meanwhile.
+ */
+const touched = (dialect: Dialect) =>
+  sql<number>`${sql.raw(dialect === "sqlite" ? "max" : "greatest")}(${clock(dialect)}, active_at + 1)`;
+
 interface Claimed {
   readonly row: Selectable<Tables["uploads"]>;
   readonly target: UploadTarget;
@@ -119,7 +126,7 @@ export async function holdSession<T>(registry: Registry, session: Session, work:
       if (error.cause !== undefined) throw error;
       return fail({ code: "BLOB_UPLOAD_UNKNOWN" });
     }
-    await releasing(registry, session, () => saveProgress(registry, session));
+    await releasing(registry, session, () => giveBack(registry, session));
     // Somebody may have cancelled it meanwhile, and `work` have written after that.
     await dropAbandonedBytes(registry, session);
     throw error;
@@ -166,7 +173,7 @@ const claimRow = (write: Reader, given: Claim, dialect: Dialect) =>
     .set({
       holder: given.holder,
       held_until: sql<number>`${clock(dialect)} + ${given.heldMs}`,
-      active_at: clock(dialect),
+      active_at: touched(dialect),
     })
     .where("id", "=", given.id)
     .where("repository", "=", given.repository)
@@ -223,7 +230,7 @@ async function beat(registry: Registry, session: Session): Promise<void> {
   const confirm = (tx: Writer) =>
     tx
       .updateTable("uploads")
-      .set({ held_until: heldUntil(registry), active_at: clock(database.dialect) })
+      .set({ held_until: heldUntil(registry), active_at: touched(database.dialect) })
       .where((expression) => expression.and(mine(session)))
       .returning("id")
       .execute();
@@ -239,20 +246,24 @@ export interface Progress {
   readonly digest: Digest | undefined;
 }
 
-/** Ends the claim; with progress, moves the session on. A claim that has passed to another writer changes nothing. */
+/** Ends the claim. One that has passed to another writer changes nothing. */
+async function giveBack({ database }: Registry, session: Session): Promise<void> {
+  await release(alone(database, sessionWrite), mine(session));
+}
+
+/**
+ * Moves the session on, and ends the claim.
+ * @returns when it was touched
+ * @throws RegistryError BLOB_UPLOAD_UNKNOWN where the claim has passed to another writer
+ */
 export async function saveProgress(
   { database }: Registry,
-  session: Session & { readonly progress?: Progress },
-): Promise<void> {
-  const { progress } = session;
-  const write = alone(database, sessionWrite);
-  if (progress === undefined) {
-    await release(write, mine(session));
-    return;
-  }
-  const { sizeBytes, state, digest = null } = progress;
-  const moved = await releaseAt(write, { ...mine(session), sizeBytes, state, digest });
-  if (moved.length === 0) fail({ code: "BLOB_UPLOAD_UNKNOWN" });
+  session: Session,
+  { sizeBytes, state, digest }: Progress,
+): Promise<number> {
+  const given = { ...mine(session), sizeBytes, state, digest: digest ?? null };
+  const [moved] = await releaseAt(alone(database, sessionWrite), given);
+  return moved?.active_at ?? fail({ code: "BLOB_UPLOAD_UNKNOWN" });
 }
 
 interface Mine {
@@ -263,10 +274,10 @@ interface Mine {
 const releaseRow = (write: Reader, { id, holder }: Mine, dialect: Dialect) =>
   write
     .updateTable("uploads")
-    .set({ holder: null, held_until: 0, active_at: clock(dialect) })
+    .set({ holder: null, held_until: 0, active_at: touched(dialect) })
     .where("id", "=", id)
     .where("holder", "=", holder)
-    .returning("id");
+    .returning("active_at");
 
 const release = prepared((write, given: Mine & Given, dialect) => releaseRow(write, given, dialect));
 

@@ -42,7 +42,8 @@ export const uploadFaults: Readonly<Record<string, (parts: Parts) => Planted>> =
       registry: {
         hashes: {
           take: (id, sizeBytes, algorithm) => (sizeBytes === 0 ? startHash(algorithm) : kept.get(id)),
-          keep: (id, _sizeBytes, hash) => void kept.set(id, hash),
+          keep: (id, { hash }) => void kept.set(id, hash),
+          left: () => undefined,
           drop: (id) => void kept.delete(id),
         },
       },

@@ -69,6 +69,7 @@ function scheduledStore(blobs: BlobStore, { turn }: Turns): BlobStore {
   return {
     ...pausedBodies(blobs, turn),
     finish: atItsTurn(blobs.finish),
+    finishAsIs: atItsTurn(blobs.finishAsIs),
     cancel: atItsTurn(blobs.cancel),
     open: atItsTurn(blobs.open),
     delete: atItsTurn(blobs.delete),

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type Digest, parseDigest } from "../../../src/oci/digest.ts";
 import { RegistryError } from "../../../src/oci/problem.ts";
 import { chunksOf } from "../../../src/platform/blobs/blob-body.ts";
+import type { BlobStore } from "../../../src/platform/blobs/blob-store.ts";
 import { collect } from "../../../src/registry/collect.ts";
 import { findBlob } from "../../../src/registry/blobs.ts";
 import type { Registry } from "../../../src/registry/registry.ts";
@@ -68,7 +69,11 @@ export async function runUploads(stage: UploadStage, seed: number): Promise<stri
     program.map((steps) => async (client) => {
       const turn = (): Promise<void> => scheduler.turn(client);
       // Between a look at the hold and the write that it is for nobody comes in: it would have to take seconds.
-      const blobs = pausedBodies(registry.blobs, turn);
+      const blobs = {
+        ...pausedBodies(registry.blobs, turn),
+        finishAsIs: (...given: Parameters<BlobStore["finishAsIs"]>) =>
+          turn().then(() => registry.blobs.finishAsIs(...given)),
+      };
       const own = { ...session, registry: { ...scheduledRegistry(registry, { turn }), blobs } };
       for (const step of steps) {
         await scheduler.turn(client);

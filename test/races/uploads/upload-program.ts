@@ -36,6 +36,7 @@ function makeStep(random: Random, kind: string): UploadStep {
       ending: random.pick(["whole", "whole", "whole", "broken", "short"]),
     };
   }
-  if (kind === "finish") return { kind, pieces: pieces(2), digest: random.chance(6) ? "wrong" : "right" };
+  if (kind === "finish")
+    return { kind, pieces: random.chance(2) ? [] : pieces(2), digest: random.chance(6) ? "wrong" : "right" };
   return { kind: kind as "ask" };
 }

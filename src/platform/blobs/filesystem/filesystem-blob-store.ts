@@ -66,8 +66,9 @@ interface Disk {
 function writeSide(
   paths: Paths,
   { folder, room, lanes }: Disk,
-): Pick<BlobStore, "append" | "finish" | "cancel" | "delete"> {
+): Pick<BlobStore, "append" | "finish" | "finishAsIs" | "cancel" | "delete"> {
   const trust = uploadTrust(watchSyncs(folder));
+  const syncName = (key: BlobKey): Promise<void> => trust.sync(key, () => syncFolder(paths.shard(key)));
   return {
     append: appender(paths, { room, lanes, trust }),
 
@@ -75,8 +76,20 @@ function writeSide(
       return lanes.run(async () => {
         await trust.require(key);
         const version = await nameWhole(paths, { key, sizeBytes }, (work) => trust.sync(key, work));
-        await trust.sync(key, () => syncFolder(paths.shard(key)));
+        await syncName(key);
         return { key, sizeBytes, version };
+      });
+    },
+
+    async finishAsIs({ key }, sizeBytes) {
+      return lanes.run(async () => {
+        await trust.require(key);
+        const path = paths.blob(key);
+        if (!(await isRenamed(paths.upload(key), path))) return undefined;
+        const found = namedFile(path);
+        if (found?.size !== sizeBytes) return undefined;
+        await syncName(key);
+        return { key, sizeBytes, version: versionOf(found) };
       });
     },
 
@@ -102,14 +115,16 @@ type Sync = (work: () => Promise<void>) => Promise<void>;
 async function nameWhole(paths: Paths, { key, sizeBytes }: BlobStat, sync: Sync): Promise<string> {
   const [from, to] = [paths.upload(key), paths.blob(key)];
   await giveName(from, to);
-  // The file is at hand, as its name was just given: to look at it takes 3 µs, and 130 by way of a thread.
-  const found = statSync(to, { throwIfNoEntry: false });
+  const found = namedFile(to);
   if (found?.size === sizeBytes) return versionOf(found);
   await unlessAbsent(rename(to, from));
   const version = await cutTo({ path: from, found, sizeBytes }, sync);
   await rename(from, to);
   return version;
 }
+
+/** The file is at hand, as its name was just given: to look at it takes 3 µs, and 130 by way of a thread. */
+const namedFile = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false });
 
 /** An earlier finish may have failed at its sync, which a second one does not make good: the name is made anew. */
 async function giveName(from: string, to: string): Promise<void> {

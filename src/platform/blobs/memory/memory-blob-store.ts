@@ -9,6 +9,7 @@ export function memoryBlobStore(): BlobStore {
   const uploads = new Map<BlobKey, Uint8Array>();
   const blobs = new Map<BlobKey, Uint8Array>();
   const settled = new Set<BlobKey>();
+  const finish = finisher(uploads, blobs);
   return {
     begin: async () => ({ key: newBlobKey(), state: noState }),
     async append({ key, state }, offset, chunks) {
@@ -21,14 +22,9 @@ export function memoryBlobStore(): BlobStore {
       blobs.delete(key);
       return { state, size: bytes.byteLength };
     },
-    async finish({ key }, sizeBytes) {
-      const bytes = (uploads.get(key) ?? blobs.get(key))?.subarray(0, sizeBytes);
-      if (bytes === undefined || bytes.byteLength < sizeBytes)
-        throw new UploadLostError(`the bytes of upload ${key} are gone`);
-      uploads.delete(key);
-      blobs.set(key, bytes);
-      return { key, sizeBytes: bytes.byteLength, version: "" };
-    },
+    finish,
+    finishAsIs: async (upload, sizeBytes) =>
+      uploads.get(upload.key)?.byteLength === sizeBytes ? finish(upload, sizeBytes) : undefined,
     holds: async ({ key }, sizeBytes) => ((uploads.get(key) ?? blobs.get(key))?.byteLength ?? -1) >= sizeBytes,
     async settle(key) {
       settled.add(key);
@@ -63,6 +59,19 @@ export function memoryBlobStore(): BlobStore {
     },
   };
 }
+
+type Kept = Map<BlobKey, Uint8Array>;
+
+const finisher =
+  (uploads: Kept, blobs: Kept): BlobStore["finish"] =>
+  async ({ key }, sizeBytes) => {
+    const bytes = (uploads.get(key) ?? blobs.get(key))?.subarray(0, sizeBytes);
+    if (bytes === undefined || bytes.byteLength < sizeBytes)
+      throw new UploadLostError(`the bytes of upload ${key} are gone`);
+    uploads.delete(key);
+    blobs.set(key, bytes);
+    return { key, sizeBytes: bytes.byteLength, version: "" };
+  };
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes.slice();
