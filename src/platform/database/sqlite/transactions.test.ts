@@ -352,16 +352,24 @@ describe("a write of one statement", () => {
   });
 });
 
+/** What SQLite is asked. A machine that stands still in the midst of it has them come apart. */
+async function untilTogether(write: () => Promise<readonly string[]>, statements: number): Promise<readonly string[]> {
+  for (let tries = 1; ; tries += 1) {
+    const asked = await write();
+    if (asked.length === statements || tries === 100) return asked;
+  }
+}
+
+async function failingOne(): Promise<readonly string[]> {
+  const { insert: insertOne, insertAlone, asked, all } = openBare();
+  const writes = [insertOne("a"), insertAlone("a"), insertOne("c")];
+  expect(await codesOf(writes)).toEqual(["written", "SQLITE_CONSTRAINT_UNIQUE", "written"]);
+  expect(all()).toEqual(["a", "c"]);
+  return asked;
+}
+
 describe("writes that come in one turn", () => {
   const [one, two] = ["insert into notes (text) values (+?)", "insert into notes (text) values (?) returning text"];
-
-  /** What SQLite is asked. A machine that stands still in the midst of it has them come apart. */
-  const untilTogether = async (write: () => Promise<readonly string[]>, statements: number) => {
-    for (let tries = 1; ; tries += 1) {
-      const asked = await write();
-      if (asked.length === statements || tries === 100) return asked;
-    }
-  };
 
   it("are one transaction to SQLite, and the next turn's are another", async () => {
     const { insert: insertOne, insertAlone, asked } = openBare();
@@ -376,15 +384,8 @@ describe("writes that come in one turn", () => {
   });
 
   it("are each alone where one fails: nobody can tell that they were together", async () => {
-    const together = async (): Promise<readonly string[]> => {
-      const { insert: insertOne, insertAlone, asked, all } = openBare();
-      const writes = [insertOne("a"), insertAlone("a"), insertOne("c")];
-      expect(await codesOf(writes)).toEqual(["written", "SQLITE_CONSTRAINT_UNIQUE", "written"]);
-      expect(all()).toEqual(["a", "c"]);
-      return asked;
-    };
     const eachAlone = ["BEGIN IMMEDIATE", one, "COMMIT", two, "BEGIN IMMEDIATE", one, "COMMIT"];
-    expect(await untilTogether(together, 11)).toEqual(["BEGIN IMMEDIATE", one, two, "ROLLBACK", ...eachAlone]);
+    expect(await untilTogether(failingOne, 11)).toEqual(["BEGIN IMMEDIATE", one, two, "ROLLBACK", ...eachAlone]);
   });
 
   it("are each alone where one takes long, and others are answered while it does", async () => {
