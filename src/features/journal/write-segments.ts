@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { inChunks } from "../../platform/database/in-chunks.ts";
+import { isAmong } from "../../platform/database/json-lists.ts";
+import { prepared } from "../../platform/database/prepared.ts";
 import {
   advanceConsumer,
   boundEvents,
@@ -118,12 +120,19 @@ async function linesOf(
   return { lines, to };
 }
 
+const bytesAmong = prepared((read, { digests }: { readonly digests: string }, dialect) =>
+  read
+    .selectFrom("manifests")
+    .select(["digest", "bytes"])
+    .where(isAmong(dialect, "digest", digests)),
+);
+
 /** A manifest whose bytes are gone by now was deleted meanwhile; a later event says so. */
-async function withBytes({ read }: Journal["database"], events: Effects["events"]): Promise<readonly CompleteEvent[]> {
+async function withBytes(database: Journal["database"], events: Effects["events"]): Promise<readonly CompleteEvent[]> {
   const digests = events.flatMap((event) => (event.kind === "manifest-stored" ? event.digest : []));
   const bytes = new Map<string, Uint8Array>();
   for (const some of inChunks(digests)) {
-    const rows = await read.selectFrom("manifests").select(["digest", "bytes"]).where("digest", "in", some).execute();
+    const rows = await bytesAmong(database, { digests: JSON.stringify(some) });
     for (const row of rows) bytes.set(row.digest, row.bytes);
   }
   return events.map((event) =>
