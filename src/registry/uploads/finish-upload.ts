@@ -47,7 +47,7 @@ export async function finishUpload(registry: Registry, target: UploadTarget, las
  */
 async function finishLeft(registry: Registry, target: UploadTarget, { digest, start }: LastChunk): Promise<boolean> {
   const { id, repository, principal } = target;
-  const left = registry.hashes.left(id);
+  const left = registry.hashes.takeLeft(id);
   if (left === undefined || left.repository !== repository || left.principal !== principal) return false;
   const { sizeBytes, activeAt } = left;
   if (left.digest !== digest || (start ?? sizeBytes) !== sizeBytes) return false;

@@ -1,4 +1,5 @@
 import { expect, it } from "bun:test";
+import { newBlobKey, type UploadState } from "../../platform/blobs/blob-store.ts";
 import { runningHashes, startHash } from "./running-hashes.ts";
 
 it("keeps the hash of an upload until it is taken, or the upload has ended", () => {
@@ -10,6 +11,16 @@ it("keeps the hash of an upload until it is taken, or the upload has ended", () 
   expect(hashes.take("a", 5, "sha256")).toBeUndefined();
   hashes.drop("b");
   expect(hashes.take("b", 5, "sha256")).toBeUndefined();
+});
+
+it("tells once how an upload was left, and keeps its hash beyond that", () => {
+  const hashes = runningHashes();
+  const upload = { key: newBlobKey(), state: "" as UploadState };
+  const left = { repository: "team/app", principal: "tester", upload, sizeBytes: 5, digest: undefined, activeAt: 1 };
+  const hash = startHash("sha256");
+  hashes.keep("a", { sizeBytes: 5, hash, left });
+  expect([hashes.takeLeft("a"), hashes.takeLeft("a"), hashes.takeLeft("b")]).toEqual([left, undefined, undefined]);
+  expect(hashes.take("a", 5, "sha256")).toBe(hash);
 });
 
 it("does not take one that stands elsewhere, and forgets the oldest of too many", () => {

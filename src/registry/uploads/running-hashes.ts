@@ -46,8 +46,8 @@ export interface RunningHashes {
   /** The hash that stands at `sizeBytes`, no longer kept; a new one at 0. */
   take(id: string, sizeBytes: number, algorithm: DigestAlgorithm): RunningHash | undefined;
   keep(id: string, kept: KeptHash): void;
-  /** How the upload was left, if that is still known. */
-  left(id: string): LeftUpload | undefined;
+  /** How the upload was left, if that is still known; told once, so that no two requests go by it at the same time. */
+  takeLeft(id: string): LeftUpload | undefined;
   /** Of an upload that goes on no more. */
   drop(id: string): void;
 }
@@ -65,7 +65,13 @@ export function runningHashes(): RunningHashes {
       return entry?.sizeBytes === sizeBytes ? entry.hash : undefined;
     },
     keep: (id, one) => kept.set(id, one),
-    left: (id) => kept.get(id)?.left,
+    takeLeft(id) {
+      const entry = kept.get(id);
+      if (entry?.left === undefined) return undefined;
+      const { sizeBytes, hash, left } = entry;
+      kept.set(id, { sizeBytes, hash });
+      return left;
+    },
     drop: (id) => kept.delete(id),
   };
 }

@@ -43,7 +43,7 @@ export const uploadFaults: Readonly<Record<string, (parts: Parts) => Planted>> =
         hashes: {
           take: (id, sizeBytes, algorithm) => (sizeBytes === 0 ? startHash(algorithm) : kept.get(id)),
           keep: (id, { hash }) => void kept.set(id, hash),
-          left: () => undefined,
+          takeLeft: () => undefined,
           drop: (id) => void kept.delete(id),
         },
       },

@@ -10,6 +10,6 @@ export function staleMemory(): RunningHashes {
       hashes.keep(id, kept);
       if (kept.left !== undefined) left.set(id, kept.left);
     },
-    left: (id) => left.get(id),
+    takeLeft: (id) => left.get(id),
   };
 }
