@@ -21,7 +21,7 @@ export function appender(paths: Paths, { room, lanes, trust }: Disk): BlobStore[
 
   /** @returns the size behind them */
   const appendPieces = async (key: BlobKey, offset: number, chunks: AsyncIterable<Uint8Array>): Promise<number> => {
-    const file = await lanes.run(() => openUpload(paths, key, offset), "first");
+    const file = await lanes.run(() => openUpload(paths, key, offset));
     try {
       const sync = (): Promise<void> => trust.sync(key, () => file.datasync());
       const size = await writeAll({ file, offset, room, lanes, syncAhead: () => ahead(sync) }, chunks);
@@ -53,8 +53,6 @@ export function appender(paths: Paths, { room, lanes, trust }: Disk): BlobStore[
   return async ({ key, state }, offset, chunks) => {
     await lanes.run(() => trust.require(key));
     await room.take(0);
-    // Nothing is taken of the client before it can be written: what many bring at once is held by none of them.
-    if (lanes.isBehind()) await lanes.waitForTurn();
     if (offset > 0) return { state, size: await appendPieces(key, offset, chunks) };
     const body = await beginBody(chunks);
     const size = await (body.kind === "whole"

@@ -30,39 +30,3 @@ test("who has no turn within the limit is refused, and the lanes work on when wh
   expect(await first).toBe("at last");
   expect(await lanes.run(async () => "next")).toBe("next");
 });
-
-test("who waits for his turn keeps the lane for a turn of the event loop, and what he brings comes before all who wait", async () => {
-  const lanes = openLanes(1, 60_000);
-  const order: string[] = [];
-  const task = (name: string) => async (): Promise<void> => void order.push(name);
-  const runs = Promise.withResolvers<void>();
-  const before = lanes.run(() => runs.promise);
-  const brings = async (name: string): Promise<void> => {
-    await lanes.waitForTurn();
-    order.push(`turn of ${name}`);
-    await lanes.run(task(name), "first");
-  };
-  const all = [brings("one"), lanes.run(task("between")), brings("two"), lanes.run(task("end"))];
-  expect(lanes.isBehind()).toBe(true);
-  runs.resolve();
-  await Promise.all([before, ...all]);
-  expect(order).toEqual(["turn of one", "one", "between", "turn of two", "two", "end"]);
-  expect(lanes.isBehind()).toBe(false);
-});
-
-test("who brings nothing after his turn keeps nobody waiting, and who comes first has a limit too", async () => {
-  const lanes = openLanes(1, 30);
-  const runs = Promise.withResolvers<void>();
-  const before = lanes.run(() => runs.promise);
-  const turns = Promise.all([lanes.waitForTurn(), lanes.waitForTurn(), lanes.run(async () => "done")]);
-  runs.resolve();
-  expect(await turns).toEqual([undefined, undefined, "done"]);
-  await before;
-  const hangs = Promise.withResolvers<void>();
-  const hanging = lanes.run(() => hangs.promise);
-  const late = await Promise.allSettled([lanes.run(async () => {}, "first"), lanes.waitForTurn()]);
-  expect(late).toMatchObject(late.map(() => ({ status: "rejected", reason: { code: "EIO" } })));
-  hangs.resolve();
-  await hanging;
-  expect(lanes.isBehind()).toBe(false);
-});

@@ -43,17 +43,6 @@ test("a piece does not wait for the one behind it, which may take long, and nor 
   body.drop();
 });
 
-test("behind a large piece no other is asked for before it is written", async () => {
-  let asked = 0;
-  async function* large(): AsyncGenerator<Uint8Array> {
-    for (; asked < 2; asked += 1) yield new Uint8Array(512 * 1024);
-  }
-  const body = await beginBody(large());
-  expect(asked).toBe(0);
-  if (body.kind !== "longer") throw new Error("the body has not ended");
-  expect((await Array.fromAsync(body.chunks)).map(({ byteLength }) => byteLength)).toEqual([512 * 1024, 512 * 1024]);
-});
-
 test("a body that breaks is no whole one", async () => {
   const [outcome] = await Promise.allSettled([beginBody(breaking())]);
   expect(outcome.status).toBe("rejected");

@@ -6,9 +6,6 @@ export type Begun =
   | { readonly kind: "whole"; readonly bytes: Uint8Array }
   | { readonly kind: "longer"; readonly chunks: AsyncIterable<Uint8Array>; readonly drop: () => void };
 
-/** From so many bytes on, the calls that a whole body spares are nothing beside the bytes, and a second piece is as large. */
-const largestWholeBytes = 512 * 1024;
-
 const turn = (): Promise<undefined> => new Promise((resolve) => setImmediate(resolve, undefined));
 
 /**
@@ -19,7 +16,7 @@ export async function beginBody(chunks: AsyncIterable<Uint8Array>): Promise<Begu
   const source = chunks[Symbol.asyncIterator]();
   const first = await source.next();
   const asked: (IteratorResult<Uint8Array> | Promise<IteratorResult<Uint8Array>>)[] = [first];
-  if (first.done !== true && first.value.byteLength < largestWholeBytes) {
+  if (first.done !== true) {
     const second = source.next();
     second.catch(() => {});
     const next = await Promise.race([second, turn()]);

@@ -97,26 +97,3 @@ test("where the disk is behind, the next piece is left with the client until thi
   await Promise.all([before, file.close()]);
   expect(wasBehind).toEqual([false, false, false]);
 });
-
-test("of many who write to a disk that is behind, none holds a piece while it waits for its turn", async () => {
-  const disk = { lanes: openLanes(1, 60_000), room: watchRoom(folder, 0), syncAhead: async () => {} };
-  const given: Uint8Array[] = [];
-  const held: number[] = [];
-  async function* counted(): AsyncGenerator<Uint8Array> {
-    for (let at = 0; at < 4; at++) {
-      const piece = new Uint8Array(mebibyte);
-      given.push(piece);
-      // What is written is let go of. All of them bring their first piece at once here.
-      if (at > 0) held.push(given.filter(({ byteLength }) => byteLength > 0).length);
-      yield piece;
-    }
-  }
-  const writeCounted = async (): Promise<number> => {
-    const file = await open(join(folder, crypto.randomUUID()), "w+");
-    return writeAll({ file, offset: 0, ...disk }, counted()).finally(() => file.close());
-  };
-  const sizes = await Promise.all(Array.from({ length: 8 }, writeCounted));
-  expect(sizes).toEqual(sizes.map(() => 4 * mebibyte));
-  expect(held).toHaveLength(24);
-  expect(Math.max(...held)).toBeLessThan(3);
-});

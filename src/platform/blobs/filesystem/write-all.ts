@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { letGo } from "../let-go.ts";
-import type { Lanes, Place } from "./lanes.ts";
+import type { Lanes } from "./lanes.ts";
 import type { Room } from "./room.ts";
 
 export interface Writing {
@@ -18,8 +18,7 @@ const aheadBytes = 64 * 1024 * 1024;
 /**
  * One write runs while the caller makes the next chunk: hashing and writing overlap, and memory stays bounded. So does
  * one sync: it took 0.6 s of the 2.9 that a gibibyte takes, as long as all of it was left to the end. Where the disk is
- * behind there is nothing to win by that, and every upload would hold a chunk more: it waits for its turn before it takes
- * the next one of its client, which is 1 MiB by then, as much as Bun reads ahead.
+ * behind there is nothing to win by that, and every upload would hold a chunk more.
  */
 export async function writeAll(
   { file, offset, room, lanes, syncAhead }: Writing,
@@ -30,8 +29,6 @@ export async function writeAll(
   let writing: Promise<void> = Promise.resolve();
   let syncing: Promise<void> = Promise.resolve();
   let isSyncing = false;
-  // Who comes here has waited for his turn.
-  let place: Place = "first";
   try {
     for await (const chunk of chunks) {
       await room.take(chunk.byteLength);
@@ -45,15 +42,10 @@ export async function writeAll(
         syncing.catch(() => {});
       }
       const at = size;
-      writing = lanes.run(() => writeChunk(file, at, chunk), place);
+      writing = lanes.run(() => writeChunk(file, at, chunk));
       writing.catch(() => {});
       size += chunk.byteLength;
-      const isBehind = lanes.isBehind();
-      if (isBehind) {
-        await writing;
-        await lanes.waitForTurn();
-      }
-      place = isBehind ? "first" : "last";
+      if (lanes.isBehind()) await writing;
     }
   } finally {
     await Promise.allSettled([syncing]);
