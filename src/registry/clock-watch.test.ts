@@ -63,7 +63,11 @@ const setForward = async ({ database }: Registry, ms: number): Promise<void> =>
       .execute();
     await tx
       .updateTable("uploads")
-      .set((eb) => ({ active_at: eb("active_at", "-", ms), held_until: eb("held_until", "-", ms) }))
+      .set((eb) => ({
+        started_at: eb("started_at", "-", ms),
+        active_at: eb("active_at", "-", ms),
+        held_until: eb("held_until", "-", ms),
+      }))
       .execute();
     await tx
       .updateTable("doomed_blobs")
@@ -130,14 +134,17 @@ describeEachDatabase("a clock that is set", (_dialect, open) => {
     const far = Date.now() + 10 * dayMs;
     await registry.database.write(async (tx) => {
       await tx.updateTable("repository_blobs").set({ leased_until: far }).execute();
-      await tx.updateTable("uploads").set({ holder: "a dead server's", held_until: far, active_at: far }).execute();
+      const session = { holder: "a dead server's", held_until: far, started_at: far, active_at: far };
+      await tx.updateTable("uploads").set(session).execute();
     });
     await collect(registry);
     const lease = (await leasesOf(registry, app))[digest] ?? 0;
     expect(lease).toBeWithin(testSettings.leaseMs - minuteMs, testSettings.leaseMs + minuteMs);
     const upload = await registry.database.read.selectFrom("uploads").selectAll().executeTakeFirstOrThrow();
     expect(upload.held_until).toBeWithin(Date.now(), Date.now() + 2 * testSettings.uploads.holdMs);
-    expect(upload.active_at).toBeWithin(Date.now() - minuteMs, Date.now() + minuteMs);
+    for (const at of [upload.started_at, upload.active_at]) {
+      expect(at).toBeWithin(Date.now() - minuteMs, Date.now() + minuteMs);
+    }
     await registry.database.write((tx) => tx.updateTable("uploads").set({ held_until: 1 }).execute());
     const whole = { start: 0, chunks: chunks("bytes"), lengthBytes: 5 };
     expect(await appendUpload(registry, { ...owner, id }, whole)).toMatchObject({ size: 5 });

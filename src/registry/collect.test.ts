@@ -121,7 +121,13 @@ describeEachDatabase("collecting", (dialect, open) => {
     };
     const [idle, active, held] = [await begin("idle"), await begin("active"), await begin("held")];
     const set = (id: string, values: { readonly active_at?: number; readonly held_until?: number }) =>
-      registry.database.write((tx) => tx.updateTable("uploads").set(values).where("id", "=", id).execute());
+      registry.database.write((tx) =>
+        tx
+          .updateTable("uploads")
+          .set({ started_at: 1, ...values })
+          .where("id", "=", id)
+          .execute(),
+      );
     const longAgo = Date.now() - testSettings.uploads.idleMs;
     await set(idle, { active_at: longAgo - 60_000 });
     await set(active, { active_at: longAgo + 60_000 });
@@ -140,7 +146,7 @@ describeEachDatabase("collecting", (dialect, open) => {
     const registry = await start();
     const target = { repository: app, principal: "tester" };
     const id = await startUpload(registry, { ...target, algorithm: "sha256" });
-    await registry.database.write((tx) => tx.updateTable("uploads").set({ active_at: 1 }).execute());
+    await registry.database.write((tx) => tx.updateTable("uploads").set({ started_at: 1, active_at: 1 }).execute());
     const claimed = Promise.withResolvers<void>();
     const claiming = registry.database.write(async (tx) => {
       await tx.updateTable("uploads").set({ active_at: Date.now() }).execute();
@@ -163,7 +169,7 @@ describeEachDatabase("collecting", (dialect, open) => {
     const row = await registry.database.read.selectFrom("uploads").selectAll().executeTakeFirstOrThrow();
     await registry.blobs.finish({ key: row.blob_key, state: row.state } as never, 5);
     expect(await keysOf(registry.blobs)).toEqual([row.blob_key]);
-    await registry.database.write((tx) => tx.updateTable("uploads").set({ active_at: 1 }).execute());
+    await registry.database.write((tx) => tx.updateTable("uploads").set({ started_at: 1, active_at: 1 }).execute());
     expect(await collect(registry)).toEqual({ ...nothing, uploads: 1, files: 1 });
     expect(await keysOf(registry.blobs)).toEqual([]);
   });

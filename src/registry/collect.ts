@@ -82,9 +82,11 @@ async function expireUploads(registry: Registry): Promise<Step> {
           expression
             .selectFrom("uploads as idle")
             .select("idle.id")
+            // It began before it was active last, and has the index: one of what each claim changes would be written with it.
+            .where("idle.started_at", "<", idleSince)
             .where("idle.active_at", "<", idleSince)
             .where("idle.held_until", "<", now)
-            .orderBy("idle.active_at")
+            .orderBy("idle.started_at")
             .limit(mostInOneStep)
             // Two collectors never wait for each other; what one has, the other passes over.
             .$if(database.dialect === "postgres", (query) => query.forUpdate().skipLocked()),

@@ -41,7 +41,11 @@ async function isAnythingFarAhead(registry: Registry): Promise<boolean> {
     .selectFrom("uploads")
     .select("id")
     .where((expression) =>
-      expression.or([expression("held_until", ">", hold.limit), expression("active_at", ">", activity.limit)]),
+      expression.or([
+        expression("held_until", ">", hold.limit),
+        expression("started_at", ">", activity.limit),
+        expression("active_at", ">", activity.limit),
+      ]),
     );
   const found = [await leased.limit(1).execute(), await uploading.limit(1).execute()];
   return found.some((rows) => rows.length > 0);
@@ -76,5 +80,7 @@ async function pullBack(registry: Registry, tx: Writer): Promise<void> {
     }
   }
   await tx.updateTable("uploads").set({ held_until: hold.mended }).where("held_until", ">", hold.limit).execute();
-  await tx.updateTable("uploads").set({ active_at: activity.mended }).where("active_at", ">", activity.limit).execute();
+  const { mended: now, limit } = activity;
+  await tx.updateTable("uploads").set({ started_at: now }).where("started_at", ">", limit).execute();
+  await tx.updateTable("uploads").set({ active_at: now }).where("active_at", ">", limit).execute();
 }

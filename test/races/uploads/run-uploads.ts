@@ -139,7 +139,7 @@ async function act(session: Session, step: UploadStep): Promise<string> {
     case "idle":
       ledger.mayBeGone = true;
       await registry.database.write((tx) =>
-        tx.updateTable("uploads").set({ active_at: 1 }).where("id", "=", target.id).execute(),
+        tx.updateTable("uploads").set({ started_at: 1, active_at: 1 }).where("id", "=", target.id).execute(),
       );
       return "idle";
     case "collect":
