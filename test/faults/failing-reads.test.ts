@@ -24,7 +24,7 @@ const manifest = (tag: number) => () => `/v2/${repository}/manifests/v${String(t
 /** What another process commits empties all that the server has in memory: it reads the database anew. */
 function forget(data: string): void {
   using database = new Database(join(data, "berth.sqlite"));
-  database.run("PRAGMA user_version = 0");
+  for (const statement of ["PRAGMA busy_timeout = 10000", "PRAGMA user_version = 0"]) database.run(statement);
 }
 
 requirement("a disk that fails to be read", missingForFaults(), () => {
