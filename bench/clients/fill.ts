@@ -75,6 +75,13 @@ export async function putBlob(server: Started, push: Push): Promise<string> {
   return `/v2/${repository}/blobs/${push.digest}`;
 }
 
+/** What a server of files answers. @returns the path to get it by */
+export async function putAnswer({ files }: Started, name: string, text: string): Promise<string> {
+  if (files === undefined) throw new Error("only a server of files can be told what to answer");
+  await putFile(files, name, [Buffer.from(text)]);
+  return `/v2/${repository}/${name}`;
+}
+
 async function putFile(folder: string, name: string, parts: readonly Uint8Array[]): Promise<void> {
   const path = join(folder, "v2", repository, name);
   await mkdir(dirname(path), { recursive: true });

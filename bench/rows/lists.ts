@@ -1,9 +1,10 @@
-import { ordinaryImage, putTags, repository, tagOf } from "../clients/fill.ts";
+import { ordinaryImage, putAnswer, putTags, repository, tagOf } from "../clients/fill.ts";
 import { seedReferrers, seedRepositories, seedTags } from "../clients/seed-berth.ts";
 import type { Bench, Contestant, Row } from "../measure/row.ts";
 import { missingWrk } from "../measure/wrk.ts";
 import { adminBasic, berth } from "../servers/berth.ts";
 import { distribution3, dockerRegistry } from "../servers/distribution.ts";
+import { nginx } from "../servers/nginx.ts";
 import type { Server } from "../servers/server.ts";
 import { zot } from "../servers/zot.ts";
 import { byWrk } from "./get-by-wrk.ts";
@@ -45,6 +46,18 @@ const seeded = ({ name, count, seed, authorization }: Seeded): Contestant => ({
   },
 });
 
+/** The same number of bytes from a file: what the machine can do at the time. */
+const pageOfNginx: Contestant = {
+  name: "nginx",
+  missing: nginx.missing() ?? missingWrk(),
+  async prepare(bench) {
+    const started = await nginx.start({ bench });
+    const tags = Array.from({ length: page }, (_, index) => tagOf(index));
+    const path = await putAnswer(started, "tags/page", JSON.stringify({ name: repository, tags }));
+    return byWrk(started, bench, { path, connections: 1 });
+  },
+};
+
 const manyOf =
   (full: number) =>
   ({ quick }: Bench): number =>
@@ -69,6 +82,7 @@ export const tagsMany: Row = {
         return tagPage(count);
       },
     }),
+    pageOfNginx,
   ],
   targets: [{ figure: "p99Ms", of: "berth", atMost: 2 }],
 };
