@@ -1,12 +1,14 @@
+import { Database } from "bun:sqlite";
 import { describe, expect, it } from "bun:test";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { requirement } from "../test/support/requirement.ts";
 import { digestOf, makeBody } from "./clients/body.ts";
 import { freeLargeFiles, lackOfRoom, makeFolder } from "./measure/folder.ts";
 import { judgeRow, type Samples } from "./measure/judge.ts";
-import { lockWaits } from "./measure/lock-waits.ts";
+import { areShared, type LockHold, missingForLockWaits, watchLocks } from "./measure/lock-waits.ts";
 import { describeAll, describeRow } from "./measure/report.ts";
 import type { Contestant, Row, Sample } from "./measure/row.ts";
 import { runRow, type RowResult } from "./measure/run-row.ts";
@@ -73,24 +75,60 @@ describe("what wrk says", () => {
 const zbTest = (name: string, failed: number): string =>
   `Test name:            ${name}\nTime taken for tests: 1.2s\nRequests per second:  6.5\nComplete requests:    10\nFailed requests:      ${failed}\n\n2xx responses: 10\n`;
 
-const askForLock = (start: number): string =>
-  `fcntl(21, F_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=${start}, l_len=1}`;
+/** A process that waits for SQLite's lock, says so once it has it, and keeps it for a while. */
+const lockHolder = (path: string, holdMs: number): string => `
+  const { Database } = await import("bun:sqlite");
+  const database = new Database(${JSON.stringify(path)});
+  database.run("pragma busy_timeout = 0");
+  for (;;) {
+    try {
+      database.run("begin immediate");
+      break;
+    } catch {
+      console.log("refused");
+      await Bun.sleep(1);
+    }
+  }
+  console.log("locked");
+  await Bun.sleep(${String(holdMs)});
+  database.run("insert into notes values (1)");
+  database.run("commit");
+`;
 
-describe("waits for the database", () => {
-  const refused = ") = -1 EAGAIN (Resource temporarily unavailable)";
-  it("last from the first refusal to the lock, of each thread and of this lock alone", () => {
-    const trace = [
-      `7 100.000000 ${askForLock(120)}) = 0`,
-      `8 100.001000 ${askForLock(120)}${refused}`,
-      `9 100.001500 ${askForLock(124)}${refused}`,
-      `7 100.002000 ${askForLock(120)}) = 0`,
-      `8 100.003000 ${askForLock(120)}${refused}`,
-      `8 100.004000 ${askForLock(120)} <unfinished ...>`,
-      `9 100.004500 ${askForLock(124)}) = 0`,
-      "8 100.005000 <... fcntl resumed>) = 0",
-      `8 100.006000 ${askForLock(120)}) = 0`,
-    ];
-    expect(lockWaits(trace.join("\n")).map((ms) => Math.round(ms * 10) / 10)).toEqual([0, 0, 4, 0]);
+requirement("waits for the database", missingForLockWaits(), () => {
+  it("last from the first refusal to the lock, of each process, and its hold to its end", () =>
+    inFolder(async (folder) => {
+      const path = join(folder, "database");
+      using database = new Database(path);
+      for (const statement of ["pragma journal_mode = wal", "create table notes (note)"]) database.run(statement);
+      const { under, take } = watchLocks(folder);
+      const hold = (holdMs: number) =>
+        Bun.spawn([...under, process.execPath, "-e", lockHolder(path, holdMs)], { stdout: "pipe" });
+      const first = hold(300);
+      const output = first.stdout.getReader();
+      expect(new TextDecoder().decode((await output.read()).value)).toBe("locked\n");
+      const second = hold(0);
+      expect(await new Response(second.stdout).text()).toStartWith("refused\n");
+      expect([await first.exited, await second.exited]).toEqual([0, 0]);
+      // As it ends, each takes the lock once more, to empty the log.
+      const byProcess = Map.groupBy(take(), ({ process: pid }) => pid);
+      expect([...byProcess.keys()]).toEqual([first.pid, second.pid]);
+      const [[long], [short]] = [byProcess.get(first.pid) ?? [], byProcess.get(second.pid) ?? []];
+      expect(long?.waitedMs).toBe(0);
+      expect(long?.heldMs).toBeGreaterThan(290);
+      expect(short?.waitedMs).toBeGreaterThan(1);
+      expect(short?.waitedMs).toBeLessThan(long?.heldMs ?? 0);
+      expect(take()).toEqual([]);
+    }));
+});
+
+const heldBy = (...processes: readonly number[]): readonly LockHold[] =>
+  processes.map((pid) => ({ process: pid, waitedMs: 0, heldMs: 0 }));
+
+describe("a lock", () => {
+  it("is shared where no process had next to none of it", () => {
+    const seldom = heldBy(...Array.from({ length: 20 }, () => 1), 2);
+    expect([heldBy(), heldBy(1, 1), heldBy(1, 2), seldom].map(areShared)).toEqual([false, false, true, false]);
   });
 });
 

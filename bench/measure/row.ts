@@ -11,6 +11,7 @@ export const figures = {
   p99Ms: { unit: "ms p99", digits: 2, better: "less" },
   risenMs: { unit: "ms p99 risen by", digits: 2, better: "less" },
   lockP99Ms: { unit: "ms wait for the database p99", digits: 2, better: "less" },
+  lockHeldP99Ms: { unit: "ms hold of the database p99", digits: 2, better: "less" },
   ms: { unit: "ms", digits: 1, better: "less" },
   syncsEach: { unit: "syncs each", digits: 1, better: "less" },
   megabytes: { unit: "MB", digits: 0, better: "less" },

@@ -20,7 +20,8 @@ const berth = resolve(import.meta.dir, "../../bin/berth");
 /** A server whose every write to a file takes some milliseconds longer. */
 async function startSlowDisk(folder: string): Promise<TestServer> {
   const binary = join(folder, "slow-berth");
-  const strace = "strace -D -f -qq --seccomp-bpf -e trace=pwrite64 -e inject=pwrite64:delay_enter=3000 -o /dev/null";
+  const strace =
+    "strace -D -f -qq --seccomp-bpf -e trace=pwrite64,pwritev -e inject=pwrite64,pwritev:delay_enter=3000 -o /dev/null";
   await writeFile(binary, `#!/bin/sh\nexec ${strace} '${berth}' "$@"\n`);
   await chmod(binary, 0o755);
   return startServer({ data: join(folder, "data"), binary });

@@ -1,6 +1,7 @@
 import type { Brand } from "../../oci/brand.ts";
 import type { ByteRange } from "../../oci/byte-range.ts";
 import type { DocumentStore } from "./document-store.ts";
+import type { Piece } from "./piece.ts";
 
 /** Names one upload's bytes, for ever: no other upload has it, not even one of the same content. */
 export type BlobKey = Brand<string, "BlobKey">;
@@ -39,14 +40,14 @@ export interface BlobStore {
   begin(): Promise<Upload>;
   /**
    * Cuts back to `offset` (bytes) if more is there, then appends. The bytes are durable when this resolves. An upload
-   * that was finished is unfinished again: its finish came to nothing. The chunks are the store's from now on, which
+   * that was finished is unfinished again: its finish came to nothing. The pieces are the store's from now on, which
    * may let go of their memory once they are written.
    * @throws UploadLostError when fewer than `offset` bytes are there
    */
   append(
     upload: Upload,
     offset: number,
-    chunks: AsyncIterable<Uint8Array>,
+    pieces: AsyncIterable<Piece>,
   ): Promise<{ readonly state: UploadState; readonly size: number }>;
   /**
    * Makes the first `sizeBytes` bytes readable as a whole; before it, `open` answers `undefined`. Finishing twice is

@@ -11,6 +11,7 @@ const declarations = {
   inet_ntop: { args: ["i32", "ptr", "ptr", "u32"], returns: "ptr" },
   shutdown: { args: ["i32", "i32"], returns: "i32" },
   setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" },
+  sched_yield: { args: [], returns: "i32" },
   prctl: { args: ["i32", "u64", "u64", "u64", "u64"], returns: "i32" },
 } as const;
 

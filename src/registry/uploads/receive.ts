@@ -1,6 +1,7 @@
 import { fail } from "../../oci/problem.ts";
+import { sizeOf } from "../../platform/blobs/piece.ts";
 import type { Registry } from "../registry.ts";
-import { joinCrumbs } from "./join-crumbs.ts";
+import { gatherCrumbs } from "./gather-crumbs.ts";
 import type { RunningHash } from "./running-hashes.ts";
 import { type Hold, overtaken, type Progress, removeSession, saveProgress, type Session } from "./session.ts";
 
@@ -25,7 +26,7 @@ export async function receive(
   if (lengthBytes !== undefined && lengthBytes > limit) return refuseSize(registry, session);
   const body = readBody(chunks, { mostBytes: Math.min(limit, lengthBytes ?? limit), hash, hold: session.hold });
   if (session.hold.isOver()) throw overtaken();
-  const { size, state } = await registry.blobs.append(session.upload, session.sizeBytes, body.chunks);
+  const { size, state } = await registry.blobs.append(session.upload, session.sizeBytes, body.pieces);
   const progress = { sizeBytes: size, state, digest: hash?.digest() };
   const outcome = body.outcome();
   if (outcome.kind === "broken") {
@@ -53,7 +54,7 @@ type Outcome =
   | { readonly kind: "broken"; readonly error: unknown };
 
 interface Body {
-  readonly chunks: AsyncIterable<Uint8Array>;
+  readonly pieces: AsyncIterable<readonly Uint8Array[]>;
   readonly outcome: () => Outcome;
 }
 
@@ -66,14 +67,14 @@ interface ReadOptions {
 /** Ends quietly where the body breaks or grows too long, so that the store makes durable what came before. */
 function readBody(source: AsyncIterable<Uint8Array>, { mostBytes, hash, hold }: ReadOptions): Body {
   let outcome: Outcome = { kind: "whole" };
-  async function* read(): AsyncGenerator<Uint8Array> {
+  async function* read(): AsyncGenerator<readonly Uint8Array[]> {
     // Before it is asked whether the hold is over: what was asked about is written at once.
-    const chunks = joinCrumbs(source);
+    const pieces = gatherCrumbs(source);
     let received = 0;
     for (;;) {
-      let next: IteratorResult<Uint8Array>;
+      let next: IteratorResult<readonly Uint8Array[]>;
       try {
-        next = await chunks.next();
+        next = await pieces.next();
       } catch (error) {
         outcome = { kind: "broken", error };
         return;
@@ -81,18 +82,18 @@ function readBody(source: AsyncIterable<Uint8Array>, { mostBytes, hash, hold }: 
       if (next.done === true) return;
       if (hold.isOver()) {
         outcome = { kind: "broken", error: overtaken() };
-        await chunks.return(undefined);
+        await pieces.return(undefined);
         return;
       }
-      received += next.value.byteLength;
+      received += sizeOf(next.value);
       if (received > mostBytes) {
         outcome = { kind: "more" };
-        await chunks.return(undefined);
+        await pieces.return(undefined);
         return;
       }
-      hash?.update(next.value);
+      for (const chunk of next.value) hash?.update(chunk);
       yield next.value;
     }
   }
-  return { chunks: read(), outcome: () => outcome };
+  return { pieces: read(), outcome: () => outcome };
 }

@@ -12,6 +12,7 @@ import {
 } from "../../../test/support/registry.ts";
 import type { BlobStore } from "../../platform/blobs/blob-store.ts";
 import { memoryBlobStore } from "../../platform/blobs/memory/memory-blob-store.ts";
+import { chunksIn, type Piece } from "../../platform/blobs/piece.ts";
 import { findBlob } from "../blobs.ts";
 import { registryMigrations } from "../migrations.ts";
 import type { Registry } from "../registry.ts";
@@ -205,10 +206,10 @@ function severable(registry: Registry) {
 function watchedStore() {
   const blobs = memoryBlobStore();
   const written: string[] = [];
-  async function* watch(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of source) {
-      written.push(Buffer.from(chunk).toString());
-      yield chunk;
+  async function* watch(source: AsyncIterable<Piece>): AsyncGenerator<Piece> {
+    for await (const piece of source) {
+      written.push(Buffer.concat(chunksIn(piece)).toString());
+      yield piece;
     }
   }
   const append: BlobStore["append"] = (upload, offset, source) => blobs.append(upload, offset, watch(source));

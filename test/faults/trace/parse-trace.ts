@@ -110,6 +110,15 @@ function bytesOf(arg: string | undefined): Buffer {
   return unescape(text);
 }
 
+/** `[{iov_base="...", iov_len=3}, ...], 2, 0`: what is written, of how many parts, and where. */
+function vectorOf(args: readonly string[]): Buffer {
+  const parts = args
+    .filter((arg) => arg.includes("{iov_base="))
+    .map((arg) => bytesOf(arg.replace(/^\[?\{iov_base=/, "")));
+  if (parts.length !== Number(args.at(-2))) throw new Error("strace left out parts of a write");
+  return Buffer.concat(parts);
+}
+
 const answerLine = /^HTTP\/1\.1 (\d{3}) /;
 
 /** The events below `folder`, and the answers; in the order in which the calls ended. Calls that failed did nothing. */
@@ -156,6 +165,10 @@ function toEvent(call: Syscall, inside: (path: string) => boolean): Untimed<Disk
     case "pwrite64": {
       const offset = name === "pwrite64" ? Number(args[3]) : undefined;
       return { kind: "write", path, fd: descriptorOf(args[0]).fd, bytes: bytesOf(args[1]).subarray(0, result), offset };
+    }
+    case "pwritev": {
+      const bytes = vectorOf(args).subarray(0, result);
+      return { kind: "write", path, fd: descriptorOf(args[0]).fd, bytes, offset: Number(args.at(-1)) };
     }
     case "ftruncate":
       return { kind: "cut", path, sizeBytes: Number(args[1]) };

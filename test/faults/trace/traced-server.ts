@@ -26,7 +26,7 @@ export async function startTraced(options: Pick<ServerOptions, "env"> = {}): Pro
   const folder = await mkdtemp(join(tmpdir(), "berth-trace-"));
   const [trace, binary, data] = [join(folder, "trace"), join(folder, "traced-berth"), join(folder, "parent", "data")];
   // With -D the tracer is the server's child, so that a signal to the process that was started reaches the server.
-  const strace = `strace -D -f -y -xx -qq --seccomp-bpf -s ${String(mostTextBytes)} -e trace=${tracedCalls.join(",")}`;
+  const strace = `strace -D -f -y -v -xx -qq --seccomp-bpf -s ${String(mostTextBytes)} -e trace=${tracedCalls.join(",")}`;
   await writeFile(binary, `#!/bin/sh\nexec ${strace} -o '${trace}' '${berth}' "$@"\n`);
   await chmod(binary, 0o755);
   // What pushes do, and not what a job does beside them, unless that is what is looked at.

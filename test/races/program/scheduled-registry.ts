@@ -1,5 +1,6 @@
 import type { KyselyPlugin } from "kysely";
 import type { BlobStore } from "../../../src/platform/blobs/blob-store.ts";
+import type { Piece } from "../../../src/platform/blobs/piece.ts";
 import type { Database } from "../../../src/platform/database/database.ts";
 import { askInOrder } from "../../../src/platform/database/postgres/ask-in-order.ts";
 import type { Registry } from "../../../src/registry/registry.ts";
@@ -81,9 +82,9 @@ function scheduledStore(blobs: BlobStore, { turn }: Turns): BlobStore {
 /** The same store, that waits for a turn before it takes each piece of a body. */
 export const pausedBodies = (blobs: BlobStore, turn: Turns["turn"]): BlobStore => ({
   ...blobs,
-  append(upload, offset, chunks) {
-    async function* pieces(): AsyncGenerator<Uint8Array> {
-      const source = chunks[Symbol.asyncIterator]();
+  append(upload, offset, given) {
+    async function* pieces(): AsyncGenerator<Piece> {
+      const source = given[Symbol.asyncIterator]();
       for (;;) {
         await turn("store");
         const next = await source.next();

@@ -1,3 +1,4 @@
+import { chunksIn } from "../../../src/platform/blobs/piece.ts";
 import { type BlobKey, type BlobStore, newBlobKey, UploadLostError } from "../../../src/platform/blobs/blob-store.ts";
 import { memoryBlobStore } from "../../../src/platform/blobs/memory/memory-blob-store.ts";
 
@@ -27,14 +28,16 @@ export function positionedStore(): PositionedStore {
     ...base,
     peek: (key) => fileOf(key as BlobKey)?.bytes,
     begin: async () => ({ ...(await base.begin()), key: newBlobKey() }),
-    async append({ key, state }, offset, chunks) {
+    async append({ key, state }, offset, pieces) {
       const file = openAt(key, offset);
       uploads.set(key, file);
       blobs.delete(key);
       let size = offset;
-      for await (const chunk of chunks) {
-        writeAt(file, size, chunk);
-        size += chunk.byteLength;
+      for await (const piece of pieces) {
+        for (const chunk of chunksIn(piece)) {
+          writeAt(file, size, chunk);
+          size += chunk.byteLength;
+        }
       }
       return { state, size };
     },

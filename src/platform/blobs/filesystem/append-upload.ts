@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { type FileHandle, open, rename } from "node:fs/promises";
 import { type BlobKey, type BlobStore, UploadLostError } from "../blob-store.ts";
 import { letGo } from "../let-go.ts";
+import type { Piece } from "../piece.ts";
 import { remove, unlessAbsent } from "./absent-files.ts";
 import { beginBody, refusalOf, writeNew } from "./whole-body.ts";
 import type { Lanes } from "./lanes.ts";
@@ -20,11 +21,11 @@ export function appender(paths: Paths, { room, lanes, trust }: Disk): BlobStore[
   const ahead = oneAtATime();
 
   /** @returns the size behind them */
-  const appendPieces = async (key: BlobKey, offset: number, chunks: AsyncIterable<Uint8Array>): Promise<number> => {
+  const appendPieces = async (key: BlobKey, offset: number, pieces: AsyncIterable<Piece>): Promise<number> => {
     const file = await lanes.run(() => openUpload(paths, key, offset));
     try {
       const sync = (): Promise<void> => trust.sync(key, () => file.datasync());
-      const size = await writeAll({ file, offset, room, lanes, syncAhead: () => ahead(sync) }, chunks);
+      const size = await writeAll({ file, offset, room, lanes, syncAhead: () => ahead(sync) }, pieces);
       await lanes.run(sync);
       return size;
     } catch (error) {
@@ -50,14 +51,14 @@ export function appender(paths: Paths, { room, lanes, trust }: Disk): BlobStore[
     throw refusal;
   };
 
-  return async ({ key, state }, offset, chunks) => {
+  return async ({ key, state }, offset, pieces) => {
     await lanes.run(() => trust.require(key));
     await room.take(0);
-    if (offset > 0) return { state, size: await appendPieces(key, offset, chunks) };
-    const body = await beginBody(chunks);
+    if (offset > 0) return { state, size: await appendPieces(key, offset, pieces) };
+    const body = await beginBody(pieces);
     const size = await (body.kind === "whole"
       ? writeWhole(key, body.bytes)
-      : appendPieces(key, 0, body.chunks).finally(body.drop));
+      : appendPieces(key, 0, body.pieces).finally(body.drop));
     return { state, size };
   };
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { chunksIn, type Piece } from "../piece.ts";
 import { beginBody, refusalOf, writeNew } from "./whole-body.ts";
 
 let folder = "";
@@ -12,19 +13,25 @@ async function* bytes(...texts: readonly string[]): AsyncGenerator<Uint8Array> {
   for (const text of texts) yield Buffer.from(text);
 }
 
+async function* together(): AsyncGenerator<Piece> {
+  yield ["on", "e"].map((text) => Buffer.from(text));
+}
+
 async function* breaking(): AsyncGenerator<Uint8Array> {
   yield* bytes("one");
   throw new Error("the sender went away");
 }
 
-const textsOf = async (chunks: AsyncIterable<Uint8Array>): Promise<readonly string[]> =>
-  (await Array.fromAsync(chunks)).map((chunk) => Buffer.from(chunk).toString());
+const textOf = (piece: Piece): string => Buffer.concat(chunksIn(piece)).toString();
+const textsOf = async (pieces: AsyncIterable<Piece>): Promise<readonly string[]> =>
+  (await Array.fromAsync(pieces)).map(textOf);
 
 test("a body of one piece is told from all others, of which nothing is lost", async () => {
   expect(await beginBody(bytes("one"))).toEqual({ kind: "whole", bytes: Buffer.from("one") });
+  expect(await beginBody(together())).toEqual({ kind: "whole", bytes: Buffer.from("one") });
   for (const texts of [[], ["one", "two"], ["one", "two", "three"]]) {
     const body = await beginBody(bytes(...texts));
-    expect(body.kind === "longer" && (await textsOf(body.chunks))).toEqual(texts);
+    expect(body.kind === "longer" && (await textsOf(body.pieces))).toEqual(texts);
   }
 });
 
@@ -36,8 +43,8 @@ test("a piece does not wait for the one behind it, which may take long, and nor 
   }
   const body = await beginBody(stalling());
   if (body.kind !== "longer") throw new Error("the body has not ended");
-  for await (const chunk of body.chunks) {
-    expect(Buffer.from(chunk).toString()).toBe("one");
+  for await (const piece of body.pieces) {
+    expect(textOf(piece)).toBe("one");
     break;
   }
   body.drop();

@@ -1,10 +1,12 @@
 import { constants } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { joinChunks } from "../join-chunks.ts";
+import { chunksIn, type Piece } from "../piece.ts";
 
 /** A body of which not more than the first piece has been read, or all of it, where that is one piece. */
 export type Begun =
   | { readonly kind: "whole"; readonly bytes: Uint8Array }
-  | { readonly kind: "longer"; readonly chunks: AsyncIterable<Uint8Array>; readonly drop: () => void };
+  | { readonly kind: "longer"; readonly pieces: AsyncIterable<Piece>; readonly drop: () => void };
 
 const turn = (): Promise<undefined> => new Promise((resolve) => setImmediate(resolve, undefined));
 
@@ -12,20 +14,20 @@ const turn = (): Promise<undefined> => new Promise((resolve) => setImmediate(res
  * Waits for no more than a turn of the event loop to see whether more comes: whoever gave the first piece has just
  * looked whether it may be written.
  */
-export async function beginBody(chunks: AsyncIterable<Uint8Array>): Promise<Begun> {
-  const source = chunks[Symbol.asyncIterator]();
+export async function beginBody(pieces: AsyncIterable<Piece>): Promise<Begun> {
+  const source = pieces[Symbol.asyncIterator]();
   const first = await source.next();
-  const asked: (IteratorResult<Uint8Array> | Promise<IteratorResult<Uint8Array>>)[] = [first];
+  const asked: (IteratorResult<Piece> | Promise<IteratorResult<Piece>>)[] = [first];
   if (first.done !== true) {
     const second = source.next();
     second.catch(() => {});
     const next = await Promise.race([second, turn()]);
-    if (next?.done === true) return { kind: "whole", bytes: first.value };
+    if (next?.done === true) return { kind: "whole", bytes: joinChunks(chunksIn(first.value)) };
     asked.push(second);
   }
-  const next = async (): Promise<IteratorResult<Uint8Array>> => asked.shift() ?? source.next();
+  const next = async (): Promise<IteratorResult<Piece>> => asked.shift() ?? source.next();
   const drop = (): void => void Promise.allSettled([source.return?.()]);
-  return { kind: "longer", chunks: { [Symbol.asyncIterator]: () => ({ next }) }, drop };
+  return { kind: "longer", pieces: { [Symbol.asyncIterator]: () => ({ next }) }, drop };
 }
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_DSYNC } = constants;

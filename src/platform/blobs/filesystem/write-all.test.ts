@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
+import { type FileHandle, mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openLanes } from "./lanes.ts";
@@ -96,4 +96,33 @@ test("where the disk is behind, the next piece is left with the client until thi
   expect(await writing).toBe(3 * mebibyte);
   await Promise.all([before, file.close()]);
   expect(wasBehind).toEqual([false, false, false]);
+});
+
+async function* inParts(): AsyncGenerator<readonly Uint8Array[]> {
+  yield ["abc", "", "defgh", "ij"].map((text) => Buffer.from(text));
+  yield [Buffer.from("klmnopqr"), Buffer.alloc(0)];
+  yield [];
+}
+
+test("a piece of several chunks is written as they come, also by a disk that takes a part of it at a time", async () => {
+  const path = join(folder, "parts");
+  const file = await open(path, "w+");
+  const calls: number[] = [];
+  const few = {
+    write: (chunk: Uint8Array, ...[from, , at]: readonly [number, number, number]) => file.write(chunk, from, 1, at),
+    writev(chunks: readonly Uint8Array[], at: number) {
+      calls.push(chunks.length);
+      return file.write(Buffer.concat(chunks), 0, 4, at);
+    },
+  };
+  const disk = { lanes: openLanes(1, 60_000), room: watchRoom(folder, 0), syncAhead: async () => {} };
+  for (const one of [file, few]) {
+    // It has what is asked of a file here.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    expect(await writeAll({ file: one as FileHandle, offset: 0, ...disk }, inParts())).toBe(18);
+    expect(await readFile(path, "utf8")).toBe("abcdefghijklmnopqr");
+    await file.truncate(0);
+  }
+  expect(calls).toEqual([4, 2, 2, 2]);
+  await file.close();
 });

@@ -1,3 +1,4 @@
+import { chunksIn } from "../piece.ts";
 import { type BlobKey, type BlobStore, newBlobKey, UploadLostError, type UploadState } from "../blob-store.ts";
 import { memoryDocuments } from "./memory-documents.ts";
 
@@ -12,11 +13,11 @@ export function memoryBlobStore(): BlobStore {
   const finish = finisher(uploads, blobs);
   return {
     begin: async () => ({ key: newBlobKey(), state: noState }),
-    async append({ key, state }, offset, chunks) {
+    async append({ key, state }, offset, pieces) {
       const before = uploads.get(key) ?? blobs.get(key) ?? new Uint8Array();
       if (before.byteLength < offset) throw new UploadLostError(`the upload has ${before.byteLength} bytes`);
       const parts: Uint8Array[] = [before.slice(0, offset)];
-      for await (const chunk of chunks) parts.push(chunk.slice());
+      for await (const piece of pieces) for (const chunk of chunksIn(piece)) parts.push(chunk.slice());
       const bytes = new Uint8Array(Buffer.concat(parts));
       uploads.set(key, bytes);
       blobs.delete(key);

@@ -1,6 +1,7 @@
 import { Database as BunSqlite } from "bun:sqlite";
 import { type FileHandle, open } from "node:fs/promises";
 import { Kysely } from "kysely";
+import { openLibc } from "../../runtime/libc.ts";
 import type { Database, Tables } from "../database.ts";
 import { checkpointer } from "./checkpointer.ts";
 import { watchLog } from "./log-trust.ts";
@@ -43,7 +44,13 @@ export async function openSqlite(path: string): Promise<Database> {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the row type is Kysely's promise to its caller
     all: async <R>(statement: Statement) => read(statement).rows as readonly R[],
     revision: revision.read,
-    ...transactionsOf({ database: writer, statements: writing, log, onCommit: lengthOfLog.noteCommit }),
+    ...transactionsOf({
+      database: writer,
+      statements: writing,
+      log,
+      onCommit: lengthOfLog.noteCommit,
+      giveWay: () => openLibc()?.sched_yield(),
+    }),
     async close() {
       // The last connection that is closed moves what is in the log: here the event loop would have to wait for the disk.
       if (lengthOfLog.hasGrown()) await checkpoints.empty().catch(() => undefined);

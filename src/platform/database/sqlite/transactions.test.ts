@@ -230,11 +230,16 @@ function openBare({ log = trusted, busyLimitMs, path = join(folder, `${crypto.ra
     return statements.run(statement);
   };
   const bounds = busyLimitMs === undefined ? {} : { busyLimitMs };
-  const writing = { database: connection, statements: { run }, log, onCommit: () => undefined, ...bounds };
+  let gaveWay = 0;
+  const giveWay = () => {
+    gaveWay += 1;
+  };
+  const writing = { database: connection, statements: { run }, log, onCommit: () => undefined, giveWay, ...bounds };
   const { write, writeOne } = transactionsOf(writing);
   return {
     path,
     asked,
+    gaveWay: () => gaveWay,
     connection,
     write,
     insert: (text: string, survives: "power" | "process" = "power") =>
@@ -416,6 +421,22 @@ describe("a database that another process keeps busy", () => {
     one.connection.run("COMMIT");
     await Promise.all(writes);
     expect(one.all()).toEqual(["second", "third"]);
+  });
+
+  it("gets this processor each time that it was asked in vain, if it waits for it", async () => {
+    const one = openBare();
+    const second = openBare({ path: one.path });
+    await second.insert("free");
+    expect(second.gaveWay()).toBe(0);
+    one.connection.run("BEGIN IMMEDIATE");
+    second.asked.length = 0;
+    const write = second.insert("busy");
+    await Bun.sleep(30);
+    one.connection.run("COMMIT");
+    await write;
+    const refused = second.asked.filter((statement) => statement === "BEGIN IMMEDIATE").length - 1;
+    expect(refused).toBeGreaterThan(1);
+    expect(second.gaveWay()).toBe(refused);
   });
 
   it("for too long is told at once to all that wait for it", async () => {

@@ -1,6 +1,4 @@
-import { joinChunks } from "../../platform/blobs/join-chunks.ts";
-
-/** A piece of this size is worth a hash, a write and the way of both through the event loop. */
+/** A piece of this size is worth a write and its way through the event loop. */
 const pieceBytes = 128 * 1024;
 /** However small they are: each takes memory of its own. */
 const mostCrumbs = 256;
@@ -16,7 +14,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
  * instead of one each. That takes 6 % off a streamed push, and others are answered in between: 1 % of 2,000 requests a
  * second beside a push of 200 MB/s waited for 5.4 ms or more, and for 6.6 without it.
  */
-export async function* joinCrumbs(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* gatherCrumbs(source: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Uint8Array[]> {
   let crumbs: Uint8Array[] = [];
   let bytes = 0;
   let failure: { readonly error: unknown } | undefined;
@@ -28,7 +26,7 @@ export async function* joinCrumbs(source: AsyncIterable<Uint8Array>): AsyncGener
         await turn();
         continue;
       }
-      const piece = joinChunks(crumbs);
+      const piece = crumbs;
       crumbs = [];
       bytes = 0;
       yield piece;
@@ -36,6 +34,6 @@ export async function* joinCrumbs(source: AsyncIterable<Uint8Array>): AsyncGener
   } catch (error) {
     failure = { error };
   }
-  if (bytes > 0) yield joinChunks(crumbs);
+  if (bytes > 0) yield crumbs;
   if (failure !== undefined) throw failure.error;
 }
