@@ -1,7 +1,10 @@
+import { Database } from "bun:sqlite";
 import { expect, it } from "bun:test";
+import { join } from "node:path";
 import { sql } from "kysely";
 import type { Migrations } from "../src/platform/database/migrations.ts";
 import { describeEachDatabase } from "./support/databases.ts";
+import { startServer } from "./support/server.ts";
 
 const owner: Migrations = {
   owner: "test",
@@ -28,4 +31,13 @@ describeEachDatabase("a test's own database", (dialect, open) => {
     await sql`select word from words`.execute(one.read);
     await expect(sql`select word from words`.execute(other.read)).rejects.toThrow("words");
   });
+});
+
+it("a server's tables on SQLite have no deferred constraint, of which only a shared commit would tell", async () => {
+  await using server = await startServer();
+  using database = new Database(join(server.data, "berth.sqlite"), { readonly: true });
+  const named = (pattern: string): readonly unknown[] =>
+    database.query("select name from sqlite_schema where sql like ? order by name").values(pattern).flat();
+  expect(named("% references %")).toContain("sessions");
+  expect(named("% deferr%")).toEqual([]);
 });

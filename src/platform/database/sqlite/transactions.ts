@@ -38,7 +38,9 @@ interface Job {
  * Transactions, one after the other, most of them in one turn of the event loop: they await nothing but their own queries,
  * and SQLite answers those at once. So nobody has the database locked while anything is waited for. Those that come in one
  * turn are one to SQLite, which writes the pages that they share once and empties the readers' caches once: eight clients
- * that push have three and a half a turn, and take a twelfth less of the event loop. What has to survive a loss of power
+ * that push have three and a half a turn, and take a twelfth less of the event loop. Each finds the tables as those before
+ * it left them, so that it could have been alone; what a constraint forbids has to be known by its own statement, and not by
+ * a commit for which others could make it good, so no table of ours has a deferred one. What has to survive a loss of power
  * waits for a sync of the log behind its commit, which it shares with others; meanwhile the next ones run.
  */
 export function transactionsOf(writing: Writing): Pick<Database, "write" | "writeOne"> {
