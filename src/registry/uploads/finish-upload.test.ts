@@ -14,6 +14,7 @@ import {
 import type { DigestAlgorithm } from "../../oci/digest.ts";
 import { chunksOf } from "../../platform/blobs/blob-body.ts";
 import type { BlobStore } from "../../platform/blobs/blob-store.ts";
+import type { Database } from "../../platform/database/database.ts";
 import { findBlob } from "../blobs.ts";
 import { collect } from "../collect.ts";
 import { registryMigrations } from "../migrations.ts";
@@ -191,6 +192,21 @@ describeEachDatabase("finishing an upload", (_dialect, open) => {
     const { key } = await findBlob(registry, app, digest);
     const { key: longer } = await findBlob(registry, app, digestOf(`${text} and more`));
     expect(await keysOf(registry.blobs)).toEqual([key, longer].toSorted());
+  });
+
+  it("tells of the disk that failed behind its commit, which has ended the session", async () => {
+    const { registry, begin } = await start();
+    const target = await begin();
+    await appendUpload(registry, target, { start: undefined, ...whole(text) });
+    const error = Object.assign(new Error("the log cannot be synced"), { code: "EIO" });
+    const write: Database["write"] = async (...given) => {
+      await registry.database.write(...given);
+      throw error;
+    };
+    const failing = { ...registry, database: { ...registry.database, write } };
+    const finish = finishUpload(failing, target, { ...nothingMore(), digest: digestOf(text) });
+    expect(await Promise.allSettled([finish])).toEqual([{ status: "rejected", reason: error }]);
+    expect(await countRows(registry)).toMatchObject({ uploads: 0, blobs: 1 });
   });
 
   it("of thirty pushers of one blob keeps one's bytes; the others' go", async () => {

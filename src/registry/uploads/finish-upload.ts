@@ -57,8 +57,11 @@ async function finishLeft(registry: Registry, target: UploadTarget, { digest, st
     await commitBlob(registry, { repository, end: (write) => endUntouched(write, { id, activeAt }) }, { digest, stat });
   } catch (error) {
     if (isUnknown(error)) return false;
-    // What is to be done with the session then is decided by who holds it.
-    return withSession(registry, { target, start }, () => Promise.reject(error));
+    // What is to be done with the session then is decided by who holds it. Where it has ended, and what ended it may not
+    // last, there is nothing to decide.
+    return withSession(registry, { target, start }, () => Promise.reject(error)).catch((told: unknown) => {
+      throw isUnknown(told) ? error : told;
+    });
   }
   registry.hashes.drop(id);
   return true;
