@@ -13,7 +13,7 @@ import {
 } from "../../../test/support/registry.ts";
 import type { DigestAlgorithm } from "../../oci/digest.ts";
 import { chunksOf } from "../../platform/blobs/blob-body.ts";
-import type { BlobStore } from "../../platform/blobs/blob-store.ts";
+import { type BlobStore, UploadLostError } from "../../platform/blobs/blob-store.ts";
 import type { Database } from "../../platform/database/database.ts";
 import { findBlob } from "../blobs.ts";
 import { collect } from "../collect.ts";
@@ -38,6 +38,8 @@ async function* breaking(): AsyncGenerator<Uint8Array> {
   yield Buffer.from("half");
   throw new Error("the client went away");
 }
+
+const loseBytes: BlobStore["finishAsIs"] = () => Promise.reject(new UploadLostError("lost"));
 
 describeEachDatabase("finishing an upload", (_dialect, open) => {
   async function start() {
@@ -207,6 +209,16 @@ describeEachDatabase("finishing an upload", (_dialect, open) => {
     const finish = finishUpload(failing, target, { ...nothingMore(), digest: digestOf(text) });
     expect(await Promise.allSettled([finish])).toEqual([{ status: "rejected", reason: error }]);
     expect(await countRows(registry)).toMatchObject({ uploads: 0, blobs: 1 });
+  });
+
+  it("knows no upload any more of which the store lost the bytes before", async () => {
+    const { registry, begin } = await start();
+    const target = await begin();
+    await appendUpload(registry, target, { start: undefined, ...whole(text) });
+    const losing = { ...registry, blobs: { ...registry.blobs, finishAsIs: loseBytes } };
+    const finish = { ...nothingMore(), digest: digestOf(text) };
+    expect(await codesOf(finishUpload(losing, target, finish))).toEqual(["BLOB_UPLOAD_UNKNOWN"]);
+    expect(await countRows(registry)).toMatchObject({ uploads: 0, blobs: 0 });
   });
 
   it("of thirty pushers of one blob keeps one's bytes; the others' go", async () => {

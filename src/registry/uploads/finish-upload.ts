@@ -3,7 +3,7 @@ import { algorithmOf, type Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import { fail, RegistryError } from "../../oci/problem.ts";
 import { chunksOf } from "../../platform/blobs/blob-body.ts";
-import type { BlobFacts, BlobStat } from "../../platform/blobs/blob-store.ts";
+import { type BlobFacts, type BlobStat, UploadLostError } from "../../platform/blobs/blob-store.ts";
 import { clock } from "../../platform/database/clock.ts";
 import type { Writer } from "../../platform/database/database.ts";
 import { type Given, prepared, type Reading, within } from "../../platform/database/prepared.ts";
@@ -57,10 +57,10 @@ async function finishLeft(registry: Registry, target: UploadTarget, { digest, st
     await commitBlob(registry, { repository, end: (write) => endUntouched(write, { id, activeAt }) }, { digest, stat });
   } catch (error) {
     if (isUnknown(error)) return false;
-    // What is to be done with the session then is decided by who holds it. Where it has ended, and what ended it may not
-    // last, there is nothing to decide.
+    // What is to be done with the session then is decided by who holds it. Where the commit has ended it, and only what
+    // makes it durable failed, that is what there is to tell.
     return withSession(registry, { target, start }, () => Promise.reject(error)).catch((told: unknown) => {
-      throw isUnknown(told) ? error : told;
+      throw isUnknown(told) && !(error instanceof UploadLostError) ? error : told;
     });
   }
   registry.hashes.drop(id);
